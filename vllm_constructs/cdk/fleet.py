@@ -1,0 +1,166 @@
+"""ModelFleet: many models behind one front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vllm_constructs import _check, ingress, names, route
+from vllm_constructs.errors import refuse
+from vllm_constructs.ingress import Backend, GkeIngress, IngressController, Tls
+from vllm_constructs.route import Gateway
+
+from .base import Room, place_of
+from .deployment import ModelDeployment
+from .ingress import check_controller, check_namespace, front_of
+
+if TYPE_CHECKING:
+    from cdk8s import ApiObject
+    from constructs import Construct
+
+
+class ModelFleet(Room):
+    """One front for several models, each with its own path or its own host.
+
+    With `host="llm.example.com"` a model served as `qwen-7b` is at
+    `llm.example.com/qwen-7b/v1`: vLLM answers there by itself (`--root-path`), so no controller
+    has to rewrite paths. With `domain="llm.example.com"` it is at `qwen-7b.llm.example.com/v1`.
+
+    Args:
+        scope: Chart or construct that it belongs to.
+        id: Its id in the scope.
+        models: The models, of one namespace, each with its own served name.
+        host: One host for all models, with a path each.
+        domain: One domain for all models, with a host each.
+        controller: Ingress controller that serves it.
+        gateway: Gateway that it hangs on, instead of a controller.
+        tls: Certificate, for a controller. Default: none.
+        max_body: Size of the largest request in MiB, for a controller. Default 100.
+        name: Name of the Ingress or HTTPRoute. Default: the id, as a legal name.
+
+    Attributes:
+        urls: Where each model is, by served name, without the scheme.
+        objects: The Ingress or HTTPRoutes, and what they need beside them.
+
+    Raises:
+        VllmConstructsError: Two models of one served name, no or two fronts, or models of other
+            namespaces.
+    """
+
+    def __init__(  # one keyword per fact of a front
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        models: Sequence[ModelDeployment],
+        host: str | None = None,
+        domain: str | None = None,
+        controller: IngressController | None = None,
+        gateway: Gateway | None = None,
+        tls: Tls | None = None,
+        max_body: int = 100,
+        name: str | None = None,
+    ) -> None:
+        place = place_of(scope, id)
+        allowed = "a list of at least one ModelDeployment"
+        members: list[ModelDeployment] = [
+            _check.instance("ModelFleet.models", item, ModelDeployment, allowed)
+            for item in _check.items("ModelFleet.models", models, allowed)
+        ]
+        if not members:
+            _check.wrong("ModelFleet.models", models, allowed)
+        check_namespace("ModelFleet", place, members)
+        own = names.sanitised(id) if name is None else names.subdomain("ModelFleet.name", name)
+        backends = _backends(members, host, domain)
+        front = front_of(members, max_body, tls)
+        if (controller is None) == (gateway is None):
+            refuse("ModelFleet takes either controller= or gateway=; give exactly one of them.")
+        bodies: list[dict[str, Any]]
+        if gateway is not None:
+            _check.instance("ModelFleet.gateway", gateway, Gateway, "a Gateway(...)")
+            if tls is not None:
+                refuse("ModelFleet.tls is the Gateway's own with gateway=; leave it out.")
+            bodies = _routes(own, gateway, backends, front)
+            peers = gateway.peers()
+        else:
+            dialect = check_controller("ModelFleet.controller", controller)
+            bodies = [
+                ingress.manifest(
+                    name=own, controller=dialect, backends=backends, front=front, annotations={}
+                )
+            ]
+            peers = dialect.peers()
+        gke = isinstance(controller, GkeIngress)
+        if isinstance(controller, GkeIngress):
+            bodies += [
+                controller.backend_config(model.service_name, model.pod.port, front)
+                for model in members
+            ]
+        place.check_free(*bodies)
+        for model in members:
+            model.allow(peers)
+        super().__init__(scope, id, place)
+        for model, backend in zip(members, backends, strict=True):
+            if host is not None:
+                model.serve_under(backend.path.removesuffix("/v1"))
+            if gke:
+                reference = f'{{"default":"{model.service_name}"}}'
+                model.annotate_service("cloud.google.com/backend-config", reference)
+        self.urls = {
+            model.served_name: backend.host + backend.path
+            for model, backend in zip(members, backends, strict=True)
+        }
+        self.objects: list[ApiObject] = [
+            self._add("Default" if i == 0 else f"object-{i}", body) for i, body in enumerate(bodies)
+        ]
+
+
+def _backends(
+    models: Sequence[ModelDeployment], host: str | None, domain: str | None
+) -> list[Backend]:
+    if (host is None) == (domain is None):
+        refuse("ModelFleet takes either host= or domain=; give exactly one of them.")
+    if host is not None:
+        names.host("ModelFleet.host", host)
+    else:
+        names.host("ModelFleet.domain", domain)
+    taken: dict[str, str] = {}
+    found = []
+    for model in models:
+        label = names.sanitised(model.served_name)
+        if label in taken:
+            refuse(
+                f"ModelFleet has {taken[label]!r} and {model.name!r} both at {label!r}, since they "
+                f"are served as {model.served_name!r} or alike; give one another served_name=."
+            )
+        taken[label] = model.name
+        found.append(
+            Backend(
+                host=host or f"{label}.{domain}",
+                path=f"/{label}/v1" if host else "/v1",
+                service=model.service_name,
+                port=model.pod.port,
+            )
+        )
+    return found
+
+
+def _routes(
+    name: str, gateway: Gateway, backends: Sequence[Backend], front: Any
+) -> list[dict[str, Any]]:
+    """One HTTPRoute per host, since a route's hosts share its rules."""
+    hosts: dict[str, list[Backend]] = {}
+    for backend in backends:
+        hosts.setdefault(backend.host, []).append(backend)
+    found: list[dict[str, Any]] = []
+    for host, items in hosts.items():
+        own = name if len(hosts) == 1 else f"{name}-{host.partition('.')[0]}"
+        if len(items) > 16:
+            refuse(
+                f"ModelFleet has {len(items)} models on {host!r}, and an HTTPRoute takes 16 rules; "
+                "use domain=, or a second fleet."
+            )
+        services = [item.service for item in items]
+        found.append(route.manifest(name=own, gateway=gateway, backends=items, front=front))
+        found += route.policies(name=own, gateway=gateway, services=services, front=front)
+    return found

@@ -1,0 +1,101 @@
+"""ModelMonitor: what watches a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from vllm_constructs import _check, monitoring, names, network
+from vllm_constructs.errors import warn
+
+from .base import Room, place_of
+from .deployment import model_of
+
+if TYPE_CHECKING:
+    from cdk8s import ApiObject
+    from constructs import Construct
+
+    from .deployment import ModelDeployment
+
+
+class ModelMonitor(Room):
+    """A monitor for Prometheus Operator, alerts, and a Grafana dashboard.
+
+    The pods lose their `prometheus.io/scrape` annotations, since two scrapers of one pod would
+    count everything twice.
+
+    Args:
+        scope: Chart or construct that it belongs to.
+        id: Its id in the scope.
+        target: The model.
+        interval: Time between two scrapes. Default `15s`.
+        kind: `"ServiceMonitor"` (default) or `"PodMonitor"`.
+        labels: Labels that the operator selects monitors and rules by. kube-prometheus-stack
+            takes only those with `release: <its Helm release>`, so none is warned about.
+        alerts: Whether to make the PrometheusRule. Default True.
+        dashboard: Whether to make the dashboard's ConfigMap. Default True.
+        folder: Grafana folder of the dashboard. Default: Grafana's own.
+        namespace: Namespace of Prometheus, for the NetworkPolicy. Default `monitoring`.
+        name: Name of the monitor, and beginning of the others' names. Default: the model's.
+
+    Attributes:
+        monitor: The ServiceMonitor or PodMonitor.
+        rule: The PrometheusRule, or None.
+        dashboard: The ConfigMap, or None.
+
+    Raises:
+        VllmConstructsError: An illegal name, duration or label, or a model without metrics.
+    """
+
+    def __init__(  # one keyword per fact of a monitor
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        target: ModelDeployment,
+        interval: str = "15s",
+        kind: Literal["ServiceMonitor", "PodMonitor"] = "ServiceMonitor",
+        labels: Mapping[str, str] | None = None,
+        alerts: bool = True,
+        dashboard: bool = True,
+        folder: str | None = None,
+        namespace: str = "monitoring",
+        name: str | None = None,
+    ) -> None:
+        place = place_of(scope, id)
+        model = model_of("ModelMonitor.target", target)
+        _check.duration("ModelMonitor.interval", interval)
+        _check.choice("ModelMonitor.kind", kind, ("ServiceMonitor", "PodMonitor"))
+        _check.boolean("ModelMonitor.alerts", alerts)
+        _check.boolean("ModelMonitor.dashboard", dashboard)
+        names.label("ModelMonitor.namespace", namespace)
+        if folder is not None:
+            _check.text("ModelMonitor.folder", folder)
+        picked = names.label_map("ModelMonitor.labels", {} if labels is None else labels)
+        if not picked:
+            warn(
+                "ModelMonitor.labels is empty, and kube-prometheus-stack picks up only monitors "
+                "labelled with its Helm release; give labels={'release': 'kube-prometheus-stack'}."
+            )
+        own = names.subdomain("ModelMonitor.name", model.name if name is None else name)
+        scope_of = model.metrics_scope
+        if kind == "ServiceMonitor":
+            make, job = monitoring.service_monitor, model.service_name
+        else:
+            make, job = monitoring.pod_monitor, f"{scope_of.namespace}/{own}"
+        body = make(name=own, selector=model.selector, interval=interval, labels=picked)
+        rule = monitoring.prometheus_rule(
+            name=f"{own}-alerts",
+            labels=picked,
+            model=model.served_name,
+            wanted=monitoring.alerts(scope_of, job=job, startup=model.pod.startup.budget),
+        )
+        board = monitoring.dashboard_config_map(
+            name=f"{own}-dashboard", scope=scope_of, folder=folder
+        )
+        place.check_free(body, *([rule] if alerts else []), *([board] if dashboard else []))
+        model.attach_monitor([network.from_namespace(namespace)], job=job)
+        super().__init__(scope, id, place)
+        self.monitor: ApiObject = self._add("Default", body)
+        self.rule: ApiObject | None = self._add("alerts", rule) if alerts else None
+        self.dashboard: ApiObject | None = self._add("dashboard", board) if dashboard else None

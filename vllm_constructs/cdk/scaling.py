@@ -1,0 +1,159 @@
+"""HpaScaler and KedaScaler: who decides about a model's replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vllm_constructs import _check, scaling
+from vllm_constructs.scaling import (
+    CpuUtilization,
+    CronFloor,
+    HpaMetric,
+    KedaTrigger,
+    Replicas,
+    ScalingPace,
+)
+
+from .base import Room, place_of
+from .deployment import model_of
+
+if TYPE_CHECKING:
+    from cdk8s import ApiObject
+    from constructs import Construct
+
+    from .deployment import ModelDeployment
+
+
+def _reads_metrics(wanted: Sequence[object]) -> bool:
+    return not all(isinstance(item, (CpuUtilization, CronFloor)) for item in wanted)
+
+
+class HpaScaler(Room):
+    """A HorizontalPodAutoscaler on CPU and vLLM's metrics.
+
+    vLLM's metrics reach an HPA through prometheus-adapter; `PrometheusAdapter` delivers it with
+    the rules that give them the names used here.
+
+    Args:
+        scope: Chart or construct that it belongs to.
+        id: Its id in the scope.
+        target: The model.
+        max_replicas: Replicas at most.
+        metrics: What to scale on, for example `[QueueDepth(5), CpuUtilization(70)]`; the metric
+            that asks for most replicas wins.
+        min_replicas: Replicas at least. Default 1.
+        pace: How fast replicas come and go.
+        name: Name of the HorizontalPodAutoscaler. Default: the model's.
+
+    Attributes:
+        hpa: The HorizontalPodAutoscaler.
+
+    Raises:
+        VllmConstructsError: A range, metric or target that cannot work.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        target: ModelDeployment,
+        max_replicas: int,
+        metrics: Sequence[HpaMetric],
+        min_replicas: int = 1,
+        pace: ScalingPace | None = None,
+        name: str | None = None,
+    ) -> None:
+        place = place_of(scope, id)
+        model = model_of("HpaScaler.target", target)
+        replicas = Replicas(scaler="HpaScaler", minimum=min_replicas, maximum=max_replicas)
+        wanted = scaling.check_triggers("HpaScaler.metrics", metrics)
+        body = scaling.hpa_manifest(
+            name=model.name if name is None else name,
+            target=model.name,
+            replicas=replicas,
+            wanted=wanted,
+            pace=_check.instance("HpaScaler.pace", pace or ScalingPace(), ScalingPace, _PACE),
+            startup=model.pod.startup.budget,
+        )
+        place.check_free(body)
+        model.attach_scaler(replicas, reads_metrics=_reads_metrics(wanted))
+        super().__init__(scope, id, place)
+        self.hpa: ApiObject = self._add("Default", body)
+
+
+class KedaScaler(Room):
+    """A KEDA ScaledObject on vLLM's metrics, CPU, time of day and queries of your own.
+
+    Args:
+        scope: Chart or construct that it belongs to.
+        id: Its id in the scope.
+        target: The model.
+        max_replicas: Replicas at most.
+        prometheus: Address of Prometheus as KEDA's operator resolves it, with the namespace:
+            `http://prometheus-operated.monitoring.svc:9090`.
+        triggers: What to scale on; the trigger that asks for most replicas wins.
+        min_replicas: Replicas at least. Default 1. With 0, something that lives without the
+            model has to wake it: a `CronFloor` or a `PrometheusQuery` of a gateway's metric.
+        pace: How fast replicas come and go.
+        polling_interval: Seconds between two looks at the metrics. Default 15.
+        cooldown: Seconds without work until the last replica goes; only with a minimum of 0.
+            Default 300.
+        fallback_replicas: Replicas at least while Prometheus does not answer. Default: the
+            model's `replicas`, within the range.
+        name: Name of the ScaledObject. Default: the model's.
+
+    Attributes:
+        scaled_object: The ScaledObject.
+
+    Raises:
+        VllmConstructsError: A range, trigger, address or target that cannot work.
+    """
+
+    def __init__(  # one keyword per field of a ScaledObject
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        target: ModelDeployment,
+        max_replicas: int,
+        prometheus: str,
+        triggers: Sequence[KedaTrigger],
+        min_replicas: int = 1,
+        pace: ScalingPace | None = None,
+        polling_interval: int = 15,
+        cooldown: int = 300,
+        fallback_replicas: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        place = place_of(scope, id)
+        model = model_of("KedaScaler.target", target)
+        replicas = Replicas(scaler="KedaScaler", minimum=min_replicas, maximum=max_replicas)
+        wanted = scaling.check_triggers("KedaScaler.triggers", triggers)
+        if fallback_replicas is None:
+            fallback_replicas = min(max(model.replicas, min_replicas), max_replicas)
+        body = scaling.scaled_object_manifest(
+            name=model.name if name is None else name,
+            target=model.name,
+            replicas=replicas,
+            wanted=wanted,
+            pace=_check.instance("KedaScaler.pace", pace or ScalingPace(), ScalingPace, _PACE),
+            startup=model.pod.startup.budget,
+            scope=model.metrics_scope,
+            prometheus=scaling.check_address("KedaScaler.prometheus", prometheus),
+            polling_interval=_check.integer(
+                "KedaScaler.polling_interval", polling_interval, 1, 3600, "seconds"
+            ),
+            cooldown=_check.integer("KedaScaler.cooldown", cooldown, 0, 86400, "seconds"),
+            fallback=_check.integer(
+                "KedaScaler.fallback_replicas", fallback_replicas, 1, max_replicas
+            ),
+        )
+        place.check_free(body)
+        model.attach_scaler(replicas, reads_metrics=_reads_metrics(wanted))
+        super().__init__(scope, id, place)
+        self.scaled_object: ApiObject = self._add("Default", body)
+
+
+_PACE = "ScalingPace(...)"

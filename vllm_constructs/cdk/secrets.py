@@ -1,0 +1,125 @@
+"""ExternalToken and TokenSecret: where a token's Secret comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from vllm_constructs import names
+from vllm_constructs.errors import refuse
+from vllm_constructs.secrets import ApiKey, HuggingFaceToken, external_secret
+
+from .base import Room, place_of
+
+if TYPE_CHECKING:
+    from cdk8s import ApiObject
+    from constructs import Construct
+
+
+class ExternalToken(Room):
+    """A Secret that External Secrets copies from a secret store.
+
+    Args:
+        scope: Chart or construct that it belongs to.
+        id: Its id in the scope.
+        store: Name of the SecretStore or ClusterSecretStore.
+        remote_key: Name of the secret in the store.
+        remote_property: Property of it, where it has several.
+        store_kind: Default `ClusterSecretStore`.
+        refresh: How often it is read again. Default `1h`.
+        name: Name of the Secret. Default: the id, as a legal name.
+        key: Key in the Secret. Default `token`.
+
+    Attributes:
+        external_secret: The ExternalSecret.
+        token: The reference, for `hf_token=`.
+        api_key: The same reference, for `api_key=`.
+
+    Raises:
+        VllmConstructsError: An illegal name or duration.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        store: str,
+        remote_key: str,
+        remote_property: str | None = None,
+        store_kind: Literal["SecretStore", "ClusterSecretStore"] = "ClusterSecretStore",
+        refresh: str = "1h",
+        name: str | None = None,
+        key: str = "token",
+    ) -> None:
+        place = place_of(scope, id)
+        secret = names.sanitised(id) if name is None else name
+        body = external_secret(
+            name=secret,
+            key=names.secret_key("ExternalToken.key", key),
+            store=store,
+            store_kind=store_kind,
+            remote_key=remote_key,
+            remote_property=remote_property,
+            refresh=refresh,
+        )
+        self.token = HuggingFaceToken.from_secret(secret, key=key)
+        self.api_key = ApiKey.from_secret(secret, key=key)
+        place.check_free(body)
+        super().__init__(scope, id, place)
+        self.external_secret: ApiObject = self._add("Default", body)
+
+
+class TokenSecret(Room):
+    """A Secret with the token in it, so that the token is in the rendered manifest.
+
+    For clusters that have nothing better. The token is never shown in an error or a repr, but
+    whoever can read the rendered file can read it: do not commit that file.
+
+    Args:
+        scope: Chart or construct that it belongs to.
+        id: Its id in the scope.
+        value: The token.
+        in_clear_text: Must be True: says that you know where the token will stand.
+        name: Name of the Secret. Default: the id, as a legal name.
+        key: Key in the Secret. Default `token`.
+
+    Attributes:
+        secret: The Secret.
+        token: The reference, for `hf_token=`.
+        api_key: The same reference, for `api_key=`.
+
+    Raises:
+        VllmConstructsError: `in_clear_text` is not True, or the token is empty.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        value: str,
+        in_clear_text: Literal[True],
+        name: str | None = None,
+        key: str = "token",
+    ) -> None:
+        place = place_of(scope, id)
+        if in_clear_text is not True:
+            refuse(
+                "TokenSecret.in_clear_text is not True, and the token would stand in the rendered "
+                "manifest; use HuggingFaceToken.from_secret or ExternalToken, or say True."
+            )
+        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+            refuse("TokenSecret.value is empty or no text of one line; give the token (not shown).")
+        secret = names.sanitised(id) if name is None else name
+        self.token = HuggingFaceToken.from_secret(secret, key=key)
+        self.api_key = ApiKey.from_secret(secret, key=key)
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": secret},
+            "type": "Opaque",
+            "stringData": {key: value},
+        }
+        place.check_free(body)
+        super().__init__(scope, id, place)
+        self.secret: ApiObject = self._add("Default", body)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from . import _check
+from .errors import VllmConstructsError
 
 OLDEST, NEWEST = (1, 27), (1, 37)
 _CONTEXT = "vllm-constructs/kubernetes"
@@ -59,5 +60,17 @@ class Kubernetes:
         """Make this the target of `scope` (an App or a Chart) and all below it.
 
         Kept as construct context, which `constructs` only takes before the first child is added.
+
+        Raises:
+            VllmConstructsError: The scope is no construct, or has children already.
         """
-        scope.node.set_context(_CONTEXT, self.release)
+        node = getattr(scope, "node", None)
+        if node is None:
+            _check.wrong("Kubernetes.set_on scope", scope, "an App or a Chart")
+        try:
+            node.set_context(_CONTEXT, self.release)
+        except RuntimeError as error:
+            raise VllmConstructsError(
+                f"Kubernetes({self.release!r}).set_on comes after the first child was added, and "
+                "what is there was made for another release; call it right behind App() or Chart()."
+            ) from error

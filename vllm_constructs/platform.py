@@ -165,13 +165,12 @@ def gpu_operator_values(
     mig_strategy: str,
     shared: str | None,
 ) -> dict[str, Any]:
-    """The values of NVIDIA's chart. Its pods need privileges, so it labels its namespace."""
+    """The values of NVIDIA's chart."""
     switches = {
         "driver": driver,
         "toolkit": toolkit,
         "dcgm": dcgm,
         "dcgmExporter": dcgm_exporter,
-        "psa": True,
     }
     found: dict[str, Any] = {
         name: {"enabled": _check.boolean(f"GpuOperator.{name}", value)}

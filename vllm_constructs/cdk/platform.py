@@ -11,7 +11,7 @@ from vllm_constructs.engine import Json
 from vllm_constructs.platform import Delivery, HelmChart
 from vllm_constructs.pod import Gpu, Toleration
 
-from .base import Place, Room, place_of
+from .base import Room, place_of
 
 if TYPE_CHECKING:
     from cdk8s import ApiObject
@@ -54,11 +54,7 @@ class Namespace(Room):
 class _Operator(Room):
     """A Helm chart that Flux or Argo CD installs."""
 
-    def _deliver(
-        self, scope: Construct, id: str, place: Place, bodies: Sequence[dict[str, Any]]
-    ) -> None:
-        place.check_free(*bodies)
-        super().__init__(scope, id, place)
+    def _deliver(self, bodies: Sequence[dict[str, Any]]) -> None:
         self.objects: list[ApiObject] = [
             self._add("Default" if i == 0 else f"object-{i}", body) for i, body in enumerate(bodies)
         ]
@@ -80,8 +76,8 @@ class GpuOperator(_Operator):
         id: Its id in the scope.
         delivery: How the chart is installed: `FluxHelmRelease()` or `ArgoApplication()`.
         version: Version of the chart. Default `v26.7.0`.
-        namespace: Namespace that it runs in. Default `gpu-operator`; it gets Pod Security's
-            `privileged` level from the chart.
+        namespace: Namespace that it runs in, made here with Pod Security's `privileged` level,
+            which drivers need. Default `gpu-operator`.
         driver: Install the driver; False where the nodes' image has it. Default True.
         toolkit: Install the container toolkit. Default True.
         dcgm: Run DCGM as a service. Default True.
@@ -95,6 +91,7 @@ class GpuOperator(_Operator):
 
     Attributes:
         objects: What delivers the chart.
+        namespace: The operator's Namespace.
         sharing: The device plugin's ConfigMap, or None.
 
     Raises:
@@ -147,11 +144,16 @@ class GpuOperator(_Operator):
             values={} if values is None else values,
         )
         bodies = _delivered("GpuOperator", delivery, chart)
+        home = platform.namespace(name=namespace, pod_security="privileged")
         sharing = (
             platform.sharing_config_map(_SHARING, namespace, shared_gpus) if shared_gpus else None
         )
-        self._deliver(scope, id, place, bodies)
+        place.check_free(home, *bodies, *([sharing] if sharing else []))
+        super().__init__(scope, id, place)
+        # In this order, so that the file can be applied from its beginning to its end.
+        self.namespace: ApiObject = self._add("namespace", home)
         self.sharing: ApiObject | None = None if sharing is None else self._add("sharing", sharing)
+        self._deliver(bodies)
 
 
 _SHARING = "device-plugin-sharing"
@@ -195,7 +197,10 @@ class KedaOperator(_Operator):
             derived={},
             values={} if values is None else values,
         )
-        self._deliver(scope, id, place, _delivered("KedaOperator", delivery, chart))
+        bodies = _delivered("KedaOperator", delivery, chart)
+        place.check_free(*bodies)
+        super().__init__(scope, id, place)
+        self._deliver(bodies)
 
 
 class PrometheusAdapter(_Operator):
@@ -248,7 +253,10 @@ class PrometheusAdapter(_Operator):
             },
             values={} if values is None else values,
         )
-        self._deliver(scope, id, place, _delivered("PrometheusAdapter", delivery, chart))
+        bodies = _delivered("PrometheusAdapter", delivery, chart)
+        place.check_free(*bodies)
+        super().__init__(scope, id, place)
+        self._deliver(bodies)
 
 
 class GpuSmokeTest(Room):

@@ -17,18 +17,18 @@ from .platform import ArgoApplication, FluxHelmRelease
 from .pod import GpuPodSpec, Toleration
 from .release import VllmRelease
 from .route import Gateway
-from .scaling import (
+from .scaling import ScalingPace
+from .secrets import ApiKey, HuggingFaceToken
+from .storage import EphemeralCache, ExistingClaim
+from .triggers import (
     CpuUtilization,
     CronFloor,
     KvCacheUsage,
     PrometheusQuery,
     QueueDepth,
     RunningRequests,
-    ScalingPace,
     TimeToFirstToken,
 )
-from .secrets import ApiKey, HuggingFaceToken
-from .storage import EphemeralCache, ExistingClaim
 
 if TYPE_CHECKING:
     from .cdk.availability import DisruptionBudget

@@ -33,13 +33,25 @@ def wrong(where: str, value: object, allowed: str, advice: str = "") -> NoReturn
     refuse(f"{where} is {shown(value)}; it takes {allowed}{end}{'' if end.endswith('?') else '.'}")
 
 
-def nearest(name: str, options: Iterable[str]) -> str:
-    """`, did you mean 'x'` for the option closest to `name`, or nothing where none is close."""
-    from difflib import get_close_matches
+def nearest(name: object, options: Iterable[str]) -> str:
+    """`did you mean 'x'?` for the option closest to `name`, or nothing where none is close.
 
-    originals = {option.lower(): option for option in options}
-    found = get_close_matches(name.lower(), originals, n=1, cutoff=0.5)
-    return f"did you mean {originals[found[0]]!r}?" if found else ""
+    An option that contains the name comes first: `H100` is short for `NVIDIA-H100-NVL`.
+    """
+    from difflib import SequenceMatcher
+
+    if not isinstance(name, str):
+        return ""
+    wanted = name.lower()
+
+    def distance(option: str) -> tuple[bool, float, str]:
+        ratio = SequenceMatcher(None, wanted, option.lower()).ratio()
+        return (wanted not in option.lower(), -ratio, option)
+
+    best = min(((*distance(option), option) for option in options), default=None)
+    if best is None or len(wanted) < 2 or (best[0] and best[1] > -0.5):
+        return ""
+    return f"did you mean {best[3]!r}?"
 
 
 def integer(where: str, value: object, low: int, high: int, unit: str = "") -> int:
@@ -90,7 +102,7 @@ def matching(where: str, value: object, pattern: re.Pattern[str], allowed: str) 
 def choice(where: str, value: object, options: Sequence[str]) -> str:
     """One of `options`; the nearest one is named where there is one."""
     if not isinstance(value, str) or value not in options:
-        wrong(where, value, one_of(options), nearest(str(value), options))
+        wrong(where, value, one_of(options), nearest(value, options))
     return str(value)
 
 
@@ -132,7 +144,7 @@ def text_map(where: str, value: object, allowed: str = "a dict of texts") -> dic
     return dict(sorted(found.items()))
 
 
-_DURATION = re.compile(r"([1-9]\d{0,5})(s|m|h)")
+_DURATION = re.compile(r"([1-9][0-9]{0,5})(s|m|h)")
 
 
 def duration(where: str, value: object) -> str:

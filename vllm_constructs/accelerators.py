@@ -58,6 +58,11 @@ def _product(where: str, product: object, memory_mib: int | None = None) -> int:
     return catalogue()[product]["memory_mib"]
 
 
+def _is_one(count: object) -> bool:
+    # Neither True nor 1.0: the number is written into the manifest as it is.
+    return isinstance(count, int) and not isinstance(count, bool) and count == 1
+
+
 @dataclass(frozen=True)
 class WholeGpu:
     """One or more whole GPUs of one product.
@@ -137,12 +142,12 @@ class MigSlice:
         elif self.strategy == "single":
             refuse("MigSlice.product is missing; with strategy='single' only it selects the node.")
         if not isinstance(self.profile, str) or self.profile not in profiles:
-            near = _check.nearest(str(self.profile), profiles)
+            near = _check.nearest(self.profile, profiles)
             allowed = f"a MIG profile{of} ({', '.join(sorted(profiles))})"
             if self.product is None:
                 allowed = "a MIG profile such as '1g.10gb'"
             _check.wrong("MigSlice.profile", self.profile, allowed, near)
-        if isinstance(self.count, bool) or self.count != 1:
+        if not _is_one(self.count):
             _check.wrong(
                 "MigSlice.count",
                 self.count,
@@ -216,7 +221,7 @@ class TimeSlicedGpu:
         _check.integer("TimeSlicedGpu.replicas", self.replicas, 2, 48)
         _check.choice("TimeSlicedGpu.sharing", self.sharing, ("time-slicing", "mps"))
         _check.boolean("TimeSlicedGpu.renamed", self.renamed)
-        if isinstance(self.count, bool) or self.count != 1:
+        if not _is_one(self.count):
             allowed = "1, since two shares may be of the same GPU"
             _check.wrong("TimeSlicedGpu.count", self.count, allowed, "use WholeGpu for more")
 
@@ -276,10 +281,10 @@ class VirtualGpu:
 
     def __post_init__(self) -> None:
         if self.product is not None:
-            _product("VirtualGpu.product", self.product, self.memory_mib or 1024)
-        elif self.memory_mib is not None:
+            _product("VirtualGpu.product", self.product, 1024)
+        if self.memory_mib is not None:
             _check.integer("VirtualGpu.memory_mib", self.memory_mib, 1024, 2**24, "MiB")
-        if isinstance(self.count, bool) or self.count != 1:
+        if not _is_one(self.count):
             _check.wrong("VirtualGpu.count", self.count, "1", "use more replicas, or WholeGpu")
 
     @property

@@ -157,7 +157,7 @@ class Budget:
         least = "the scaler's minimum" if autoscaled else "replicas"
         if self.min_available is not None and self.min_available >= replicas:
             refuse(
-                f"{where} keeps {self.min_available} pods of at least {replicas} ({least}), so a "
+                f"{where} keeps {self.min_available} of at least {replicas} pods ({least}), so a "
                 f"node could never be drained; lower min_available, raise {least}, or give "
                 f"max_unavailable=1 (a scaler that has a higher minimum comes before the budget)."
             )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .availability import Rollout
+from .container import CONFIG_FILE, PORT_NAME
 from .kubernetes import Kubernetes
-from .pod import CONFIG_FILE, PORT_NAME, GpuPodSpec
+from .pod import GpuPodSpec
 
 NAME_LABEL = "app.kubernetes.io/name"
 INSTANCE_LABEL = "app.kubernetes.io/instance"

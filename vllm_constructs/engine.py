@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
-_SIZE = re.compile(r"\d+(\.\d+)?[kKmMgGtT]?")
+# Decimals only with the decimal units: vLLM refuses "1.5K".
+_SIZE = re.compile(r"\d+[kKmMgGtT]?|\d+\.\d+[kmgt]", re.ASCII)
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 # Flags that this library derives or that would contradict what it derives, and where the user
@@ -204,6 +205,8 @@ class EngineArgs:
                 refuse(f"{where} is derived by this library; {_DERIVED[name]}.")
             if name.replace("-", "_") in typed:
                 refuse(f"{where} has a keyword of its own; give {name.replace('-', '_')}=....")
+            if value is None:
+                _check.wrong(where, value, "a value", "leave the flag out for vLLM's default")
             check_json(where, value)
 
     def _check_together(self) -> None:
@@ -275,6 +278,8 @@ def check_json(where: str, value: object, depth: int = 0) -> None:
 def _check_leaf(where: str, value: object) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         _check.wrong(where, value, "a finite number")
+    if isinstance(value, int) and abs(value) > 2**64:
+        _check.wrong(where, value, "a number of at most 64 bits")
     if isinstance(value, str) and _UNSAYABLE.search(value):
         _check.wrong(where, value, "a text without control characters")
     if value is not None and not isinstance(value, (bool, int, float, str)):
@@ -287,7 +292,10 @@ def _check_value(where: str, flag: Flag, value: object) -> None:
     if not kind:
         check_json(where, value)
     elif flag.get("nargs") == "+":
-        for item in _check.items(where, value, "a list"):
+        found = _check.items(where, value, "a list")
+        if not found:
+            _check.wrong(where, value, "a list with at least one entry", "else leave it out")
+        for item in found:
             _check_scalar(where, kind, item)
     elif kind == "json" or (kind == "json-or-str" and not isinstance(value, str)):
         _check_object(where, flag.get("fields"), value)
@@ -295,7 +303,7 @@ def _check_value(where: str, flag: Flag, value: object) -> None:
         _check_scalar(where, kind, value)
         options = flag.get("choices")
         if options and (value not in options or isinstance(value, bool)):
-            near = _check.nearest(str(value), map(str, options))
+            near = _check.nearest(value, map(str, options))
             _check.wrong(where, value, _check.one_of(options), near)
 
 
@@ -308,7 +316,7 @@ def _check_object(where: str, fields: list[str] | None, value: object) -> None:
         return
     for key in value:
         if key not in fields:
-            near = _check.nearest(str(key), fields) or f"it takes {_check.one_of(fields)}."
+            near = _check.nearest(key, fields) or f"it takes {_check.one_of(fields)}."
             refuse(f"{where} has the key {_check.shown(key)}, which vLLM refuses there; {near}")
 
 
@@ -318,7 +326,8 @@ def _check_scalar(where: str, kind: str, value: object) -> None:
     elif kind == "int":
         _check.integer(where, value, -(2**63), 2**63)
     elif kind.startswith("human-readable-int"):
-        if not (isinstance(value, str) and (_SIZE.fullmatch(value) or value == "auto")):
+        auto = kind.endswith("-or-auto") and value == "auto"
+        if not auto and not (isinstance(value, str) and _SIZE.fullmatch(value)):
             _check.integer(where, value, -1, 2**63)
     elif kind == "float":
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -328,14 +337,20 @@ def _check_scalar(where: str, kind: str, value: object) -> None:
         _check_leaf(where, value)
     elif not isinstance(value, str) or not value or _UNSAYABLE.search(value):
         _check.wrong(where, value, "a text that is not empty")
+    elif value.startswith("-"):
+        _check.wrong(where, value, "a text without '-' in front, which vLLM takes for a flag")
 
 
 def plain(value: Any) -> Any:
-    """`value` with plain dicts (sorted) and lists only, as JSON and cdk8s take it."""
+    """`value` in JSON's own types only, dicts sorted: no subclass, such as a member of an enum."""
     if isinstance(value, Mapping):
         return {str(key): plain(value[key]) for key in sorted(value)}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return int(value) if isinstance(value, int) else float(value)
     return value
 
 
@@ -343,7 +358,7 @@ def as_text(value: Any) -> str:
     """One value as a command line takes it: JSON compact and sorted, numbers as in Python."""
     if isinstance(value, (Mapping, list, tuple)):
         return json.dumps(plain(value), separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    return str(value)
+    return str(plain(value))
 
 
 def arguments(options: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from .errors import VllmConstructsError
 
 OLDEST, NEWEST = (1, 27), (1, 37)
 _CONTEXT = "vllm-constructs/kubernetes"
-_RELEASE = re.compile(r"v?1\.(\d{1,3})(\.\d{1,3})?")
+_RELEASE = re.compile(r"v?1\.(\d{1,3})(\.\d{1,3})?", re.ASCII)
 
 
 class _Node(Protocol):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import metrics, names
+from .container import PORT_NAME
 from .metrics import Scope
-from .pod import PORT_NAME
 
 
 @dataclass(frozen=True, kw_only=True)

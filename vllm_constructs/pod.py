@@ -5,26 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from . import _check, accelerators, names, quantity, storage
+from . import _check, accelerators, container, names, quantity, storage
 from .accelerators import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
-from .availability import PERIOD, Drain, Startup
-from .engine import EngineArgs, arguments, plain
+from .availability import Drain, Startup
+from .engine import EngineArgs, plain
 from .errors import refuse
 from .kubernetes import Kubernetes
 from .release import DEFAULT_IMAGE, VllmRelease
-from .secrets import ApiKey, HuggingFaceToken, environment
+from .secrets import ApiKey, HuggingFaceToken
 from .storage import EphemeralCache, ExistingClaim
 
 Gpu: TypeAlias = "WholeGpu | MigSlice | TimeSlicedGpu | VirtualGpu"
 
-CONTAINER = "vllm"
-PORT_NAME = "http"
-CONFIG_FILE = "engine.yaml"
-_CONFIG_PATH = "/etc/vllm"
-_HOME = "/home/vllm"
 _USER = 2000
 
 _MODEL = re.compile(r"/?[A-Za-z0-9][\w.-]*(/[\w.-]+)*(:[\w.-]+)?", re.ASCII)
@@ -159,6 +154,7 @@ class GpuPodSpec:
         self._check_scheduling()
         self._check_environment()
         self._check_resources()
+        storage.shared_memory(self.gpu.count, self.shared_memory, self.memory_pair[1])
         self._check_parallelism()
         self.engine.check(VllmRelease(self.image))
         if self.answers.seconds == 0 and self.engine.runner != "pooling":
@@ -224,7 +220,6 @@ class GpuPodSpec:
                     f"{name} asks for {parts[0]!r} with a limit of {parts[1]!r}; "
                     "the request must not be above the limit."
                 )
-        self._shared_memory()
 
     def _check_parallelism(self) -> None:
         engine, gpu = self.engine, self.gpu
@@ -262,20 +257,23 @@ class GpuPodSpec:
         return self.drain or Drain(seconds=self.longest_answer)
 
     @property
-    def _cpu(self) -> tuple[str, str | None]:
+    def cpu_pair(self) -> tuple[str, str | None]:
+        """Cores as request and limit, which may be none."""
         if self.cpu is None:
             return str(4 * self.gpu.count), None
         return (self.cpu, None) if isinstance(self.cpu, str) else self.cpu
 
     @property
-    def _memory(self) -> tuple[str, str]:
+    def memory_pair(self) -> tuple[str, str]:
+        """Memory as request and limit."""
         if self.memory is None:
             return f"{16 * self.gpu.count}Gi", f"{32 * self.gpu.count}Gi"
         return (self.memory, self.memory) if isinstance(self.memory, str) else self.memory
 
-    def _shared_memory(self) -> str:
-        gpus = self.gpu.count
-        return storage.shared_memory(gpus, self.shared_memory, self._memory[1])
+    @property
+    def shared_memory_size(self) -> str:
+        """Size of `/dev/shm`: as given, else what the workers need."""
+        return storage.shared_memory(self.gpu.count, self.shared_memory, self.memory_pair[1])
 
     def _derived_options(self) -> dict[str, Any]:
         """The flags that follow from the other facts."""
@@ -307,94 +305,6 @@ class GpuPodSpec:
 
         return yaml.safe_dump(plain(self.options()), sort_keys=True, width=4096)
 
-    def _args(self) -> list[str]:
-        if self.engine.delivery == "config-map":
-            # Two arguments: vLLM looks for `--config` before it parses, by equality.
-            return [self.model, "--config", f"{_CONFIG_PATH}/{CONFIG_FILE}"]
-        return [self.model, *arguments(self.options())]
-
-    def _environment(self) -> list[dict[str, Any]]:
-        found: dict[str, str] = {}
-        if not self.run_as_root:
-            # Torch asks for the name of the user, which other images than CUDA's do not know.
-            found |= {"HOME": _HOME, "USER": "vllm"}
-        found["HF_HOME"] = storage.MOUNT_PATH
-        if self.cache.is_read_only:
-            found["HF_HUB_OFFLINE"] = "1"
-        found["VLLM_ENGINE_READY_TIMEOUT_S"] = str(self.startup.budget)
-        # Above the idle time of the proxies in front, which would else reuse a connection that
-        # vLLM just closed: nginx keeps them 60 s, an ALB as long as its own timeout.
-        found["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"] = str(max(self.longest_answer, 65) + 10)
-        secret = []
-        if self.hf_token is not None:
-            secret.append(environment("HF_TOKEN", self.hf_token))
-        if self.api_key is not None:
-            secret.append(environment("VLLM_API_KEY", self.api_key))
-        found |= {k: self.env[k].replace("$(", "$$(") for k in sorted(self.env)}
-        return [{"name": name, "value": value} for name, value in found.items()] + secret
-
-    def _probe(self, period: int, timeout: int, failures: int) -> dict[str, Any]:
-        return {
-            "httpGet": {"path": "/health", "port": PORT_NAME},
-            "periodSeconds": period,
-            "timeoutSeconds": timeout,
-            "failureThreshold": failures,
-        }
-
-    def _volumes(self, config_map: str | None) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """Each volume with its mount."""
-        shm = {"emptyDir": {"medium": "Memory", "sizeLimit": self._shared_memory()}}
-        cache_mount: dict[str, Any] = {"mountPath": storage.MOUNT_PATH}
-        if self.cache.is_read_only:
-            cache_mount["readOnly"] = True
-        found: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
-            ("shm", shm, {"mountPath": "/dev/shm"}),  # noqa: S108  # not a temporary file
-            ("model-cache", self.cache.volume(), cache_mount),
-        ]
-        if not self.run_as_root:
-            found.append(("home", {"emptyDir": {}}, {"mountPath": _HOME}))
-        if config_map is not None:
-            volume = {"configMap": {"name": config_map}}
-            found.append(("engine", volume, {"mountPath": _CONFIG_PATH, "readOnly": True}))
-        return [({"name": n, **volume}, {"name": n, **mount}) for n, volume, mount in found]
-
-    def _resources(self) -> dict[str, Any]:
-        cpu, cpu_limit = self._cpu
-        memory, memory_limit = self._memory
-        gpu = {self.gpu.resource: str(self.gpu.count)}
-        requests = {"cpu": cpu, "memory": memory}
-        limits = {"memory": memory_limit} if cpu_limit is None else {"cpu": cpu_limit}
-        limits["memory"] = memory_limit
-        if isinstance(self.cache, EphemeralCache) and self.cache.size is not None:
-            requests["ephemeral-storage"] = limits["ephemeral-storage"] = self.cache.size
-        return {"limits": limits | gpu, "requests": requests | gpu}
-
-    def container(
-        self, kubernetes: Kubernetes, mounts: Sequence[dict[str, Any]] = ()
-    ) -> dict[str, Any]:
-        """The container that runs the engine."""
-        pause = self.answers.pre_stop
-        if kubernetes.has_sleep_action:
-            pre_stop: dict[str, Any] = {"sleep": {"seconds": pause}}
-        else:
-            pre_stop = {"exec": {"command": ["sleep", str(pause)]}}
-        capabilities = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-        return {
-            "name": CONTAINER,
-            "image": self.image,
-            "command": ["vllm", "serve"],
-            "args": self._args(),
-            "env": self._environment(),
-            "ports": [{"name": PORT_NAME, "containerPort": self.port, "protocol": "TCP"}],
-            "resources": self._resources(),
-            "startupProbe": self._probe(PERIOD, 5, self.startup.failure_threshold),
-            "readinessProbe": self._probe(10, 5, 3),
-            "livenessProbe": self._probe(30, 10, 3),
-            "lifecycle": {"preStop": pre_stop},
-            "securityContext": capabilities,
-            "volumeMounts": list(mounts),
-        }
-
     def _security(self) -> dict[str, Any]:
         seccomp = {"seccompProfile": {"type": "RuntimeDefault"}}
         if self.run_as_root:
@@ -420,7 +330,7 @@ class GpuPodSpec:
                 f"GpuPodSpec.manifest config_map is {config_map!r} with "
                 f"EngineArgs(delivery={self.engine.delivery!r}); the two belong together."
             )
-        volumes = self._volumes(config_map)
+        volumes = container.volumes(self, config_map)
         taint = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
         found: dict[str, Any] = {
             "automountServiceAccountToken": False,
@@ -430,7 +340,9 @@ class GpuPodSpec:
             "nodeSelector": dict(sorted((self.gpu.node_labels | dict(self.node_selector)).items())),
             "tolerations": [taint, *(item.manifest() for item in self.tolerations)],
             "containers": [
-                self.container(kubernetes or Kubernetes(), [mount for _, mount in volumes])
+                container.manifest(
+                    self, kubernetes or Kubernetes(), [mount for _, mount in volumes]
+                )
             ],
             "volumes": [volume for volume, _ in volumes],
         }
@@ -458,7 +370,3 @@ class GpuPodSpec:
         if config is not None:
             found["vllm-constructs/engine-checksum"] = hashlib.sha256(config.encode()).hexdigest()
         return found | names.annotation_map("pod_annotations", self.pod_annotations)
-
-    def with_cache(self, cache: ExistingClaim | EphemeralCache) -> GpuPodSpec:
-        """The same pod with another cache."""
-        return replace(self, cache=cache)

@@ -13,7 +13,7 @@ from . import _check
 MI = 2**20
 GI = 2**30
 
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(m|[kMGTPE]i?|Ki|[eE][+-]?\d{1,2})?")
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(m|[kMGTPE]i?|Ki|[eE][+-]?\d{1,2})?", re.ASCII)
 _FACTORS = {"m": Decimal("0.001"), "": Decimal(1), "k": Decimal(1000)}
 _FACTORS |= {unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", 2)}
 _FACTORS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}

@@ -18,7 +18,8 @@ DEFAULT_IMAGE = f"vllm/vllm-openai:v{NEWEST}"
 _IMAGE = re.compile(
     r"(?P<name>[a-zA-Z0-9][a-zA-Z0-9._-]*(:\d{1,5}(?=/))?(/[a-z0-9][a-z0-9._-]*)*)"
     r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
-    r"(@(?P<digest>[a-z0-9]+:[0-9a-f]{32,}))?"
+    r"(@(?P<digest>[a-z0-9]+:[0-9a-f]{32,}))?",
+    re.ASCII,
 )
 _TAG = re.compile(r"v?(\d+)\.(\d+)\.(\d+)([.-].*)?")
 

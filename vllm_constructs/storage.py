@@ -148,7 +148,7 @@ def shared_memory(gpus: int, asked: str | None, memory_limit: str) -> str:
     limit = quantity.memory("memory", memory_limit)
     if amount < needed:
         refuse(
-            f"shared_memory is {size!r}, less than the workers of {gpus} GPUs need; "
+            f"shared_memory is {size!r}, less than the workers of {gpus} GPU(s) need; "
             f"give at least '{needed // quantity.MI}Mi', or leave it out to get that."
         )
     if amount >= limit:

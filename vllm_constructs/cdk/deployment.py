@@ -203,6 +203,7 @@ class ModelDeployment(Room):
         super().__init__(scope, id, place)
         same.append(self)
         self.scaler: Replicas | None = None
+        self._is_plus_scaled = False
         self.monitor: str | None = None
         self._budgets: list[tuple[str, Budget]] = []
         self._policy_peers: list[dict[str, Any]] = policy["spec"]["ingress"]
@@ -269,7 +270,8 @@ class ModelDeployment(Room):
     def _replica_range(self) -> tuple[int, int]:
         if self.scaler is None:
             return self.replicas, self.replicas
-        return self.scaler.minimum, self.scaler.maximum
+        scaler = (self._is_plus_scaled and plus.scaler_range(self)) or self.scaler
+        return scaler.minimum, scaler.maximum
 
     # What other constructs tell the model.
 
@@ -280,17 +282,26 @@ class ModelDeployment(Room):
             VllmConstructsError: There is one already, the cache cannot be shared, no metrics
                 are exposed, or a budget would block drains.
         """
-        who = f"ModelDeployment {self.name!r}"
-        if self.scaler is not None:
-            refuse(
-                f"{who} has a {self.scaler.scaler} already, and two scalers of one Deployment "
-                f"undo each other; leave one out."
-            )
+        self._check_only_scaler()
         if reads_metrics:
             self.need_metrics(replicas.scaler)
+        self.check_range(replicas)
+        self._hand_over(replicas)
+
+    def check_range(self, replicas: Replicas) -> None:
+        """Refuse a scaler's range that the cache cannot bear, or that makes a budget block."""
         self._check_sharing(replicas.maximum)
         for where, budget in self._budgets:
             budget.check(where, replicas.minimum, autoscaled=True)
+
+    def _check_only_scaler(self) -> None:
+        if self.scaler is not None:
+            refuse(
+                f"ModelDeployment {self.name!r} has a {self.scaler.scaler} already, and two "
+                "scalers of one Deployment undo each other; leave one out."
+            )
+
+    def _hand_over(self, replicas: Replicas) -> None:
         self.scaler = replicas
         self.deployment.add_json_patch(JsonPatch.remove("/spec/replicas"))
 
@@ -368,9 +379,21 @@ class ModelDeployment(Room):
         """Whether a scaler decides about the replicas."""
         return self.scaler is not None
 
+    @has_autoscaler.setter
+    def has_autoscaler(self, value: bool) -> None:
+        # The interface of cdk8s-plus has a setter, so type checkers want one.
+        if value and self.scaler is None:
+            self.mark_has_autoscaler()
+
     def mark_has_autoscaler(self) -> None:
-        """Called by a cdk8s-plus HorizontalPodAutoscaler that targets this model."""
-        self.attach_scaler(_plus_range(), reads_metrics=False)
+        """Called by a cdk8s-plus HorizontalPodAutoscaler that targets this model.
+
+        It is being made then, and its range is not known yet, so that is checked at synthesis.
+        """
+        self._check_only_scaler()
+        self._hand_over(Replicas(scaler="HorizontalPodAutoscaler", minimum=1, maximum=1))
+        self._is_plus_scaled = True
+        self.node.add_validation(plus.RangeCheck(self))
 
     def to_scaling_target(self) -> kplus.ScalingTarget:
         """The Deployment, for a cdk8s-plus HorizontalPodAutoscaler."""
@@ -387,11 +410,6 @@ class ModelDeployment(Room):
     def to_pod_selector(self) -> kplus.IPodSelector:
         """This model."""
         return self
-
-
-def _plus_range() -> Replicas:
-    # The range of a cdk8s-plus HPA is not known yet while it is being made.
-    return Replicas(scaler="HorizontalPodAutoscaler", minimum=1, maximum=1)
 
 
 def _names(value: object) -> tuple[object, ...]:

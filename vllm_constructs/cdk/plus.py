@@ -10,8 +10,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import jsii
+from constructs import IValidation
 
-from vllm_constructs.pod import CONTAINER, PORT_NAME
+from vllm_constructs.container import NAME, PORT_NAME
+from vllm_constructs.errors import VllmConstructsError, VllmConstructsWarning
+from vllm_constructs.scaling import Replicas
 
 if TYPE_CHECKING:
     import cdk8s_plus_27 as kplus
@@ -67,7 +70,7 @@ def scaling_target(model: ModelDeployment) -> kplus.ScalingTarget:
     import cdk8s_plus_27 as kplus
 
     pod = model.pod
-    container = kplus.Container(name=CONTAINER, image=pod.image, port_number=pod.port)
+    container = kplus.Container(name=NAME, image=pod.image, port_number=pod.port)
     return kplus.ScalingTarget(
         api_version="apps/v1",
         kind="Deployment",
@@ -75,6 +78,38 @@ def scaling_target(model: ModelDeployment) -> kplus.ScalingTarget:
         containers=[container],
         replicas=None if model.scaler else model.replicas,
     )
+
+
+def scaler_range(model: ModelDeployment) -> Replicas | None:
+    """The range of the HorizontalPodAutoscaler of cdk8s-plus, of any line, that has the model."""
+    for node in model.node.root.node.find_all():
+        kind = str(getattr(node, "__jsii_type__", ""))
+        found: Any = node
+        if kind.endswith(".HorizontalPodAutoscaler") and found.target is model:
+            return Replicas(
+                scaler="HorizontalPodAutoscaler",
+                minimum=int(found.min_replicas),
+                maximum=int(found.max_replicas),
+            )
+    return None
+
+
+@jsii.implements(IValidation)
+class RangeCheck:
+    """Checks that range at synthesis, since it is not known before."""
+
+    def __init__(self, model: ModelDeployment) -> None:
+        self._model = model
+
+    def validate(self) -> list[str]:
+        """The sentence of a refusal; raising in here would end in an unreadable error."""
+        try:
+            replicas = scaler_range(self._model)
+            if replicas is not None:
+                self._model.check_range(replicas)
+        except (VllmConstructsError, VllmConstructsWarning) as error:
+            return [str(error)]
+        return []
 
 
 def pod_selector(model: ModelDeployment) -> kplus.PodSelectorConfig:

@@ -6,14 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vllm_constructs import _check, scaling
-from vllm_constructs.scaling import (
-    CpuUtilization,
-    CronFloor,
-    HpaMetric,
-    KedaTrigger,
-    Replicas,
-    ScalingPace,
-)
+from vllm_constructs import triggers as kinds
+from vllm_constructs.scaling import Replicas, ScalingPace
+from vllm_constructs.triggers import CpuUtilization, CronFloor, HpaMetric, KedaTrigger
 
 from .base import Room, place_of
 from .deployment import model_of
@@ -68,7 +63,7 @@ class HpaScaler(Room):
         place = place_of(scope, id)
         model = model_of("HpaScaler.target", target)
         replicas = Replicas(scaler="HpaScaler", minimum=min_replicas, maximum=max_replicas)
-        wanted = scaling.check_triggers("HpaScaler.metrics", metrics)
+        wanted = kinds.check("HpaScaler.metrics", metrics)
         body = scaling.hpa_manifest(
             name=model.name if name is None else name,
             target=model.name,
@@ -130,7 +125,7 @@ class KedaScaler(Room):
         place = place_of(scope, id)
         model = model_of("KedaScaler.target", target)
         replicas = Replicas(scaler="KedaScaler", minimum=min_replicas, maximum=max_replicas)
-        wanted = scaling.check_triggers("KedaScaler.triggers", triggers)
+        wanted = kinds.check("KedaScaler.triggers", triggers)
         if fallback_replicas is None:
             fallback_replicas = min(max(model.replicas, min_replicas), max_replicas)
         body = scaling.scaled_object_manifest(

@@ -10,9 +10,9 @@ from vllm_constructs.accelerators import WholeGpu
 from vllm_constructs.engine import EngineArgs
 from vllm_constructs.errors import refuse
 from vllm_constructs.ingress import F5Nginx, IngressController, IngressNginx, TlsSecret, Traefik
-from vllm_constructs.scaling import CpuUtilization, HpaMetric, KvCacheUsage
 from vllm_constructs.secrets import HuggingFaceToken
 from vllm_constructs.storage import EphemeralCache
+from vllm_constructs.triggers import CpuUtilization, HpaMetric, KvCacheUsage
 from vllm_constructs.values import Values
 
 from .base import Room, place_of

@@ -1,0 +1,44 @@
+"""A model among cdk8s-plus objects of an app's own: Secret, claim, autoscaler and Ingress.
+
+Their objects go in where a name would, and the model goes into theirs: as the target of the
+autoscaler, and its Service as the backend of the Ingress.
+"""
+
+import cdk8s_plus_27 as kplus
+from cdk8s import App, Chart, Size
+
+from vllm_constructs import HuggingFaceToken, ModelDeployment, WholeGpu
+
+app = App()
+chart = Chart(app, "assistant", namespace="assistant")
+
+token = kplus.Secret.from_secret_name(chart, "token", "hf-token")
+weights = kplus.PersistentVolumeClaim(
+    chart,
+    "weights",
+    storage=Size.gibibytes(100),
+    access_modes=[kplus.PersistentVolumeAccessMode.READ_WRITE_MANY],
+)
+model = ModelDeployment(
+    chart,
+    "qwen-7b",
+    model="Qwen/Qwen2.5-7B-Instruct",
+    gpu=WholeGpu("NVIDIA-L40S"),
+    cache=weights,
+    hf_token=HuggingFaceToken.from_secret(token),
+    allow_from=["traefik"],
+)
+kplus.HorizontalPodAutoscaler(
+    chart,
+    "scaler",
+    target=model,
+    min_replicas=2,
+    max_replicas=4,
+    metrics=[kplus.Metric.resource_cpu(kplus.MetricTarget.average_utilization(70))],
+)
+ingress = kplus.Ingress(chart, "ingress", class_name="traefik")
+ingress.add_host_rule(
+    "assistant.example.com", "/v1", kplus.IngressBackend.from_service(model.service)
+)
+
+app.synth()

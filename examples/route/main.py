@@ -1,0 +1,38 @@
+"""One model behind a Gateway, with its weights on a claim that pods mount read-only.
+
+Nothing could be written there, so downloads are off. TLS and the address belong to the Gateway,
+which the cluster has already.
+"""
+
+from cdk8s import App, Chart
+
+from vllm_constructs import (
+    ExistingClaim,
+    Gateway,
+    ModelDeployment,
+    ModelRoute,
+    WholeGpu,
+)
+
+app = App()
+chart = Chart(app, "qwen-32b", namespace="llm")
+
+model = ModelDeployment(
+    chart,
+    "qwen-32b",
+    model="Qwen/Qwen2.5-32B-Instruct",
+    served_name="qwen-32b",
+    gpu=WholeGpu("NVIDIA-H100-80GB-HBM3", count=2),
+    replicas=2,
+    cache=ExistingClaim("weights", access="ReadOnlyMany"),
+    longest_answer=900,
+)
+ModelRoute(
+    chart,
+    "route",
+    target=model,
+    host="llm.example.com",
+    gateway=Gateway("public", namespace="gateways", section="https"),
+)
+
+app.synth()

@@ -58,6 +58,16 @@ def _product(where: str, product: object, memory_mib: int | None = None) -> int:
     return catalogue()[product]["memory_mib"]
 
 
+def _check_labels(where: str, labels: dict[str, str]) -> None:
+    for key, value in labels.items():
+        if len(value) > 63:
+            refuse(
+                f"{where} needs nodes with {key}={value!r}, {len(value)} characters long, and "
+                "Kubernetes takes 63 in a label; let the device plugin name resources instead "
+                "(strategy='mixed', or renamed=True)."
+            )
+
+
 def _is_one(count: object) -> bool:
     # Neither True nor 1.0: the number is written into the manifest as it is.
     return isinstance(count, int) and not isinstance(count, bool) and count == 1
@@ -154,6 +164,7 @@ class MigSlice:
                 "1, since slices have no peer-to-peer access and an engine uses one",
                 "use more replicas, or a larger profile",
             )
+        _check_labels("MigSlice", self.node_labels)
 
     @property
     def _data(self) -> _Mig:
@@ -224,6 +235,7 @@ class TimeSlicedGpu:
         if not _is_one(self.count):
             allowed = "1, since two shares may be of the same GPU"
             _check.wrong("TimeSlicedGpu.count", self.count, allowed, "use WholeGpu for more")
+        _check_labels("TimeSlicedGpu", self.node_labels)
 
     @property
     def resource(self) -> str:

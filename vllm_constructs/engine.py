@@ -204,7 +204,7 @@ class EngineArgs:
             if name in _DERIVED:
                 refuse(f"{where} is derived by this library; {_DERIVED[name]}.")
             if name.replace("-", "_") in typed:
-                refuse(f"{where} has a keyword of its own; give {name.replace('-', '_')}=....")
+                refuse(f"{where} has a keyword of its own; give {name.replace('-', '_')}= instead.")
             if value is None:
                 _check.wrong(where, value, "a value", "leave the flag out for vLLM's default")
             check_json(where, value)
@@ -380,3 +380,19 @@ def arguments(options: Mapping[str, Any]) -> list[str]:
         else:
             found.append(f"--{name}={as_text(value)}")
     return [argument.replace("$(", "$$(") for argument in found]
+
+
+def file_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags as vLLM reads them from its `--config` file.
+
+    It takes every list there for the values of one flag, so a list that is JSON becomes its text.
+    """
+    known = catalogue()["flags"]
+
+    def entry(name: str, value: Any) -> Any:
+        flag = known.get(f"--{name}", {})
+        if isinstance(value, (list, tuple)) and flag and flag.get("nargs") != "+":
+            return as_text(value)
+        return plain(value)
+
+    return {name: entry(name, value) for name, value in options.items()}

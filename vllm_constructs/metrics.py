@@ -6,12 +6,16 @@ name; `engine` numbers data-parallel engines of one pod, so every query folds it
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
+from . import _check, names
 from .errors import refuse
 
 Unit: TypeAlias = Literal["requests", "ratio", "seconds", "tokens", "preemptions"]
+
+_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +24,10 @@ class Scope:
 
     namespace: str
     model_name: str
+
+    def __post_init__(self) -> None:
+        names.label("Scope.namespace", self.namespace)
+        _check.text("Scope.model_name", self.model_name)
 
     def matchers(self, **more: str) -> str:
         """The label matchers, as PromQL writes them."""
@@ -45,6 +53,12 @@ class Metric:
     type: Literal["gauge", "counter", "histogram"]
     unit: Unit
 
+    def __post_init__(self) -> None:
+        allowed = "a metric's name, such as 'vllm:num_requests_waiting'"
+        _check.matching("Metric.name", self.name, _METRIC, allowed)
+        _check.choice("Metric.type", self.type, ("gauge", "counter", "histogram"))
+        _check.choice("Metric.unit", self.unit, get_args(Unit))
+
     @property
     def adapter_name(self) -> str:
         """Name that prometheus-adapter gives it: the custom metrics API has no colons."""
@@ -66,12 +80,15 @@ class Metric:
         """What a counter grows per second, over all pods: one series."""
         if self.type != "counter":
             refuse(f"{self.name} is a {self.type}; only a counter has a rate.")
+        _check.duration("Metric.rate window", window)
         return f"sum(rate({self.name}{{{scope.matchers(**labels)}}}[{window}]))"
 
     def quantile(self, scope: Scope, quantile: float, window: str = "5m") -> str:
         """A quantile of a histogram, over all pods: one series."""
         if self.type != "histogram":
             refuse(f"{self.name} is a {self.type}; only a histogram has quantiles.")
+        _check.ratio("Metric.quantile quantile", quantile)
+        _check.duration("Metric.quantile window", window)
         buckets = f"sum by (le) (rate({self.name}_bucket{{{scope.matchers()}}}[{window}]))"
         return f"histogram_quantile({quantile:g}, {buckets})"
 

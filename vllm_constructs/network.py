@@ -22,12 +22,13 @@ def from_namespace(name: str) -> dict[str, Any]:
 
 def from_block(where: str, cidr: object) -> dict[str, Any]:
     """Peers: an address range."""
+    allowed = "an address range such as '10.0.0.0/16'"
+    if not isinstance(cidr, str) or "%" in cidr:
+        _check.wrong(where, cidr, allowed)
     try:
-        network = ipaddress.ip_network(cidr)  # type: ignore[arg-type]  # it checks the type
-    except (ValueError, TypeError):
-        _check.wrong(where, cidr, "an address range such as '10.0.0.0/16'")
-    if not isinstance(cidr, str):
-        _check.wrong(where, cidr, "an address range such as '10.0.0.0/16'")
+        network = ipaddress.ip_network(cidr)
+    except ValueError:
+        _check.wrong(where, cidr, allowed)
     return {"ipBlock": {"cidr": str(network)}}
 
 

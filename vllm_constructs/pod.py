@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from . import _check, accelerators, container, names, quantity, storage
 from .accelerators import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
 from .availability import Drain, Startup
-from .engine import EngineArgs, plain
+from .engine import EngineArgs, file_options
 from .errors import refuse
 from .kubernetes import Kubernetes
 from .release import DEFAULT_IMAGE, VllmRelease
@@ -303,7 +303,7 @@ class GpuPodSpec:
             return None
         import yaml
 
-        return yaml.safe_dump(plain(self.options()), sort_keys=True, width=4096)
+        return yaml.safe_dump(file_options(self.options()), sort_keys=True, width=4096)
 
     def _security(self) -> dict[str, Any]:
         seccomp = {"seccompProfile": {"type": "RuntimeDefault"}}
@@ -325,6 +325,11 @@ class GpuPodSpec:
         Raises:
             VllmConstructsError: The ConfigMap's name is missing, or given without need.
         """
+        if kubernetes is not None:
+            allowed = "Kubernetes('1.34')"
+            _check.instance("GpuPodSpec.manifest kubernetes", kubernetes, Kubernetes, allowed)
+        if config_map is not None:
+            names.subdomain("GpuPodSpec.manifest config_map", config_map)
         if (config_map is None) != (self.engine.delivery == "args"):
             refuse(
                 f"GpuPodSpec.manifest config_map is {config_map!r} with "

@@ -118,7 +118,7 @@ def _milli(value: float) -> str:
 
 def _decimal(value: float) -> str:
     """A number without an exponent."""
-    return str(int(value)) if value == int(value) else f"{value:.6f}".rstrip("0")
+    return str(int(value)) if value == int(value) else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _trigger(item: Any, scope: Scope, prometheus: str, *, nulls: bool) -> dict[str, Any]:
@@ -178,6 +178,12 @@ def scaled_object_manifest(
             f"KedaScaler.name is {name!r}, {len(name)} characters long; KEDA names its HPA "
             "'keda-hpa-' and this name, so give name= with at most 54."
         )
+    for item in wanted:
+        if isinstance(item, CronFloor) and item.replicas > replicas.maximum:
+            refuse(
+                f"CronFloor.replicas is {item.replicas}, above KedaScaler.max_replicas "
+                f"({replicas.maximum}), which it could never reach; lower it or raise the maximum."
+            )
     asleep = replicas.minimum == 0
     if asleep and not any(triggers.wakes(item) for item in wanted):
         refuse(
@@ -189,7 +195,7 @@ def scaled_object_manifest(
     found = [_trigger(item, scope, prometheus, nulls=asleep) for item in wanted]
     if asleep:
         awake = PrometheusQuery(
-            name="in-flight",
+            name=triggers.AWAKE,
             query=metrics.in_flight(scope),
             threshold=1_000_000,
             metric_type="AverageValue",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from . import _check, names
+from .errors import refuse
+
+# Upper case or "_" behind the prefix, so that no legal name of a Secret is among them.
+_TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}|sk-(?=\S*[A-Z_])\S{8,}|Bearer ")
 
 
 class HasName(Protocol):
@@ -20,9 +25,20 @@ class HasName(Protocol):
 def name_of(where: str, value: object, kind: str) -> str:
     """The name of an object, or the text itself."""
     found = value if isinstance(value, str) else getattr(value, "name", None)
-    if not isinstance(found, str):
+    # Objects of cdk8s-plus say their kind; a name alone would do for any of them.
+    if not isinstance(found, str) or getattr(value, "kind", kind) != kind:
         _check.wrong(where, value, f"the name of a {kind} or a cdk8s-plus object")
+    _refuse_secret(where, found)
     return names.subdomain(where, found)
+
+
+def _refuse_secret(where: str, value: object) -> None:
+    """Refuse what looks like a token, without repeating it."""
+    if isinstance(value, str) and _TOKEN.match(value):
+        refuse(
+            f"{where} looks like the secret itself ({len(value)} characters, not shown), which "
+            "would be written into the manifests; put it into a Secret and refer to that."
+        )
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,8 @@ class HuggingFaceToken:
     key: str = "token"
 
     def __post_init__(self) -> None:
+        for name in ("secret_name", "key"):
+            _refuse_secret(f"HuggingFaceToken.{name}", getattr(self, name))
         names.subdomain("HuggingFaceToken.secret_name", self.secret_name)
         names.secret_key("HuggingFaceToken.key", self.key)
 
@@ -65,6 +83,8 @@ class ApiKey:
     key: str = "api-key"
 
     def __post_init__(self) -> None:
+        for name in ("secret_name", "key"):
+            _refuse_secret(f"ApiKey.{name}", getattr(self, name))
         names.subdomain("ApiKey.secret_name", self.secret_name)
         names.secret_key("ApiKey.key", self.key)
 

@@ -41,7 +41,9 @@ class ExistingClaim:
         cls, claim: str | HasName, *, access: AccessMode = "ReadWriteMany"
     ) -> ExistingClaim:
         """Refer to a claim by name or by a cdk8s-plus `IPersistentVolumeClaim`."""
-        return cls(name_of("ExistingClaim.from_claim claim", claim, "claim"), access=access)
+        return cls(
+            name_of("ExistingClaim.from_claim claim", claim, "PersistentVolumeClaim"), access=access
+        )
 
     @property
     def can_be_shared(self) -> bool:

@@ -19,6 +19,16 @@ _CRON = re.compile(r"[0-9A-Za-z*/,?#-]+( [0-9A-Za-z*/,?#-]+){4}")
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 
 
+AWAKE = "in-flight"
+"""Name of the trigger that keeps a model awake which may scale to 0."""
+
+
+def _threshold(where: str, value: object, high: float, unit: str = "") -> None:
+    """A number of at least a thousandth: both scalers compare in thousandths."""
+    if _check.number(where, value, 0, high, unit) < 0.001:
+        _check.wrong(where, value, f"a number from 0.001 to {high:g}")
+
+
 @dataclass(frozen=True)
 class _PerReplica:
     """Requests per replica: a total, divided by the replicas (AverageValue)."""
@@ -30,7 +40,7 @@ class _PerReplica:
 
     def __post_init__(self) -> None:
         where = f"{type(self).__name__}.threshold"
-        _check.number(where, self.threshold, 0, 1_000_000, "requests per replica")
+        _threshold(where, self.threshold, 1_000_000, "requests per replica")
 
     def query(self, scope: Scope) -> str:
         """The PromQL: one series, the sum over the model's pods."""
@@ -75,7 +85,8 @@ class KvCacheUsage:
     metric_type: ClassVar[str] = "Value"
 
     def __post_init__(self) -> None:
-        _check.ratio("KvCacheUsage.threshold", self.threshold)
+        where = "KvCacheUsage.threshold"
+        _threshold(where, _check.ratio(where, self.threshold), 1)
 
     def query(self, scope: Scope) -> str:
         """The PromQL: one series, the average over the model's pods."""
@@ -99,7 +110,7 @@ class TimeToFirstToken:
     metric_type: ClassVar[str] = "Value"
 
     def __post_init__(self) -> None:
-        _check.number("TimeToFirstToken.threshold", self.threshold, 0, 86400, "seconds")
+        _threshold("TimeToFirstToken.threshold", self.threshold, 86400, "seconds")
         _check.ratio("TimeToFirstToken.quantile", self.quantile)
         _check.duration("TimeToFirstToken.window", self.window)
 
@@ -169,7 +180,7 @@ class PrometheusQuery:
     def __post_init__(self) -> None:
         names.label("PrometheusQuery.name", self.name, 40)
         _check.text("PrometheusQuery.query", self.query)
-        _check.number("PrometheusQuery.threshold", self.threshold, 0, 1e15)
+        _threshold("PrometheusQuery.threshold", self.threshold, 1e12)
         types = ("AverageValue", "Value")
         _check.choice("PrometheusQuery.metric_type", self.metric_type, types)
 
@@ -197,6 +208,10 @@ def check(where: str, triggers: object) -> tuple[Any, ...]:
     for item, key in zip(found, keys, strict=True):
         if not isinstance(item, CronFloor) and keys.count(key) > 1:
             refuse(f"{where} has {type(item).__name__} twice; keep the one you mean.")
+    ids = {AWAKE, *(item.id for item in found if isinstance(item, _MODEL_TRIGGERS))}
+    for item in found:
+        if isinstance(item, PrometheusQuery) and item.name in ids:
+            refuse(f"{where} has two triggers called {item.name!r}; give the query another name.")
     if all(isinstance(item, CpuUtilization) for item in found):
         warn(
             f"{where} is CPU alone, which says little about a GPU engine; "

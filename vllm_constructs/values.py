@@ -175,12 +175,12 @@ class Values:
             """Refuses a key that stands twice: YAML's last one wins silently."""
 
         def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
-            seen: set[object] = set()
+            seen: list[object] = []
             for key, _ in node.value:
                 if key.value in seen:
                     line = key.start_mark.line + 1
                     refuse(f"{name}, line {line}: the key {key.value!r} stands twice; keep one.")
-                seen.add(key.value)
+                seen.append(key.value)
             return loader.construct_mapping(node, deep=True)
 
         Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
@@ -190,9 +190,9 @@ class Values:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             problem = " ".join(str(error.problem).split())
             refuse(f"{name}, line {line} is no YAML: {problem}; mend the line.")
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            if isinstance(error, VllmConstructsError):
-                raise
+        except VllmConstructsError:
+            raise
+        except Exception as error:  # noqa: BLE001  # PyYAML raises all sorts: `!!bool x` a KeyError
             refuse(f"{name} is no YAML: {' '.join(str(error).split())[:120]}; mend it.")
         return cls(name, _read(name, {} if tree is None else tree, KEYS))
 

@@ -48,7 +48,9 @@ class DisruptionBudget(Room):
         model = model_of("DisruptionBudget.target", target)
         budget = Budget(min_available=min_available, max_unavailable=max_unavailable)
         body = budget.manifest(model.name if name is None else name, model.selector)
+        where = f"DisruptionBudget {body['metadata']['name']!r}"
+        model.check_budget(where, budget)
         place.check_free(body)
-        model.attach_budget(f"DisruptionBudget {body['metadata']['name']!r}", budget)
         super().__init__(scope, id, place)
         self.budget: ApiObject = self._add("Default", body)
+        model.attach_budget(where, budget)

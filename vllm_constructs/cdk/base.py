@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,6 +110,18 @@ class Room(Construct):
                 f"{type(self).__name__} {id!r} cannot be added: the scope has a construct of that "
                 "id already; give each its own id."
             ) from error
+
+    @contextmanager
+    def _all_or_nothing(self, scope: Construct) -> Iterator[None]:
+        """Take this construct out of the tree again where one of its parts is refused."""
+        app = self._place.app
+        objects, models = dict(app.objects), {key: [*found] for key, found in app.models.items()}
+        try:
+            yield
+        except Exception:
+            app.objects, app.models = objects, models
+            scope.node.try_remove_child(self.node.id)
+            raise
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._id!r}>"

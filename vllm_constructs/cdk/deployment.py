@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from vllm_constructs.pod import Gpu
-    from vllm_constructs.secrets import ApiKey, HuggingFaceToken
+    from vllm_constructs.secrets import ApiKey, HasName, HuggingFaceToken
 
 
 class ModelDeployment(Room):
@@ -121,8 +121,8 @@ class ModelDeployment(Room):
         tolerations: Sequence[Toleration] = (),
         priority_class: str | None = None,
         runtime_class: str | None = None,
-        service_account: str | kplus.IServiceAccount | None = None,
-        image_pull_secrets: Sequence[str | kplus.ISecret] = (),
+        service_account: str | HasName | None = None,
+        image_pull_secrets: Sequence[str | HasName] = (),
         network_policy: bool = True,
         allow_from: Sequence[str] = (),
         run_as_root: bool = False,
@@ -194,9 +194,10 @@ class ModelDeployment(Room):
         )
         _check.boolean("network_policy", network_policy)
         service = deployment.service(name=self.service_name, selector=self.selector, port=port)
-        place.check_free(body, service)
+        made = [body, service, *([config] if config else []), *([policy] if network_policy else [])]
+        place.check_free(*made)
         same = place.app.models.setdefault((place.namespace, self.pod.name_in_metrics), [])
-        if any(other.scaler or other.monitor for other in same):
+        if any(other.is_measured for other in same):
             _refuse_same_name(self.pod.name_in_metrics)
 
         plus.implement(ModelDeployment)
@@ -204,6 +205,8 @@ class ModelDeployment(Room):
         same.append(self)
         self.scaler: Replicas | None = None
         self._is_plus_scaled = False
+        # Whether something reads the model's metrics, which must then be no other model's too.
+        self.is_measured = False
         self.monitor: str | None = None
         self._budgets: list[tuple[str, Budget]] = []
         self._policy_peers: list[dict[str, Any]] = policy["spec"]["ingress"]
@@ -270,13 +273,27 @@ class ModelDeployment(Room):
     def _replica_range(self) -> tuple[int, int]:
         if self.scaler is None:
             return self.replicas, self.replicas
-        scaler = (self._is_plus_scaled and plus.scaler_range(self)) or self.scaler
-        return scaler.minimum, scaler.maximum
+        self.look_up_range()
+        return self.scaler.minimum, self.scaler.maximum
+
+    def look_up_range(self) -> Replicas | None:
+        """The range of the scaler, where it is known.
+
+        That of a cdk8s-plus HorizontalPodAutoscaler has to be looked for in the app, once.
+        """
+        if self._is_plus_scaled:
+            found = plus.scaler_range(self)
+            if found is None:
+                return None
+            self.scaler, self._is_plus_scaled = found, False
+        return self.scaler
 
     # What other constructs tell the model.
 
-    def attach_scaler(self, replicas: Replicas, *, reads_metrics: bool = True) -> None:
-        """Hand the number of replicas over to a scaler; called by the scalers.
+    # Each `check_` refuses before anything is made, and the `attach_` behind it refuses nothing.
+
+    def check_scaler(self, replicas: Replicas, *, reads_metrics: bool) -> None:
+        """Refuse a scaler that cannot work.
 
         Raises:
             VllmConstructsError: There is one already, the cache cannot be shared, no metrics
@@ -286,7 +303,12 @@ class ModelDeployment(Room):
         if reads_metrics:
             self.need_metrics(replicas.scaler)
         self.check_range(replicas)
-        self._hand_over(replicas)
+
+    def attach_scaler(self, replicas: Replicas, *, reads_metrics: bool) -> None:
+        """Hand the number of replicas over to a scaler; called by the scalers."""
+        self.scaler = replicas
+        self.is_measured |= reads_metrics
+        self.deployment.add_json_patch(JsonPatch.remove("/spec/replicas"))
 
     def check_range(self, replicas: Replicas) -> None:
         """Refuse a scaler's range that the cache cannot bear, or that makes a budget block."""
@@ -300,10 +322,6 @@ class ModelDeployment(Room):
                 f"ModelDeployment {self.name!r} has a {self.scaler.scaler} already, and two "
                 "scalers of one Deployment undo each other; leave one out."
             )
-
-    def _hand_over(self, replicas: Replicas) -> None:
-        self.scaler = replicas
-        self.deployment.add_json_patch(JsonPatch.remove("/spec/replicas"))
 
     def _check_sharing(self, replicas: int) -> None:
         who = f"ModelDeployment {self.name!r}"
@@ -321,26 +339,33 @@ class ModelDeployment(Room):
         if len(self._place.app.models[key]) > 1:
             _refuse_same_name(self.served_name)
 
+    def check_monitor(self) -> None:
+        """Refuse a second monitor, and one that finds no metrics of this model's alone."""
+        self.need_metrics("ModelMonitor")
+        if self.monitor is not None:
+            refuse(f"ModelDeployment {self.name!r} has a ModelMonitor already; leave one out.")
+
     def attach_monitor(self, peers: Sequence[dict[str, Any]], *, job: str) -> None:
         """Let a monitor scrape the pods, and take the hints for other scrapers away.
 
         Both together would count every request twice.
         """
-        self.need_metrics("ModelMonitor")
-        if self.monitor is not None:
-            refuse(f"ModelDeployment {self.name!r} has a ModelMonitor already; leave one out.")
         self.monitor = job
+        self.is_measured = True
         self.allow(peers)
         path = "/spec/template/metadata/annotations/prometheus.io~1"
         hints = [JsonPatch.remove(path + hint) for hint in ("scrape", "port", "path")]
         self.deployment.add_json_patch(*hints)
 
-    def attach_budget(self, where: str, budget: Budget) -> None:
-        """Check a budget against the replicas, now and when a scaler comes."""
+    def check_budget(self, where: str, budget: Budget) -> None:
+        """Refuse a second budget, and one that the replicas cannot meet."""
         low, _ = self._replica_range()
         if self._budgets:
             refuse(f"ModelDeployment {self.name!r} has a budget already; leave one out.")
         budget.check(where, low, autoscaled=self.scaler is not None)
+
+    def attach_budget(self, where: str, budget: Budget) -> None:
+        """Keep a budget, to check it again when a scaler comes."""
         self._budgets.append((where, budget))
 
     def allow(self, peers: Sequence[dict[str, Any]]) -> None:
@@ -352,13 +377,16 @@ class ModelDeployment(Room):
                 if self.network_policy is not None:
                     self.network_policy.add_json_patch(JsonPatch.add("/spec/ingress/-", rule))
 
-    def serve_under(self, prefix: str) -> None:
-        """Serve the API below a path prefix too, with `--root-path`; called by ModelFleet."""
+    def check_prefix(self, prefix: str) -> None:
+        """Refuse a second prefix."""
         if self._prefix not in (None, prefix):
             refuse(
                 f"ModelDeployment {self.name!r} is served under {self._prefix!r} already, and an "
                 "engine has one prefix; use domain= for the second fleet."
             )
+
+    def serve_under(self, prefix: str) -> None:
+        """Serve the API below a path prefix too, with `--root-path`; called by ModelFleet."""
         if self._prefix is None:
             self._prefix = prefix
             path = "/spec/template/spec/containers/0/args/-"
@@ -391,7 +419,8 @@ class ModelDeployment(Room):
         It is being made then, and its range is not known yet, so that is checked at synthesis.
         """
         self._check_only_scaler()
-        self._hand_over(Replicas(scaler="HorizontalPodAutoscaler", minimum=1, maximum=1))
+        unknown = Replicas(scaler="HorizontalPodAutoscaler", minimum=1, maximum=1)
+        self.attach_scaler(unknown, reads_metrics=False)
         self._is_plus_scaled = True
         self.node.add_validation(plus.RangeCheck(self))
 

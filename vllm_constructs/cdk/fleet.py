@@ -96,13 +96,16 @@ class ModelFleet(Room):
                 controller.backend_config(model.service_name, model.pod.port, front)
                 for model in members
             ]
+        prefixes = [backend.path.removesuffix("/v1") for backend in backends]
+        if host is not None:
+            for model, prefix in zip(members, prefixes, strict=True):
+                model.check_prefix(prefix)
         place.check_free(*bodies)
-        for model in members:
-            model.allow(peers)
         super().__init__(scope, id, place)
-        for model, backend in zip(members, backends, strict=True):
+        for model, prefix in zip(members, prefixes, strict=True):
+            model.allow(peers)
             if host is not None:
-                model.serve_under(backend.path.removesuffix("/v1"))
+                model.serve_under(prefix)
             if gke:
                 reference = f'{{"default":"{model.service_name}"}}'
                 model.annotate_service("cloud.google.com/backend-config", reference)

@@ -115,13 +115,15 @@ class StreamingIngress(Room):
             front=front,
             annotations=annotations or {},
         )
-        place.check_free(body)
-        model.allow(controller.peers())
-        super().__init__(scope, id, place)
-        self.ingress: ApiObject = self._add("Default", body)
-        self.backend_config: ApiObject | None = None
+        config = None
         if isinstance(controller, GkeIngress):
             config = controller.backend_config(model.service_name, model.pod.port, front)
+        place.check_free(body, *([config] if config else []))
+        super().__init__(scope, id, place)
+        model.allow(controller.peers())
+        self.ingress: ApiObject = self._add("Default", body)
+        self.backend_config: ApiObject | None = None
+        if config is not None:
             self.backend_config = self._add("backend-config", config)
             reference = f'{{"default":"{model.service_name}"}}'
             model.annotate_service("cloud.google.com/backend-config", reference)
@@ -175,8 +177,8 @@ class ModelRoute(Room):
             name=own, gateway=gateway, services=[model.service_name], front=front
         )
         place.check_free(body, *beside)
-        model.allow(gateway.peers())
         super().__init__(scope, id, place)
+        model.allow(gateway.peers())
         self.route: ApiObject = self._add("Default", body)
         self.policies: list[ApiObject] = [
             self._add(f"policy-{i}", manifest) for i, manifest in enumerate(beside)

@@ -93,9 +93,10 @@ class ModelMonitor(Room):
         board = monitoring.dashboard_config_map(
             name=f"{own}-dashboard", scope=scope_of, folder=folder
         )
+        model.check_monitor()
         place.check_free(body, *([rule] if alerts else []), *([board] if dashboard else []))
-        model.attach_monitor([network.from_namespace(namespace)], job=job)
         super().__init__(scope, id, place)
         self.monitor: ApiObject = self._add("Default", body)
         self.rule: ApiObject | None = self._add("alerts", rule) if alerts else None
         self.dashboard: ApiObject | None = self._add("dashboard", board) if dashboard else None
+        model.attach_monitor([network.from_namespace(namespace)], job=job)

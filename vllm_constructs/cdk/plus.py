@@ -1,4 +1,4 @@
-"""The edge to cdk8s-plus-27: what it asks of a model, in its own types.
+"""The edge to cdk8s-plus: what it asks of a model, in the types of the line that asks.
 
 Loading cdk8s-plus takes longer than most apps take in all, so it is loaded only where an app
 uses it.
@@ -6,6 +6,7 @@ uses it.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,21 +22,32 @@ if TYPE_CHECKING:
 
     from .deployment import ModelDeployment
 
-_NAME = "cdk8s_plus_27"
+_LINE = re.compile(r"cdk8s_plus_\d+")
 
 
 def implement(kind: type[ModelDeployment]) -> None:
-    """Declare to jsii which interfaces of cdk8s-plus a model implements.
+    """Declare to jsii which interfaces of cdk8s-plus a model implements, of all lines in use.
 
     jsii takes interfaces of loaded libraries only, when an object is made, so this happens
     before each model is made, and does nothing in an app without cdk8s-plus.
     """
-    if _NAME not in sys.modules:
-        return
-    import cdk8s_plus_27 as kplus
+    for name in sorted(filter(_LINE.fullmatch, sys.modules)):
+        line = sys.modules[name]
+        if line.IScalable not in getattr(kind, "__jsii_ifaces__", ()):
+            jsii.implements(line.IScalable, line.IPodSelector, line.INetworkPolicyPeer)(kind)
 
-    if kplus.IScalable not in getattr(kind, "__jsii_ifaces__", ()):
-        jsii.implements(kplus.IScalable, kplus.IPodSelector, kplus.INetworkPolicyPeer)(kind)
+
+def _line(model: ModelDeployment) -> Any:
+    """The line whose types jsii wants as answers: that of the first interfaces declared.
+
+    The others take them too, since in JavaScript only the shape counts.
+    """
+    for interface in getattr(type(model), "__jsii_ifaces__", ()):
+        if _LINE.fullmatch(interface.__module__):
+            return sys.modules[interface.__module__]
+    import cdk8s_plus_27
+
+    return cdk8s_plus_27
 
 
 def service(model: ModelDeployment, manifest: dict[str, Any]) -> kplus.Service:
@@ -67,17 +79,16 @@ def service(model: ModelDeployment, manifest: dict[str, Any]) -> kplus.Service:
 
 def scaling_target(model: ModelDeployment) -> kplus.ScalingTarget:
     """The Deployment and its container."""
-    import cdk8s_plus_27 as kplus
-
-    pod = model.pod
-    container = kplus.Container(name=NAME, image=pod.image, port_number=pod.port)
-    return kplus.ScalingTarget(
+    line, pod = _line(model), model.pod
+    container = line.Container(name=NAME, image=pod.image, port_number=pod.port)
+    found: kplus.ScalingTarget = line.ScalingTarget(
         api_version="apps/v1",
         kind="Deployment",
         name=model.name,
         containers=[container],
         replicas=None if model.scaler else model.replicas,
     )
+    return found
 
 
 def scaler_range(model: ModelDeployment) -> Replicas | None:
@@ -104,7 +115,7 @@ class RangeCheck:
     def validate(self) -> list[str]:
         """The sentence of a refusal; raising in here would end in an unreadable error."""
         try:
-            replicas = scaler_range(self._model)
+            replicas = self._model.look_up_range()
             if replicas is not None:
                 self._model.check_range(replicas)
         except (VllmConstructsError, VllmConstructsWarning) as error:
@@ -114,13 +125,14 @@ class RangeCheck:
 
 def pod_selector(model: ModelDeployment) -> kplus.PodSelectorConfig:
     """The model's pods."""
-    import cdk8s_plus_27 as kplus
-
-    return kplus.PodSelectorConfig(label_selector=kplus.LabelSelector.of(labels=model.selector))
+    line = _line(model)
+    labels = line.LabelSelector.of(labels=model.selector)
+    found: kplus.PodSelectorConfig = line.PodSelectorConfig(label_selector=labels)
+    return found
 
 
 def network_policy_peer(model: ModelDeployment) -> kplus.NetworkPolicyPeerConfig:
     """The model's pods, as a peer of a NetworkPolicy."""
-    import cdk8s_plus_27 as kplus
-
-    return kplus.NetworkPolicyPeerConfig(pod_selector=pod_selector(model))
+    config = _line(model).NetworkPolicyPeerConfig
+    found: kplus.NetworkPolicyPeerConfig = config(pod_selector=pod_selector(model))
+    return found

@@ -72,10 +72,11 @@ class HpaScaler(Room):
             pace=_check.instance("HpaScaler.pace", pace or ScalingPace(), ScalingPace, _PACE),
             startup=model.pod.startup.budget,
         )
+        model.check_scaler(replicas, reads_metrics=_reads_metrics(wanted))
         place.check_free(body)
-        model.attach_scaler(replicas, reads_metrics=_reads_metrics(wanted))
         super().__init__(scope, id, place)
         self.hpa: ApiObject = self._add("Default", body)
+        model.attach_scaler(replicas, reads_metrics=_reads_metrics(wanted))
 
 
 class KedaScaler(Room):
@@ -145,10 +146,11 @@ class KedaScaler(Room):
                 "KedaScaler.fallback_replicas", fallback_replicas, 1, max_replicas
             ),
         )
+        model.check_scaler(replicas, reads_metrics=_reads_metrics(wanted))
         place.check_free(body)
-        model.attach_scaler(replicas, reads_metrics=_reads_metrics(wanted))
         super().__init__(scope, id, place)
         self.scaled_object: ApiObject = self._add("Default", body)
+        model.attach_scaler(replicas, reads_metrics=_reads_metrics(wanted))
 
 
 _PACE = "ScalingPace(...)"

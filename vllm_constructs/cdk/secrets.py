@@ -110,7 +110,8 @@ class TokenSecret(Room):
             )
         if not isinstance(value, str) or not value.strip() or not value.isprintable():
             refuse("TokenSecret.value is empty or no text of one line; give the token (not shown).")
-        secret = names.sanitised(id) if name is None else name
+        secret = names.sanitised(id) if name is None else names.subdomain("TokenSecret.name", name)
+        names.secret_key("TokenSecret.key", key)
         self.token = HuggingFaceToken.from_secret(secret, key=key)
         self.api_key = ApiKey.from_secret(secret, key=key)
         body = {

@@ -60,11 +60,12 @@ class ModelStack(Room):
         parts.check()
         super().__init__(scope, id, place)
         name = names.sanitised(id)
-        self.cache = parts.cache(self, f"{name}-cache")
-        self.model = parts.model(self, name, self.cache)
-        self.scaler = parts.scaler(self, self.model)
-        self.ingresses = parts.ingresses(self, self.model)
-        self.monitor = parts.monitor(self, self.model)
+        with self._all_or_nothing(scope):
+            self.cache = parts.cache(self, f"{name}-cache")
+            self.model = parts.model(self, name, self.cache)
+            self.scaler = parts.scaler(self, self.model)
+            self.ingresses = parts.ingresses(self, self.model)
+            self.monitor = parts.monitor(self, self.model)
 
     @classmethod
     def from_values(cls, scope: Construct, id: str, path: str | Path) -> ModelStack:

@@ -72,6 +72,10 @@ else:
         globals()[name] = found
         return found
 
+    def __dir__() -> list[str]:
+        """Offer the constructs to completion before they are loaded."""
+        return sorted({*globals(), *_CONSTRUCTS})
+
 
 __all__ = [
     "ApiKey",

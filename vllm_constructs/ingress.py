@@ -43,6 +43,9 @@ class ClusterIssuer:
     Args:
         issuer_name: Name of the ClusterIssuer.
         secret: Secret that cert-manager keeps the certificate in.
+
+    Raises:
+        VllmConstructsError: An illegal name.
     """
 
     issuer_name: str
@@ -63,6 +66,9 @@ class TlsSecret:
 
     Args:
         secret: Name of the Secret.
+
+    Raises:
+        VllmConstructsError: An illegal name.
     """
 
     secret: str
@@ -97,6 +103,9 @@ class IngressNginx:
     Args:
         class_name: IngressClass, default `nginx`.
         namespace: Namespace of the controller, default `ingress-nginx`.
+
+    Raises:
+        VllmConstructsError: An illegal class or namespace.
     """
 
     class_name: str = "nginx"
@@ -133,6 +142,9 @@ class F5Nginx:
     Args:
         class_name: IngressClass, default `nginx`.
         namespace: Namespace of the controller, default `nginx-ingress`.
+
+    Raises:
+        VllmConstructsError: An illegal class or namespace.
     """
 
     class_name: str = "nginx"
@@ -167,6 +179,9 @@ class Traefik:
         class_name: IngressClass, default `traefik`.
         namespace: Namespace of the controller, default `traefik`.
         entry_point: Entry point for TLS, default `websecure`.
+
+    Raises:
+        VllmConstructsError: An illegal class, namespace or entry point.
     """
 
     class_name: str = "traefik"
@@ -201,6 +216,9 @@ class AwsAlb:
         certificate: ARN of an ACM certificate; default: found by the host's name.
         scheme: `"internal"` (default) or `"internet-facing"`.
         class_name: IngressClass, default `alb`.
+
+    Raises:
+        VllmConstructsError: No or malformed subnets, a malformed certificate, or an unknown scheme.
     """
 
     subnets: Sequence[str]
@@ -260,6 +278,9 @@ class GkeIngress:
 
     Args:
         class_name: `"gce"` (default, public) or `"gce-internal"`.
+
+    Raises:
+        VllmConstructsError: Another class.
     """
 
     class_name: Literal["gce", "gce-internal"] = "gce"

@@ -20,7 +20,15 @@ _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """The series of one model: its namespace and its first served name."""
+    """The series of one model: its namespace and its first served name.
+
+    Args:
+        namespace: Namespace of the model.
+        model_name: Its first served name.
+
+    Raises:
+        VllmConstructsError: An illegal namespace, or an empty name.
+    """
 
     namespace: str
     model_name: str
@@ -47,6 +55,9 @@ class Metric:
         name: Name as exposed, without the suffixes of a histogram.
         type: `"gauge"`, `"counter"` or `"histogram"`.
         unit: What its value counts.
+
+    Raises:
+        VllmConstructsError: A malformed name, or an unknown type or unit.
     """
 
     name: str

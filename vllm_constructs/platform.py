@@ -36,6 +36,9 @@ class FluxHelmRelease:
     Args:
         namespace: Namespace of the two objects, default `flux-system`.
         interval: How often Flux compares, default `1h`.
+
+    Raises:
+        VllmConstructsError: An illegal namespace or interval.
     """
 
     namespace: str = "flux-system"
@@ -82,6 +85,9 @@ class ArgoApplication:
     Args:
         namespace: Namespace of the Application, default `argocd`.
         project: Argo CD project, default `default`.
+
+    Raises:
+        VllmConstructsError: An illegal namespace or project.
     """
 
     namespace: str = "argocd"
@@ -188,17 +194,11 @@ def sharing_config_map(name: str, namespace: str, shared: Mapping[str, TimeSlice
     """The device plugin's ConfigMap: a file per way of sharing, chosen by a node label."""
     import yaml
 
-    data = {
-        names.secret_key("a key of GpuOperator.shared_gpus", key): yaml.safe_dump(
-            _check.instance(
-                f"GpuOperator.shared_gpus[{key!r}]",
-                gpu,
-                TimeSlicedGpu,
-                "a TimeSlicedGpu",
-            ).device_plugin_config()
-        )
-        for key, gpu in sorted(shared.items())
-    }
+    for key, gpu in shared.items():
+        names.secret_key("a key of GpuOperator.shared_gpus", key)
+        where = f"GpuOperator.shared_gpus[{key!r}]"
+        _check.instance(where, gpu, TimeSlicedGpu, "a TimeSlicedGpu")
+    data = {key: yaml.safe_dump(shared[key].device_plugin_config()) for key in sorted(shared)}
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 

@@ -52,6 +52,9 @@ class Toleration:
         key: Key of the taint.
         value: Its value; default: any.
         effect: `"NoSchedule"` (default), `"PreferNoSchedule"` or `"NoExecute"`.
+
+    Raises:
+        VllmConstructsError: An illegal key or value, or an unknown effect.
     """
 
     key: str

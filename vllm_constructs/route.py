@@ -24,6 +24,9 @@ class Gateway:
             and gets a ProxySettingsPolicy.
         proxy_namespace: Namespace of the proxies that send the requests, for the
             NetworkPolicy. Default: the Gateway's namespace.
+
+    Raises:
+        VllmConstructsError: An illegal name, or an unknown implementation.
     """
 
     gateway_name: str
@@ -86,6 +89,11 @@ def manifest(
     }
 
 
+def _nginx_time(seconds: int) -> str:
+    """A time for NGINX Gateway Fabric, whose durations have at most four digits."""
+    return f"{seconds}s" if seconds < 10_000 else f"{-(-seconds // 60)}m"
+
+
 def policies(
     *, name: str, gateway: Gateway, services: Sequence[str], front: Front
 ) -> list[dict[str, Any]]:
@@ -110,7 +118,7 @@ def policies(
         ]
     if gateway.implementation == "nginx":
         group = "gateway.networking.k8s.io"
-        timeout = f"{front.longest_answer}s"
+        timeout = _nginx_time(front.longest_answer)
         return [
             {
                 "apiVersion": "gateway.nginx.org/v1alpha1",

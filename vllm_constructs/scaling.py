@@ -27,6 +27,9 @@ class ScalingPace:
         down_pods: Pods removed at once; default 1.
         down_seconds: Seconds between two steps down; default 300.
         down_window: Seconds that demand must be lower; default 600.
+
+    Raises:
+        VllmConstructsError: Numbers that an HPA does not take.
     """
 
     up_pods: int = 1

@@ -25,8 +25,9 @@ class HasName(Protocol):
 def name_of(where: str, value: object, kind: str) -> str:
     """The name of an object, or the text itself."""
     found = value if isinstance(value, str) else getattr(value, "name", None)
-    # Objects of cdk8s-plus say their kind; a name alone would do for any of them.
-    if not isinstance(found, str) or getattr(value, "kind", kind) != kind:
+    # Objects of cdk8s-plus say their kind; other constructs may have a name, but are no objects.
+    default = None if hasattr(value, "__jsii_type__") else kind
+    if not isinstance(found, str) or getattr(value, "kind", default) != kind:
         _check.wrong(where, value, f"the name of a {kind} or a cdk8s-plus object")
     _refuse_secret(where, found)
     return names.subdomain(where, found)
@@ -51,6 +52,9 @@ class HuggingFaceToken:
     Args:
         secret_name: Name of the Secret, in the namespace of the model.
         key: Key in the Secret; default `token`.
+
+    Raises:
+        VllmConstructsError: An illegal name of a Secret, or an illegal key.
     """
 
     secret_name: str
@@ -77,6 +81,9 @@ class ApiKey:
     Args:
         secret_name: Name of the Secret, in the namespace of the model.
         key: Key in the Secret; default `api-key`.
+
+    Raises:
+        VllmConstructsError: An illegal name of a Secret, or an illegal key.
     """
 
     secret_name: str

@@ -27,6 +27,9 @@ class ExistingClaim:
         claim_name: Name of the claim, in the namespace of the model.
         access: Its access mode, default `ReadWriteMany`. `ReadOnlyMany` mounts it read-only
             and turns downloads off (`HF_HUB_OFFLINE=1`), since nothing could be written.
+
+    Raises:
+        VllmConstructsError: An illegal name or an unknown access mode.
     """
 
     claim_name: str
@@ -70,6 +73,9 @@ class EphemeralCache:
     Args:
         size: Most that the pod may write, such as `100Gi`; also its ephemeral-storage request,
             so that it is scheduled where there is room. Default: no limit and no request.
+
+    Raises:
+        VllmConstructsError: A size that is no quantity of bytes.
     """
 
     size: str | None = None

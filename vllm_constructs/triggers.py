@@ -53,6 +53,9 @@ class QueueDepth(_PerReplica):
 
     Args:
         threshold: Waiting requests per replica, for example 5.
+
+    Raises:
+        VllmConstructsError: A threshold that is no number above 0.
     """
 
     metric: ClassVar[Metric] = metrics.REQUESTS_WAITING
@@ -65,6 +68,9 @@ class RunningRequests(_PerReplica):
 
     Args:
         threshold: Running requests per replica.
+
+    Raises:
+        VllmConstructsError: A threshold that is no number above 0.
     """
 
     metric: ClassVar[Metric] = metrics.REQUESTS_RUNNING
@@ -77,6 +83,9 @@ class KvCacheUsage:
 
     Args:
         threshold: A ratio above 0 and below 1, for example 0.85.
+
+    Raises:
+        VllmConstructsError: A threshold that is no ratio, such as 85 for 85 %.
     """
 
     threshold: float
@@ -101,6 +110,9 @@ class TimeToFirstToken:
         threshold: Seconds.
         quantile: Default 0.95.
         window: Time over which it is taken, default `2m`.
+
+    Raises:
+        VllmConstructsError: A threshold, quantile or window that is none.
     """
 
     threshold: float
@@ -125,6 +137,9 @@ class CpuUtilization:
 
     Args:
         percent: From 1 to 100 (and more, where requests are low).
+
+    Raises:
+        VllmConstructsError: A percentage that is no whole number from 1 to 1000.
     """
 
     percent: int
@@ -143,6 +158,9 @@ class CronFloor:
         start: Cron expression of five fields.
         end: Cron expression of five fields, another one than `start`.
         replicas: Replicas at least, from 1.
+
+    Raises:
+        VllmConstructsError: A malformed zone or expression, equal times, or fewer than 1 replica.
     """
 
     timezone: str
@@ -170,6 +188,9 @@ class PrometheusQuery:
         query: PromQL that gives exactly one series.
         threshold: In the unit of the query.
         metric_type: `"AverageValue"` for a total that replicas share, `"Value"` for an average.
+
+    Raises:
+        VllmConstructsError: An illegal name, an empty query, or a threshold that is none.
     """
 
     name: str

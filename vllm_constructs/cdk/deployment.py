@@ -89,7 +89,7 @@ class ModelDeployment(Room):
         VllmConstructsError: Something that cannot work; nothing is added to the tree then.
     """
 
-    def __init__(  # the facts of a model, each with a default
+    def __init__(
         self,
         scope: Construct,
         id: str,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vllm_constructs import _check, ingress, names, route
 from vllm_constructs.errors import refuse
-from vllm_constructs.ingress import Backend, GkeIngress, IngressController, Tls
+from vllm_constructs.ingress import Backend, Front, GkeIngress, IngressController, Tls
 from vllm_constructs.route import Gateway
 
 from .base import Room, place_of
@@ -47,7 +47,7 @@ class ModelFleet(Room):
             namespaces.
     """
 
-    def __init__(  # one keyword per fact of a front
+    def __init__(
         self,
         scope: Construct,
         id: str,
@@ -75,27 +75,13 @@ class ModelFleet(Room):
         front = front_of(members, max_body, tls)
         if (controller is None) == (gateway is None):
             refuse("ModelFleet takes either controller= or gateway=; give exactly one of them.")
-        bodies: list[dict[str, Any]]
-        if gateway is not None:
-            _check.instance("ModelFleet.gateway", gateway, Gateway, "a Gateway(...)")
-            if tls is not None:
-                refuse("ModelFleet.tls is the Gateway's own with gateway=; leave it out.")
-            bodies = _routes(own, gateway, backends, front)
-            peers = gateway.peers()
+        way: Any
+        if gateway is None:
+            way = check_controller("ModelFleet.controller", controller)
+            bodies = _ingress(own, way, members, backends, front)
         else:
-            dialect = check_controller("ModelFleet.controller", controller)
-            bodies = [
-                ingress.manifest(
-                    name=own, controller=dialect, backends=backends, front=front, annotations={}
-                )
-            ]
-            peers = dialect.peers()
-        gke = isinstance(controller, GkeIngress)
-        if isinstance(controller, GkeIngress):
-            bodies += [
-                controller.backend_config(model.service_name, model.pod.port, front)
-                for model in members
-            ]
+            way = _check.instance("ModelFleet.gateway", gateway, Gateway, "a Gateway(...)")
+            bodies = _routes(own, way, backends, front)
         prefixes = [backend.path.removesuffix("/v1") for backend in backends]
         if host is not None:
             for model, prefix in zip(members, prefixes, strict=True):
@@ -103,10 +89,10 @@ class ModelFleet(Room):
         place.check_free(*bodies)
         super().__init__(scope, id, place)
         for model, prefix in zip(members, prefixes, strict=True):
-            model.allow(peers)
+            model.allow(way.peers())
             if host is not None:
                 model.serve_under(prefix)
-            if gke:
+            if isinstance(way, GkeIngress):
                 reference = f'{{"default":"{model.service_name}"}}'
                 model.annotate_service("cloud.google.com/backend-config", reference)
         self.urls = {
@@ -148,10 +134,32 @@ def _backends(
     return found
 
 
+def _ingress(
+    name: str,
+    controller: IngressController,
+    models: Sequence[ModelDeployment],
+    backends: Sequence[Backend],
+    front: Front,
+) -> list[dict[str, Any]]:
+    """The Ingress, and what GKE needs beside it."""
+    found = [
+        ingress.manifest(
+            name=name, controller=controller, backends=backends, front=front, annotations={}
+        )
+    ]
+    if isinstance(controller, GkeIngress):
+        found += [
+            controller.backend_config(model.service_name, model.pod.port, front) for model in models
+        ]
+    return found
+
+
 def _routes(
-    name: str, gateway: Gateway, backends: Sequence[Backend], front: Any
+    name: str, gateway: Gateway, backends: Sequence[Backend], front: Front
 ) -> list[dict[str, Any]]:
     """One HTTPRoute per host, since a route's hosts share its rules."""
+    if front.tls is not None:
+        refuse("ModelFleet.tls is the Gateway's own with gateway=; leave it out.")
     hosts: dict[str, list[Backend]] = {}
     for backend in backends:
         hosts.setdefault(backend.host, []).append(backend)

@@ -83,7 +83,7 @@ class StreamingIngress(Room):
             controller cannot make.
     """
 
-    def __init__(  # one keyword per fact of a front
+    def __init__(
         self,
         scope: Construct,
         id: str,

@@ -47,7 +47,7 @@ class ModelMonitor(Room):
         VllmConstructsError: An illegal name, duration or label, or a model without metrics.
     """
 
-    def __init__(  # one keyword per fact of a monitor
+    def __init__(
         self,
         scope: Construct,
         id: str,

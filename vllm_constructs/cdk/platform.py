@@ -98,7 +98,7 @@ class GpuOperator(_Operator):
         VllmConstructsError: A value that the chart or Kubernetes would refuse.
     """
 
-    def __init__(  # one keyword per switch of the chart
+    def __init__(
         self,
         scope: Construct,
         id: str,

@@ -107,7 +107,7 @@ class KedaScaler(Room):
         VllmConstructsError: A range, trigger, address or target that cannot work.
     """
 
-    def __init__(  # one keyword per field of a ScaledObject
+    def __init__(
         self,
         scope: Construct,
         id: str,

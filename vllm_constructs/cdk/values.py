@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vllm_constructs import names
+from vllm_constructs import _check, names
 from vllm_constructs.accelerators import WholeGpu
 from vllm_constructs.engine import EngineArgs
 from vllm_constructs.errors import refuse
@@ -46,17 +46,26 @@ class ModelStack(Room):
     Make it with `ModelStack.from_values`. The parts are those that an app would write by hand,
     so everything is derived and refused in the same way.
 
+    Args:
+        scope: Chart or construct that it belongs to.
+        id: Its id in the scope, and the name of the model's objects.
+        values: What `from_values` reads.
+
     Attributes:
         model: The model.
         cache: Its cache, or None.
         scaler: Its scaler, or None.
         ingresses: Its ingresses, one per host.
         monitor: Its monitor, or None.
+
+    Raises:
+        VllmConstructsError: Something that cannot work; nothing is added to the tree then.
     """
 
     def __init__(self, scope: Construct, id: str, *, values: Values) -> None:
         place = place_of(scope, id)
-        parts = _Parts(values)
+        allowed = "what ModelStack.from_values reads; use that"
+        parts = _Parts(_check.instance("ModelStack.values", values, Values, allowed))
         parts.check()
         super().__init__(scope, id, place)
         name = names.sanitised(id)

@@ -433,6 +433,16 @@ PROVIDER: dict[str, Manifest] = {
             "targetRef": {"group": "", "kind": "Service", "name": "qwen"},
         },
     ),
+    "HealthCheckPolicy": sample(
+        "networking.gke.io/v1",
+        "HealthCheckPolicy",
+        spec={
+            "default": {
+                "config": {"type": "HTTP", "httpHealthCheck": {"requestPath": "/health"}},
+            },
+            "targetRef": {"group": "", "kind": "Service", "name": "qwen"},
+        },
+    ),
     "BackendConfig": sample("cloud.google.com/v1", "BackendConfig", spec={"timeoutSec": 3600}),
     "ProxySettingsPolicy": sample(
         "gateway.nginx.org/v1alpha1",
@@ -703,6 +713,8 @@ MUTATIONS: list[tuple[str, str, Any, str]] = [
     ),
     ("GCPBackendPolicy", "spec/default/timeoutSec", "30s", "integer"),
     ("GCPBackendPolicy", "spec/targetRef", DROP, "targetRef"),
+    ("HealthCheckPolicy", "spec/default/config/type", "TCPS", "TCPS"),
+    ("HealthCheckPolicy", "spec/default/requestPath", "/health", "requestPath"),
     ("BackendConfig", "spec/timeoutSec", 0, "minimum"),
     ("BackendConfig", "metadata/labels/a", "b/c", "label value"),
     ("ProxySettingsPolicy", "spec/timeout/read", "1.5h", "match"),

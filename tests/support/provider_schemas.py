@@ -23,6 +23,15 @@ def _fields(*required: str, **properties: Any) -> Schema:
 
 
 _DRAINING = _fields(drainingTimeoutSec=_whole(0, 3600))
+_SERVICE_REF = _fields(
+    "group",
+    "kind",
+    "name",
+    group={"type": "string", "maxLength": 253},
+    kind=_NAME,
+    name=_NAME,
+    namespace=_NAME,
+)
 _GCP_BACKEND_POLICY = _fields(
     "targetRef",
     default=_fields(
@@ -46,15 +55,34 @@ _GCP_BACKEND_POLICY = _fields(
         ),
         timeoutSec=_whole(1, 2**31 - 1),
     ),
-    targetRef=_fields(
-        "group",
-        "kind",
-        "name",
-        group={"type": "string", "maxLength": 253},
-        kind=_NAME,
-        name=_NAME,
-        namespace=_NAME,
+    targetRef=_SERVICE_REF,
+)
+_HTTP_HEALTH_CHECK = _fields(
+    host={"type": "string", "maxLength": 2048},
+    port=_whole(1, 65535),
+    portName=_NAME,
+    portSpecification={"enum": ["USE_FIXED_PORT", "USE_NAMED_PORT", "USE_SERVING_PORT"]},
+    proxyHeader={"enum": ["NONE", "PROXY_V1"]},
+    requestPath={"type": "string", "pattern": "^/", "maxLength": 2048},
+    response={"type": "string", "maxLength": 1024},
+)
+_HEALTH_CHECK_POLICY = _fields(
+    "targetRef",
+    default=_fields(
+        checkIntervalSec=_whole(1, 300),
+        config=_fields(
+            "type",
+            http2HealthCheck=_HTTP_HEALTH_CHECK,
+            httpHealthCheck=_HTTP_HEALTH_CHECK,
+            httpsHealthCheck=_HTTP_HEALTH_CHECK,
+            type={"enum": ["HTTP", "HTTP2", "HTTPS"]},
+        ),
+        healthyThreshold=_whole(1, 10),
+        logConfig=_fields(enabled={"type": "boolean"}),
+        timeoutSec=_whole(1, 300),
+        unhealthyThreshold=_whole(1, 10),
     ),
+    targetRef=_SERVICE_REF,
 )
 _BACKEND_CONFIG = _fields(
     connectionDraining=_DRAINING,
@@ -103,6 +131,7 @@ SPECS: dict[tuple[str, str], Schema] = {
     ("cloud.google.com/v1", "BackendConfig"): _BACKEND_CONFIG,
     ("gateway.nginx.org/v1alpha1", "ProxySettingsPolicy"): _PROXY_SETTINGS_POLICY,
     ("networking.gke.io/v1", "GCPBackendPolicy"): _GCP_BACKEND_POLICY,
+    ("networking.gke.io/v1", "HealthCheckPolicy"): _HEALTH_CHECK_POLICY,
 }
 
 

@@ -1,0 +1,464 @@
+"""Two or more samples of each construct: what is required only, and everything there is to say."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cdk8s import App, Chart
+from constructs import Construct
+
+import vllm_constructs
+from tests.support import assert_valid
+from vllm_constructs import (
+    ApiKey,
+    ArgoApplication,
+    AwsAlb,
+    ClusterIssuer,
+    CpuUtilization,
+    CronFloor,
+    Drain,
+    EngineArgs,
+    ExistingClaim,
+    F5Nginx,
+    FluxHelmRelease,
+    Gateway,
+    GkeIngress,
+    HuggingFaceToken,
+    IngressNginx,
+    Kubernetes,
+    KvCacheUsage,
+    MigSlice,
+    ModelDeployment,
+    PrometheusQuery,
+    QueueDepth,
+    Rollout,
+    RunningRequests,
+    ScalingPace,
+    Startup,
+    TimeSlicedGpu,
+    TimeToFirstToken,
+    TlsSecret,
+    Toleration,
+    Traefik,
+    VllmConstructsWarning,
+    WholeGpu,
+)
+from vllm_constructs.values import Values
+
+Keywords = dict[str, Any]
+Make = Callable[[Chart], Keywords]
+Manifest = dict[str, Any]
+
+GPU = WholeGpu("NVIDIA-L40S")
+MODEL = "Qwen/Qwen2.5-7B-Instruct"
+CACHE = ExistingClaim("weights")
+PROMETHEUS = "http://prometheus-operated.monitoring.svc:9090"
+STACK = Path(__file__).parents[1] / "data" / "stack.yaml"
+
+
+def chart(kubernetes: str | None = None, **options: Any) -> Chart:
+    """A chart in an app of its own, in namespace `llm` unless told otherwise."""
+    app = App()
+    if kubernetes is not None:
+        Kubernetes(kubernetes).set_on(app)
+    return Chart(app, "x", **{"namespace": "llm", **options})
+
+
+def model(scope: Construct, id: str = "qwen", **more: Any) -> ModelDeployment:
+    """A model; what is not given is what is required."""
+    return ModelDeployment(scope, id, **{"model": MODEL, "gpu": GPU, **more})
+
+
+def named(scope: Construct, name: str) -> ModelDeployment:
+    """A model that is served under its own name."""
+    return model(scope, name, served_name=name)
+
+
+def manifests(scope: Chart) -> list[Manifest]:
+    """What a chart renders."""
+    found: list[Manifest] = scope.to_json()
+    return found
+
+
+def only(scope: Chart, kind: str, name: str | None = None) -> Manifest:
+    """The one object of a kind, or of a kind and name."""
+    found = [
+        item
+        for item in manifests(scope)
+        if item["kind"] == kind and name in (None, item["metadata"]["name"])
+    ]
+    assert len(found) == 1, f"{len(found)} objects are a {kind} {name or ''}"
+    return found[0]
+
+
+def pod(scope: Chart, name: str | None = None) -> Manifest:
+    """The pod's spec of the chart's one Deployment, or of the one with a name."""
+    found: Manifest = only(scope, "Deployment", name)["spec"]["template"]["spec"]
+    return found
+
+
+def container(scope: Chart, name: str | None = None) -> Manifest:
+    """The container of that pod."""
+    found: Manifest = pod(scope, name)["containers"][0]
+    return found
+
+
+def _model_deployment(_: Chart) -> Keywords:
+    return {
+        "model": MODEL,
+        "gpu": WholeGpu("NVIDIA-A100-SXM4-80GB", count=2),
+        "name": "vllm-server",
+        "service_name": "vllm-service",
+        "served_name": "qwen-7b",
+        "image": "registry.example.com/vllm/vllm-openai:v0.33.0",
+        "engine": EngineArgs(
+            max_model_len=4096,
+            gpu_memory_utilization=0.9,
+            enable_prefix_caching=False,
+            enable_auto_tool_choice=True,
+            tool_call_parser="hermes",
+            compilation_config={"mode": 3},
+            extra={"max-logprobs": 5},
+            delivery="config-map",
+        ),
+        "replicas": 2,
+        "port": 9000,
+        "cpu": ("4", "8"),
+        "memory": ("32Gi", "64Gi"),
+        "shared_memory": "16Gi",
+        "cache": CACHE,
+        "hf_token": HuggingFaceToken.from_secret("hf-token"),
+        "api_key": ApiKey.from_secret("clients"),
+        "startup": Startup(minutes=20, seconds=5),
+        "drain": Drain(seconds=90, pre_stop=20),
+        "rollout": Rollout(spare_gpus=2),
+        "longest_answer": 600,
+        "env": {"VLLM_LOGGING_LEVEL": "DEBUG", "NCCL_DEBUG": "WARN"},
+        "labels": {"team": "search"},
+        "annotations": {"example.com/owner": "search"},
+        "pod_annotations": {"example.com/scan": "no"},
+        "node_selector": {"example.com/pool": "inference"},
+        "tolerations": [
+            Toleration(key="example.com/pool", value="inference"),
+            Toleration(key="example.com/spot", effect="NoExecute"),
+        ],
+        "priority_class": "inference",
+        "runtime_class": "nvidia",
+        "service_account": "vllm",
+        "image_pull_secrets": ["registry"],
+        "network_policy": True,
+        "allow_from": ["gateway", "evaluation"],
+        "run_as_root": False,
+    }
+
+
+def _keda_scaler(scope: Chart) -> Keywords:
+    return {
+        "target": model(scope, served_name="qwen-7b", cache=CACHE),
+        "min_replicas": 0,
+        "max_replicas": 6,
+        "prometheus": PROMETHEUS,
+        "triggers": [
+            QueueDepth(5),
+            RunningRequests(32),
+            KvCacheUsage(0.85),
+            TimeToFirstToken(2.5, quantile=0.9, window="5m"),
+            CpuUtilization(70),
+            CronFloor("Asia/Shanghai", "0 9 * * *", "0 22 * * *", replicas=5),
+            PrometheusQuery(
+                name="gateway",
+                query='sum(gateway_requests{model="qwen-7b"})',
+                threshold=1.5,
+                metric_type="AverageValue",
+            ),
+        ],
+        "pace": ScalingPace(
+            up_pods=2, up_seconds=120, up_window=0, down_pods=2, down_seconds=60, down_window=900
+        ),
+        "polling_interval": 30,
+        "cooldown": 600,
+        "fallback_replicas": 3,
+        "name": "vllm-scaler",
+    }
+
+
+def _gpu_operator(_: Chart) -> Keywords:
+    return {
+        "delivery": FluxHelmRelease(namespace="flux", interval="30m"),
+        "version": "v26.3.0",
+        "namespace": "gpus",
+        "driver": False,
+        "toolkit": False,
+        "dcgm": False,
+        "dcgm_exporter": False,
+        "mig_strategy": "mixed",
+        "mig": MigSlice("1g.10gb"),
+        "shared_gpus": {
+            "a10-by-4": TimeSlicedGpu("NVIDIA-A10", replicas=4),
+            "l4-by-2": TimeSlicedGpu("NVIDIA-L4", replicas=2, sharing="mps", renamed=True),
+        },
+        "values": {"driver": {"version": "580.95.05"}, "gdrcopy": {"enabled": True}},
+    }
+
+
+def _front(scope: Chart, **more: Any) -> Keywords:
+    return {"target": model(scope), "host": "llm.example.com", **more}
+
+
+def _fleet(scope: Chart, **more: Any) -> Keywords:
+    return {"models": [named(scope, "qwen"), named(scope, "coder")], **more}
+
+
+SAMPLES: dict[str, dict[str, Make]] = {
+    "DisruptionBudget": {
+        "minimal": lambda scope: {"target": model(scope, replicas=2, cache=CACHE)},
+        "everything": lambda scope: {
+            "target": model(scope, replicas=3, cache=CACHE),
+            "min_available": 2,
+            "name": "vllm-pdb",
+        },
+        "everything-unavailable": lambda scope: {
+            "target": model(scope, replicas=3, cache=CACHE),
+            "max_unavailable": 2,
+        },
+    },
+    "ExternalToken": {
+        "minimal": lambda _: {"store": "vault", "remote_key": "llm/hugging-face"},
+        "everything": lambda _: {
+            "store": "vault",
+            "remote_key": "llm/hugging-face",
+            "remote_property": "read",
+            "store_kind": "SecretStore",
+            "refresh": "15m",
+            "name": "hf-token",
+            "key": "hf",
+        },
+    },
+    "GpuOperator": {
+        "minimal": lambda _: {"delivery": FluxHelmRelease()},
+        "everything": _gpu_operator,
+        "everything-argo": lambda _: {
+            "delivery": ArgoApplication(namespace="argo", project="platform")
+        },
+    },
+    "GpuSmokeTest": {
+        "minimal": lambda _: {"gpu": GPU},
+        "everything": lambda _: {
+            "gpu": MigSlice("1g.10gb", product="NVIDIA-A100-SXM4-80GB"),
+            "image": "nvidia/cuda:12.9.1-base-ubuntu24.04",
+            "tolerations": [Toleration(key="example.com/pool", value="inference")],
+            "name": "gpu-test",
+        },
+    },
+    "HpaScaler": {
+        "minimal": lambda scope: {
+            "target": model(scope),
+            "max_replicas": 3,
+            "metrics": [QueueDepth(5)],
+        },
+        "everything": lambda scope: {
+            "target": model(scope, cache=CACHE),
+            "min_replicas": 2,
+            "max_replicas": 10,
+            "metrics": [
+                QueueDepth(5),
+                RunningRequests(32.5),
+                KvCacheUsage(0.85),
+                CpuUtilization(70),
+            ],
+            "pace": ScalingPace(up_pods=2, up_seconds=300),
+            "name": "vllm-hpa",
+        },
+    },
+    "KedaOperator": {
+        "minimal": lambda _: {"delivery": ArgoApplication()},
+        "everything": lambda _: {
+            "delivery": FluxHelmRelease(namespace="flux", interval="30m"),
+            "version": "2.19.0",
+            "namespace": "scaling",
+            "values": {"prometheus": {"operator": {"enabled": True}}},
+        },
+    },
+    "KedaScaler": {
+        "minimal": lambda scope: {
+            "target": model(scope),
+            "max_replicas": 3,
+            "prometheus": PROMETHEUS,
+            "triggers": [QueueDepth(5)],
+        },
+        "everything": _keda_scaler,
+    },
+    "ModelCache": {
+        "minimal": lambda _: {"size": "200Gi"},
+        "everything": lambda _: {
+            "size": "200Gi",
+            "storage_class": "fast-ssd",
+            "access": "ReadWriteOnce",
+            "name": "model-cache-pvc",
+        },
+    },
+    "ModelDeployment": {
+        "minimal": lambda _: {"model": MODEL, "gpu": GPU},
+        "everything": _model_deployment,
+    },
+    "ModelFleet": {
+        "minimal": lambda scope: _fleet(scope, host="llm.example.com", controller=Traefik()),
+        "everything": lambda scope: _fleet(
+            scope,
+            host="llm.example.com",
+            controller=F5Nginx(),
+            tls=ClusterIssuer("letsencrypt-prod", secret="llm-tls"),
+            max_body=20,
+            name="models",
+        ),
+        "everything-gateway": lambda scope: _fleet(
+            scope,
+            domain="llm.example.com",
+            gateway=Gateway("edge", namespace="gateways"),
+            name="models",
+        ),
+        "everything-gke": lambda scope: _fleet(
+            scope, domain="llm.example.com", controller=GkeIngress()
+        ),
+        "everything-nginx-gateway": lambda scope: _fleet(
+            scope, host="llm.example.com", gateway=Gateway("edge", implementation="nginx")
+        ),
+    },
+    "ModelMonitor": {
+        "minimal": lambda scope: {"target": model(scope)},
+        "everything": lambda scope: {
+            "target": model(scope, served_name="qwen-7b"),
+            "interval": "10s",
+            "kind": "PodMonitor",
+            "labels": {"release": "kube-prometheus-stack"},
+            "alerts": True,
+            "dashboard": True,
+            "folder": "Models",
+            "namespace": "observability",
+            "name": "vllm-monitor",
+        },
+    },
+    "ModelRoute": {
+        "minimal": lambda scope: _front(scope, gateway=Gateway("edge")),
+        "everything": lambda scope: _front(
+            scope,
+            gateway=Gateway(
+                "edge", namespace="gateways", section="https", proxy_namespace="proxies"
+            ),
+            path="/",
+            name="vllm-route",
+        ),
+        "everything-gke": lambda scope: _front(
+            scope, gateway=Gateway("edge", namespace="gateways", implementation="gke")
+        ),
+        "everything-nginx": lambda scope: _front(
+            scope, gateway=Gateway("edge", namespace="gateways", implementation="nginx")
+        ),
+    },
+    "ModelStack": {
+        "minimal": lambda _: {
+            "values": Values.from_text(f"model: {{name: {MODEL}}}\ngpu: {{type: NVIDIA-L40S}}")
+        },
+        "everything": lambda _: {"values": Values.from_file(STACK)},
+    },
+    "Namespace": {
+        "minimal": lambda _: {},
+        "everything": lambda _: {"name": "llm", "pod_security": "baseline"},
+    },
+    "PrometheusAdapter": {
+        "minimal": lambda _: {"delivery": FluxHelmRelease(), "prometheus": PROMETHEUS},
+        "everything": lambda _: {
+            "delivery": ArgoApplication(),
+            "prometheus": "https://prometheus.example.com",
+            "version": "5.2.0",
+            "namespace": "observability",
+            "values": {"replicas": 2},
+        },
+    },
+    "StreamingIngress": {
+        "minimal": lambda scope: _front(scope, controller=Traefik()),
+        "everything": lambda scope: _front(
+            scope,
+            controller=F5Nginx(class_name="public", namespace="ingress"),
+            tls=ClusterIssuer("letsencrypt-prod", secret="llm-tls"),
+            path="/",
+            max_body=20,
+            annotations={"example.com/owner": "search"},
+            name="vllm-ingress",
+        ),
+        "everything-alb": lambda scope: _front(
+            scope,
+            controller=AwsAlb(
+                subnets=["10.0.0.0/16", "10.1.0.0/16"],
+                certificate="arn:aws:acm:eu-west-1:123456789012:certificate/aaaa-bbbb",
+                scheme="internet-facing",
+            ),
+        ),
+        "everything-gke": lambda scope: _front(
+            scope,
+            controller=GkeIngress(class_name="gce-internal"),
+            tls=TlsSecret("llm-tls"),
+        ),
+        "everything-ingress-nginx": lambda scope: _front(
+            scope, controller=IngressNginx(), tls=TlsSecret("llm-tls")
+        ),
+        "everything-traefik": lambda scope: _front(
+            scope, controller=Traefik(), tls=TlsSecret("llm-tls")
+        ),
+    },
+    "TokenSecret": {
+        "minimal": lambda _: {"value": "hf_example", "in_clear_text": True},
+        "everything": lambda _: {
+            "value": "hf_example",
+            "in_clear_text": True,
+            "name": "hf-token",
+            "key": "hf",
+        },
+    },
+}
+
+
+def variants(*kinds: str) -> list[tuple[str, str]]:
+    """Each sample of some constructs, or of all, by name."""
+    return [(kind, variant) for kind in kinds or SAMPLES for variant in SAMPLES[kind]]
+
+
+def options(kind: str) -> dict[str, inspect.Parameter]:
+    """The keywords that a construct takes."""
+    found = parameters(kind)
+    return {name: item for name, item in found.items() if name not in ("scope", "id")}
+
+
+def parameters(kind: str) -> dict[str, inspect.Parameter]:
+    """All that a construct takes; jsii's metaclass hides it from `inspect.signature(kind)`."""
+    found = inspect.signature(getattr(vllm_constructs, kind).__init__).parameters
+    return {name: item for name, item in found.items() if name != "self"}
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Where the library's warnings are not what is tested."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VllmConstructsWarning)
+        yield
+
+
+def build(scope: Chart, kind: str, variant: str, id: str = "sample") -> Any:
+    """Put a sample into a chart, deaf to warnings."""
+    with unwarned():
+        return getattr(vllm_constructs, kind)(scope, id, **SAMPLES[kind][variant](scope))
+
+
+def check_sample(kind: str, variant: str, snapshot: object) -> None:
+    """Compare what a sample renders with its snapshot, then with the schemas."""
+    scope = chart(labels={"example.com/app": "llm"})
+    build(scope, kind, variant)
+    found = manifests(scope)
+    assert snapshot == yaml.safe_dump_all(found, sort_keys=False, width=100)
+    assert_valid(*found)

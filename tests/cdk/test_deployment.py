@@ -1,0 +1,337 @@
+from typing import Any
+
+import pytest
+import yaml
+from cdk8s import ApiObject, App, Chart, JsonPatch
+from syrupy.assertion import SnapshotAssertion
+
+import vllm_constructs
+from tests.cdk.samples import (
+    CACHE,
+    MODEL,
+    SAMPLES,
+    Keywords,
+    chart,
+    check_sample,
+    container,
+    manifests,
+    model,
+    only,
+    pod,
+    unwarned,
+    variants,
+)
+from tests.support import assert_valid, pod_security_problems
+from vllm_constructs import (
+    AwsAlb,
+    EngineArgs,
+    ExistingClaim,
+    Gateway,
+    HpaScaler,
+    ModelCache,
+    ModelDeployment,
+    ModelFleet,
+    ModelMonitor,
+    ModelRoute,
+    QueueDepth,
+    Rollout,
+    Scope,
+    StreamingIngress,
+    Traefik,
+    VllmConstructsError,
+    VllmConstructsWarning,
+    WholeGpu,
+    network,
+)
+from vllm_constructs.storage import AccessMode
+
+
+@pytest.mark.parametrize(("kind", "variant"), variants("ModelDeployment"))
+def test_samples(kind: str, variant: str, rendered: SnapshotAssertion) -> None:
+    """What the samples render is known, and valid on every release."""
+    check_sample(kind, variant, rendered)
+
+
+class TestObjects:
+    """What a model consists of."""
+
+    def test_attributes(self) -> None:
+        """The objects are attributes; those that are not made are None."""
+        qwen = model(chart())
+        assert "Deployment" == qwen.deployment.kind
+        assert qwen.config_map is None
+        assert qwen.network_policy is not None
+        whole = model(chart(), engine=EngineArgs(delivery="config-map"), network_policy=False)
+        assert whole.config_map is not None
+        assert whole.network_policy is None
+
+    def test_facts(self) -> None:
+        """A model says its names, selector and what it looks like in metrics."""
+        qwen = model(chart(), name="vllm-server", service_name="vllm-service", served_name="qwen")
+        assert ("vllm-server", "vllm-service", "qwen", "llm") == (
+            qwen.name,
+            qwen.service_name,
+            qwen.served_name,
+            qwen.namespace,
+        )
+        assert Scope(namespace="llm", model_name="qwen") == qwen.metrics_scope
+        assert {
+            "app.kubernetes.io/name": "vllm",
+            "app.kubernetes.io/instance": "vllm-server",
+        } == qwen.selector
+
+    def test_served_name_default(self) -> None:
+        """A model that is given no other name is served, and measured, under its own."""
+        assert MODEL == model(chart()).served_name
+
+    @pytest.mark.parametrize(("release", "hook"), [("1.27", "exec"), ("1.34", "sleep")])
+    def test_pre_stop(self, release: str, hook: str) -> None:
+        """The pause before the end is native where the target release has that."""
+        scope = chart(release)
+        model(scope)
+        assert [hook] == list(container(scope)["lifecycle"]["preStop"])
+
+    def test_config_checksum(self) -> None:
+        """With a ConfigMap a change of a flag changes the pods, so that they roll."""
+        found = []
+        for length in (4096, 8192, 8192):
+            scope = chart()
+            engine = EngineArgs(max_model_len=length, delivery="config-map")
+            model(scope, engine=engine)
+            config = only(scope, "ConfigMap")
+            assert length == yaml.safe_load(config["data"]["engine.yaml"])["max-model-len"]
+            found.append(only(scope, "Deployment")["spec"]["template"]["metadata"]["annotations"])
+        assert found[0] != found[1] == found[2]
+
+    def test_restricted(self) -> None:
+        """Pods pass Pod Security "restricted", unless root is asked for."""
+        scope = chart()
+        model(scope, "a")
+        model(scope, "b", run_as_root=True)
+        assert [] == pod_security_problems(pod(scope, "a"))
+        assert pod_security_problems(pod(scope, "b"))
+
+    def test_labels(self) -> None:
+        """Labels reach the Deployment and its pods, the nearest one wins, selectors stay."""
+        scope = chart(labels={"team": "platform", "example.com/app": "llm"})
+        qwen = model(scope, labels={"team": "search"})
+        deployment = only(scope, "Deployment")
+        labels = {**qwen.selector, "team": "search", "example.com/app": "llm"}
+        assert labels == deployment["metadata"]["labels"]
+        assert labels == deployment["spec"]["template"]["metadata"]["labels"]
+        assert qwen.selector == deployment["spec"]["selector"]["matchLabels"]
+
+    @pytest.mark.parametrize("key", ["app.kubernetes.io/name", "app.kubernetes.io/instance"])
+    def test_labels_of_selector(self, key: str) -> None:
+        """Labels that select the pods cannot be given."""
+        with pytest.raises(VllmConstructsError, match=key):
+            model(chart(), labels={key: "x"})
+
+    def test_chart_label_of_selector(self) -> None:
+        """A chart's label of the selector's name does not break the selector."""
+        scope = chart(labels={"app.kubernetes.io/name": "shop"})
+        qwen = model(scope)
+        spec = only(scope, "Deployment")["spec"]
+        assert qwen.selector == spec["selector"]["matchLabels"]
+        assert qwen.selector.items() <= spec["template"]["metadata"]["labels"].items()
+        assert qwen.selector == only(scope, "Service")["spec"]["selector"]
+
+
+class TestPatches:
+    """A user's own JsonPatch on the Deployment."""
+
+    def test_exact(self) -> None:
+        """What a patch says stands in the manifest as it was said."""
+        scope = chart()
+        at = "/spec/template/spec/containers/0"
+        ApiObject.of(model(scope)).add_json_patch(
+            JsonPatch.replace(f"{at}/resources/limits/nvidia.com~1gpu", "4"),
+            JsonPatch.add(f"{at}/resources/claims", [{"name": "gpu", "request": "half"}]),
+            JsonPatch.add(f"{at}/lifecycle/preStop", {"sleep": {"seconds": 5}}),
+            JsonPatch.add("/spec/template/spec/fieldOfTomorrow", {"a~b/c": [0, 0.5]}),
+        )
+        found = container(scope)
+        assert "4" == found["resources"]["limits"]["nvidia.com/gpu"]
+        assert [{"name": "gpu", "request": "half"}] == found["resources"]["claims"]
+        assert {"sleep": {"seconds": 5}} == found["lifecycle"]["preStop"]
+        assert {"a~b/c": [0, 0.5]} == pod(scope)["fieldOfTomorrow"]
+
+    def test_before_a_scaler(self) -> None:
+        """A patch and what other constructs change later stand side by side."""
+        scope = chart()
+        qwen = model(scope, cache=CACHE)
+        qwen.deployment.add_json_patch(JsonPatch.add("/spec/revisionHistoryLimit", 3))
+        HpaScaler(scope, "scaler", target=qwen, max_replicas=2, metrics=[QueueDepth(5)])
+        spec = only(scope, "Deployment")["spec"]
+        assert 3 == spec["revisionHistoryLimit"]
+        assert "replicas" not in spec
+
+
+class TestCache:
+    """Where weights are kept."""
+
+    @pytest.mark.parametrize("access", ["ReadWriteOnce", "ReadWriteOncePod"])
+    def test_one_node(self, access: AccessMode) -> None:
+        """A claim that one node mounts is refused for two replicas, and recreates for one."""
+        scope = chart()
+        cache = ModelCache(scope, "cache", size="1Gi", access=access)
+        with pytest.raises(VllmConstructsError, match=f"'cache' is {access}"):
+            model(scope, replicas=2, cache=cache)
+        model(scope, cache=cache, rollout=Rollout(spare_gpus=1))
+        assert {"type": "Recreate"} == only(scope, "Deployment")["spec"]["strategy"]
+
+    @pytest.mark.parametrize("access", ["ReadWriteMany", "ReadOnlyMany"])
+    def test_many_nodes(self, access: AccessMode) -> None:
+        """A claim that many nodes mount takes many replicas; read-only it turns downloads off."""
+        scope = chart()
+        model(scope, replicas=2, cache=ModelCache(scope, "cache", size="1Gi", access=access))
+        (volume,) = [item for item in pod(scope)["volumes"] if item["name"] == "model-cache"]
+        assert "cache" == volume["persistentVolumeClaim"]["claimName"]
+        ports = [
+            port["port"]
+            for rule in only(scope, "NetworkPolicy")["spec"]["egress"]
+            for port in rule["ports"]
+        ]
+        assert (access == "ReadWriteMany") == (443 in ports)
+        names = [item["name"] for item in container(scope)["env"]]
+        assert (access == "ReadOnlyMany") == ("HF_HUB_OFFLINE" in names)
+
+    def test_downloads(self) -> None:
+        """Replicas that each download the weights are warned about."""
+        with pytest.warns(VllmConstructsWarning, match="downloads the weights again"):
+            model(chart(), replicas=2)
+
+
+class TestGpus:
+    """How many GPUs a model has in use."""
+
+    @pytest.mark.parametrize(
+        ("gpus", "spare", "least", "most", "rollout"),
+        [(1, 0, 2, 6, 6), (1, 1, 2, 6, 7), (4, 0, 8, 24, 24), (4, 3, 8, 24, 24), (4, 4, 8, 24, 28)],
+    )
+    def test_scaled(self, gpus: int, spare: int, least: int, most: int, rollout: int) -> None:
+        """With a scaler the range counts, and a rollout adds one pod where GPUs are spare."""
+        scope = chart()
+        qwen = model(
+            scope,
+            gpu=WholeGpu("NVIDIA-L40S", count=gpus),
+            cache=CACHE,
+            rollout=Rollout(spare_gpus=spare),
+        )
+        assert (gpus, gpus) == qwen.gpus
+        HpaScaler(
+            scope, "scaler", target=qwen, min_replicas=2, max_replicas=6, metrics=[QueueDepth(5)]
+        )
+        assert (least, most) == qwen.gpus
+        assert rollout == qwen.rollout_gpus
+
+    def test_recreate(self) -> None:
+        """Where all pods go first, a rollout needs nothing more."""
+        cache = ExistingClaim("weights", access="ReadWriteOnce")
+        assert 1 == model(chart(), cache=cache, rollout=Rollout(spare_gpus=9)).rollout_gpus
+
+
+class TestNames:
+    """One served name belongs to one model where metrics are read."""
+
+    def test_alone(self) -> None:
+        """Two models of one name are fine while nothing reads their metrics."""
+        scope = chart()
+        model(scope, "a", served_name="qwen")
+        model(scope, "b", served_name="qwen")
+        assert 6 == len(manifests(scope))
+
+    @pytest.mark.parametrize("reader", ["HpaScaler", "KedaScaler", "ModelMonitor"])
+    @pytest.mark.parametrize("late", [True, False])
+    def test_readers(self, reader: str, late: bool) -> None:  # noqa: FBT001  # a parameter
+        """A scaler or monitor is refused where a second model has the name, before or after."""
+        scope = chart()
+        first = model(scope, "a", served_name="qwen")
+        if late:
+            model(scope, "b", served_name="qwen")
+        with unwarned():
+            if late:
+                with pytest.raises(VllmConstructsError, match="served as 'qwen'"):
+                    read(scope, reader, first)
+            else:
+                read(scope, reader, first)
+                with pytest.raises(VllmConstructsError, match="served as 'qwen'"):
+                    model(scope, "b", served_name="qwen")
+                model(scope, "c", served_name="coder")
+
+    def test_elsewhere(self) -> None:
+        """The name is free in another namespace."""
+        app = App()
+        for namespace in ("a", "b"):
+            scope = Chart(app, namespace, namespace=namespace)
+            read(scope, "HpaScaler", model(scope, served_name="qwen", cache=CACHE))
+            assert 4 == len(manifests(scope))
+
+
+def read(scope: Chart, reader: str, target: ModelDeployment) -> None:
+    """Put a reader of metrics on a model."""
+    keywords = SAMPLES[reader]["minimal"](chart()) | {"target": target}
+    getattr(vllm_constructs, reader)(scope, "reader", **keywords)
+
+
+@pytest.mark.parametrize("reader", ["HpaScaler", "KedaScaler", "ModelMonitor"])
+def test_no_metrics(reader: str) -> None:
+    """A model without metrics cannot be scaled on them or monitored."""
+    scope = chart()
+    qwen = model(scope, engine=EngineArgs(disable_log_stats=True))
+    before = manifests(scope)
+    with unwarned(), pytest.raises(VllmConstructsError, match="disable_log_stats"):
+        read(scope, reader, qwen)
+    assert before == manifests(scope)
+
+
+class TestNetworkPolicy:
+    """Who may reach the API."""
+
+    @staticmethod
+    def sources(scope: Chart, name: str = "qwen") -> list[Any]:
+        """The peers that may come in, and that they all reach the API's port only."""
+        rules = only(scope, "NetworkPolicy", name)["spec"]["ingress"]
+        assert {8000} == {port["port"] for rule in rules for port in rule["ports"]}
+        return [peer for rule in rules for peer in rule["from"]]
+
+    def test_closed(self) -> None:
+        """By default the namespace's own pods may."""
+        scope = chart()
+        model(scope)
+        assert [{"podSelector": {}}] == self.sources(scope)
+
+    def test_grows(self) -> None:
+        """Ingress, route, fleet and monitor each add where they come from, once."""
+        scope = chart()
+        qwen = model(scope, allow_from=["evaluation"])
+        front: Keywords = {"target": qwen, "host": "llm.example.com"}
+        StreamingIngress(scope, "a", controller=Traefik(), **front)
+        StreamingIngress(scope, "b", controller=Traefik(), name="b", **front)
+        ModelRoute(scope, "c", gateway=Gateway("edge", namespace="gateways"), **front)
+        ModelFleet(
+            scope,
+            "d",
+            models=[qwen],
+            domain="llm.example.com",
+            controller=AwsAlb(subnets=["10.0.0.0/16"]),
+        )
+        ModelMonitor(scope, "e", target=qwen, labels={"release": "x"}, namespace="watch")
+        namespaces = ["evaluation", "traefik", "gateways", "watch"]
+        own, *some, block, last = self.sources(scope)
+        assert {"podSelector": {}} == own
+        assert [network.from_namespace(name) for name in namespaces] == [*some, last]
+        assert {"ipBlock": {"cidr": "10.0.0.0/16"}} == block
+        assert_valid(*manifests(scope))
+
+    def test_left_out(self) -> None:
+        """Without a policy routes and monitors work, and none is made."""
+        scope = chart()
+        qwen = model(scope, network_policy=False)
+        front: Keywords = {"target": qwen, "host": "llm.example.com"}
+        StreamingIngress(scope, "a", controller=Traefik(), **front)
+        ModelRoute(scope, "b", gateway=Gateway("edge", namespace="gateways"), **front)
+        ModelMonitor(scope, "c", target=qwen, labels={"release": "x"})
+        kinds = [item["kind"] for item in manifests(scope)]
+        assert "NetworkPolicy" not in kinds
+        assert {"Ingress", "HTTPRoute", "ServiceMonitor"} < set(kinds)

@@ -1,0 +1,243 @@
+from typing import Any
+
+import cdk8s_plus_27 as kplus
+import pytest
+from cdk8s import App, Chart
+from syrupy.assertion import SnapshotAssertion
+
+from tests.cdk.samples import (
+    Keywords,
+    chart,
+    check_sample,
+    manifests,
+    model,
+    named,
+    only,
+    unwarned,
+    variants,
+)
+from tests.support import assert_valid
+from vllm_constructs import (
+    AwsAlb,
+    ClusterIssuer,
+    Drain,
+    F5Nginx,
+    Gateway,
+    GkeIngress,
+    IngressNginx,
+    ModelRoute,
+    StreamingIngress,
+    TlsSecret,
+    Traefik,
+    VllmConstructsError,
+)
+from vllm_constructs.ingress import IngressController
+
+HOST = "llm.example.com"
+
+
+@pytest.mark.parametrize(("kind", "variant"), variants("StreamingIngress", "ModelRoute"))
+def test_samples(kind: str, variant: str, rendered: SnapshotAssertion) -> None:
+    """What the samples render is known, and valid on every release."""
+    check_sample(kind, variant, rendered)
+
+
+def controllers() -> list[IngressController]:
+    """One of each dialect."""
+    with unwarned():
+        return [
+            AwsAlb(subnets=["10.0.0.0/16"]),
+            F5Nginx(),
+            GkeIngress(),
+            IngressNginx(),
+            Traefik(),
+        ]
+
+
+@pytest.mark.parametrize("controller", controllers(), ids=lambda item: type(item).__name__)
+def test_backend(controller: IngressController) -> None:
+    """Each dialect leads to the model's Service, by host and path, on its port."""
+    scope = chart()
+    qwen = model(scope, service_name="vllm-service", port=9000)
+    front = StreamingIngress(scope, "front", target=qwen, host=HOST, controller=controller)
+    assert "qwen" == front.ingress.name
+    (rule,) = only(scope, "Ingress")["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    assert (HOST, "/v1", "Prefix") == (rule["host"], path["path"], path["pathType"])
+    assert {"name": "vllm-service", "port": {"number": 9000}} == path["backend"]["service"]
+    assert_valid(*manifests(scope))
+
+
+@pytest.mark.parametrize("controller", controllers(), ids=lambda item: type(item).__name__)
+def test_longest_answer(controller: IngressController) -> None:
+    """The one number of the model is the timeout in every dialect that has one."""
+    scope = chart()
+    StreamingIngress(
+        scope, "front", target=model(scope, longest_answer=1234), host=HOST, controller=controller
+    )
+    text = str([item for item in manifests(scope) if item["kind"] in ("Ingress", "BackendConfig")])
+    assert isinstance(controller, Traefik) != ("1234" in text)
+
+
+class TestGke:
+    """GKE keeps its timeouts in a BackendConfig, to which the Service refers."""
+
+    KEY = "cloud.google.com/backend-config"
+
+    @pytest.mark.parametrize("touched", ["never", "before", "after"])
+    def test_annotation(self, touched: str) -> None:
+        """The Service has the annotation, whenever it is made a cdk8s-plus object."""
+        scope = chart()
+        qwen = model(scope, service_name="vllm-service", drain=Drain(seconds=90))
+        if touched == "before":
+            assert isinstance(qwen.service, kplus.Service)
+        front = StreamingIngress(scope, "front", target=qwen, host=HOST, controller=GkeIngress())
+        if touched == "after":
+            assert isinstance(qwen.service, kplus.Service)
+        service = only(scope, "Service")
+        assert {self.KEY: '{"default":"vllm-service"}'} == service["metadata"]["annotations"]
+        assert front.backend_config is not None
+        assert "vllm-service" == front.backend_config.name
+        draining = only(scope, "BackendConfig")["spec"]["connectionDraining"]
+        assert {"drainingTimeoutSec": 120} == draining
+
+    def test_twice(self) -> None:
+        """A Service has one BackendConfig, so a second GKE front is refused before it is made."""
+        scope = chart()
+        qwen = model(scope)
+        keywords: Keywords = {"target": qwen, "host": HOST, "controller": GkeIngress()}
+        StreamingIngress(scope, "a", **keywords)
+        before = manifests(scope)
+        with pytest.raises(VllmConstructsError, match="BackendConfig 'qwen'"):
+            StreamingIngress(scope, "b", name="b", **keywords)
+        assert before == manifests(scope)
+        assert scope.node.try_find_child("b") is None
+
+
+class TestRefusals:
+    """What no controller could serve."""
+
+    @pytest.mark.parametrize("kind", [StreamingIngress, ModelRoute])
+    @pytest.mark.parametrize(
+        ("keyword", "value"),
+        [
+            ("target", "qwen"),
+            ("host", "LLM.example.com"),
+            ("host", "https://llm.example.com"),
+            ("host", "*.example.com"),
+            ("host", "llm"),
+            ("host", 5),
+            ("path", "v1"),
+            ("path", "/v1/"),
+            ("path", "/a//b"),
+            ("path", "/a b"),
+            ("path", None),
+            ("name", "Front"),
+        ],
+    )
+    def test_keywords(self, kind: Any, keyword: str, value: object) -> None:
+        """A wrong target, host, path or name is refused by its name."""
+        scope = chart()
+        own = (
+            {"controller": Traefik()} if kind is StreamingIngress else {"gateway": Gateway("edge")}
+        )
+        options = {"target": model(scope), "host": HOST, **own, keyword: value}
+        before = manifests(scope)
+        with pytest.raises(VllmConstructsError, match=f"{kind.__name__}.{keyword}"):
+            kind(scope, "front", **options)
+        assert before == manifests(scope)
+
+    @pytest.mark.parametrize(
+        ("keyword", "value", "reason"),
+        [
+            ("controller", "nginx", "controller"),
+            ("controller", Traefik, "controller"),
+            ("tls", "llm-tls", "tls"),
+            ("tls", True, "tls"),
+            ("max_body", "20m", "max_body"),
+            ("max_body", 0, "max_body"),
+            ("annotations", {"nginx.ingress.kubernetes.io/server-snippet": "x"}, "snippet"),
+            ("annotations", {"nginx.ingress.kubernetes.io/configuration-snippet": "x"}, "snippet"),
+            ("annotations", {"nginx.org/server-snippets": "x"}, "snippet"),
+            ("annotations", {"nginx.org/proxy-read-timeout": "60s"}, "derived"),
+            ("annotations", {"cert-manager.io/cluster-issuer": "other"}, "derived"),
+            ("annotations", {"a b": "x"}, "annotations"),
+            ("annotations", {"example.com/n": 5}, "annotations"),
+        ],
+    )
+    def test_ingress(self, keyword: str, value: object, reason: str) -> None:
+        """A wrong controller, certificate or annotation is refused."""
+        scope = chart()
+        options: Keywords = {
+            "target": model(scope),
+            "host": HOST,
+            "controller": F5Nginx(),
+            "tls": ClusterIssuer("letsencrypt-prod", secret="llm-tls"),
+            keyword: value,
+        }
+        with pytest.raises(VllmConstructsError, match=reason):
+            StreamingIngress(scope, "front", **options)
+        assert 3 == len(manifests(scope))
+
+    def test_alb(self) -> None:
+        """An ALB takes no Secret's certificate and no answer of over 4000 seconds."""
+        scope = chart()
+        alb = AwsAlb(subnets=["10.0.0.0/16"])
+        keywords: Keywords = {"host": HOST, "controller": alb}
+        with pytest.raises(VllmConstructsError, match="ACM"):
+            StreamingIngress(scope, "a", target=model(scope), tls=TlsSecret("x"), **keywords)
+        slow = model(scope, "slow", longest_answer=4001)
+        with pytest.raises(VllmConstructsError, match="4000"):
+            StreamingIngress(scope, "b", target=slow, **keywords)
+
+    def test_namespace(self) -> None:
+        """A front cannot name a Service of another namespace."""
+        app = App()
+        qwen = named(Chart(app, "a", namespace="a"), "qwen")
+        scope = Chart(app, "b", namespace="b")
+        keywords: Keywords = {"target": qwen, "host": HOST}
+        with pytest.raises(VllmConstructsError, match="charts of one namespace"):
+            StreamingIngress(scope, "x", controller=Traefik(), **keywords)
+        with pytest.raises(VllmConstructsError, match="charts of one namespace"):
+            ModelRoute(scope, "y", gateway=Gateway("edge"), **keywords)
+
+    @pytest.mark.parametrize("gateway", ["edge", None, Gateway])
+    def test_gateway(self, gateway: Any) -> None:
+        """A route hangs on a Gateway."""
+        scope = chart()
+        with pytest.raises(VllmConstructsError, match=r"ModelRoute\.gateway"):
+            ModelRoute(scope, "x", target=model(scope), host=HOST, gateway=gateway)
+
+
+def test_annotations() -> None:
+    """Annotations that the dialect does not derive are kept beside its own."""
+    scope = chart()
+    StreamingIngress(
+        scope,
+        "front",
+        target=model(scope),
+        host=HOST,
+        controller=F5Nginx(),
+        annotations={"example.com/owner": "search", "nginx.org/keepalive": "32"},
+    )
+    found = only(scope, "Ingress")["metadata"]["annotations"]
+    assert ("search", "32", "false") == (
+        found["example.com/owner"],
+        found["nginx.org/keepalive"],
+        found["nginx.org/proxy-buffering"],
+    )
+
+
+def test_policies() -> None:
+    """What a Gateway's implementation needs beside the route is made, and counted."""
+    found = {}
+    for implementation in ("standard", "gke", "nginx"):
+        scope = chart()
+        gateway = Gateway("edge", implementation=implementation)
+        route = ModelRoute(scope, "route", target=model(scope), host=HOST, gateway=gateway)
+        found[implementation] = [policy.kind for policy in route.policies]
+    assert {
+        "standard": [],
+        "gke": ["GCPBackendPolicy", "HealthCheckPolicy"],
+        "nginx": ["ProxySettingsPolicy"],
+    } == found

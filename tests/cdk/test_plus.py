@@ -1,0 +1,235 @@
+from typing import Any
+
+import cdk8s_plus_27 as kplus
+import pytest
+from cdk8s import ApiObject
+
+from tests.cdk.samples import (
+    CACHE,
+    chart,
+    container,
+    manifests,
+    model,
+    named,
+    only,
+    pod,
+)
+from tests.support import assert_valid
+from vllm_constructs import (
+    ApiKey,
+    HuggingFaceToken,
+    StreamingIngress,
+    TlsSecret,
+    Traefik,
+    VllmConstructsError,
+)
+
+
+class TestGiven:
+    """Objects of cdk8s-plus that a model takes."""
+
+    @pytest.mark.parametrize("made", [True, False])
+    def test_secrets(self, made: bool) -> None:  # noqa: FBT001  # a parameter
+        """A Secret, made or by name, as token, key, certificate and pull secret."""
+        scope = chart()
+        secret: kplus.ISecret = (
+            kplus.Secret(scope, "secret", string_data={"token": "x"})
+            if made
+            else kplus.Secret.from_secret_name(scope, "secret", "token-secret")
+        )
+        qwen = model(
+            scope,
+            hf_token=HuggingFaceToken.from_secret(secret),
+            api_key=ApiKey.from_secret(secret, key="token"),
+            image_pull_secrets=[secret, "other"],
+        )
+        StreamingIngress(
+            scope,
+            "front",
+            target=qwen,
+            host="llm.example.com",
+            controller=Traefik(),
+            tls=TlsSecret.from_secret(secret),
+        )
+        name = secret.name
+        references = [
+            item["valueFrom"]["secretKeyRef"]
+            for item in container(scope)["env"]
+            if "valueFrom" in item
+        ]
+        assert [{"name": name, "key": "token"}] * 2 == references
+        assert [{"name": name}, {"name": "other"}] == pod(scope)["imagePullSecrets"]
+        assert name == only(scope, "Ingress")["spec"]["tls"][0]["secretName"]
+        assert_valid(*manifests(scope))
+
+    @pytest.mark.parametrize("made", [True, False])
+    def test_service_account(self, made: bool) -> None:  # noqa: FBT001  # a parameter
+        """A ServiceAccount, made or by name; its token is not mounted in any case."""
+        scope = chart()
+        account = (
+            kplus.ServiceAccount(scope, "account")
+            if made
+            else kplus.ServiceAccount.from_service_account_name(scope, "account", "vllm")
+        )
+        model(scope, service_account=account)
+        assert account.name == pod(scope)["serviceAccountName"]
+        assert pod(scope)["automountServiceAccountToken"] is False
+
+    def test_other_kinds(self) -> None:
+        """An object of another kind is refused, though it has a name as well."""
+        scope = chart()
+        other = kplus.ConfigMap(scope, "config")
+        for options in ({"service_account": other}, {"image_pull_secrets": [other]}):
+            with pytest.raises(VllmConstructsError, match=next(iter(options))):
+                model(scope, **options)
+        for kind in (HuggingFaceToken, ApiKey, TlsSecret):
+            with pytest.raises(VllmConstructsError, match="the name of a Secret"):
+                kind.from_secret(other)
+        assert 1 == len(manifests(scope))
+
+
+class TestTaken:
+    """Objects of cdk8s-plus that take a model."""
+
+    def test_hpa(self) -> None:
+        """A HorizontalPodAutoscaler targets the Deployment and owns its replicas."""
+        scope = chart()
+        qwen = model(scope, name="vllm-server", replicas=2, cache=CACHE)
+        kplus.HorizontalPodAutoscaler(
+            scope,
+            "hpa",
+            target=qwen,
+            max_replicas=3,
+            metrics=[kplus.Metric.resource_cpu(kplus.MetricTarget.average_utilization(70))],
+        )
+        assert {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "name": "vllm-server",
+        } == only(scope, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
+        assert "replicas" not in only(scope, "Deployment")["spec"]
+        assert_valid(*manifests(scope))
+
+    def test_marking(self) -> None:
+        """The interface's own property marks a model as scaled, once."""
+        scope = chart()
+        qwen = model(scope)
+        qwen.has_autoscaler = False
+        assert "replicas" in only(scope, "Deployment")["spec"]
+        qwen.has_autoscaler = True
+        qwen.has_autoscaler = True
+        assert qwen.has_autoscaler
+        assert "replicas" not in only(scope, "Deployment")["spec"]
+
+    def test_service(self) -> None:
+        """A Service of the user's selects the model's pods."""
+        scope = chart(labels={"team": "search"})
+        qwen = model(scope, labels={"tier": "gold"})
+        kplus.Service(
+            scope, "own", selector=qwen, ports=[kplus.ServicePort(port=80, target_port=8000)]
+        )
+        (own,) = [
+            item["spec"]["selector"]
+            for item in manifests(scope)
+            if item["kind"] == "Service" and item["metadata"]["name"] != "qwen"
+        ]
+        assert qwen.selector == own
+
+    def test_ingress(self) -> None:
+        """An Ingress of the user's leads to the model's Service."""
+        scope = chart()
+        qwen = model(scope, service_name="vllm-service")
+        backend = kplus.IngressBackend.from_service(qwen.service)
+        kplus.Ingress(
+            scope,
+            "own",
+            rules=[kplus.IngressRule(host="llm.example.com", path="/v1", backend=backend)],
+        )
+        (rule,) = only(scope, "Ingress")["spec"]["rules"]
+        service = rule["http"]["paths"][0]["backend"]["service"]
+        assert {"name": "vllm-service", "port": {"number": 8000}} == service
+        assert_valid(*manifests(scope))
+
+    def test_connections(self) -> None:
+        """A workload of the user's may be connected to the model."""
+        scope = chart()
+        qwen = model(scope)
+        client = kplus.Deployment(
+            scope,
+            "client",
+            containers=[kplus.ContainerProps(image="example.com/client:1", port_number=80)],
+        )
+        client.connections.allow_to(qwen, isolation=kplus.PodConnectionsIsolation.POD)
+        (policy,) = [
+            item
+            for item in manifests(scope)
+            if item["kind"] == "NetworkPolicy" and item["metadata"]["name"] != "qwen"
+        ]
+        (peer,) = policy["spec"]["egress"][0]["to"]
+        assert {"matchLabels": qwen.selector} == peer["podSelector"]
+
+    def test_network_policy(self) -> None:
+        """A NetworkPolicy of the user's takes the model as what it guards and as a peer."""
+        scope = chart()
+        qwen, coder = named(scope, "qwen"), named(scope, "coder")
+        policy = kplus.NetworkPolicy(scope, "own", selector=qwen)
+        policy.add_ingress_rule(coder)
+        (spec,) = [
+            item["spec"]
+            for item in manifests(scope)
+            if item["kind"] == "NetworkPolicy" and item["metadata"]["name"] not in ("qwen", "coder")
+        ]
+        assert {"matchLabels": qwen.selector} == spec["podSelector"]
+        (peer,) = spec["ingress"][0]["from"]
+        assert {"matchLabels": coder.selector} == peer["podSelector"]
+
+    def test_scaling_target(self) -> None:
+        """What an autoscaler is told: the Deployment, its container and its replicas."""
+        qwen = model(chart(), replicas=2, cache=CACHE)
+        found = qwen.to_scaling_target()
+        assert ("apps/v1", "Deployment", "qwen", 2) == (
+            found.api_version,
+            found.kind,
+            found.name,
+            found.replicas,
+        )
+        assert ["vllm"] == [item.name for item in found.containers]
+        assert qwen is qwen.to_pod_selector()
+
+
+class TestService:
+    """The model's Service as an object of cdk8s-plus."""
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"service_name": "vllm-service", "port": 9000},
+            {"labels": {"tier": "gold"}},
+        ],
+    )
+    def test_manifest(self, options: dict[str, Any]) -> None:
+        """Its manifest is the same, whether it is touched or not, and so are all others."""
+        touched, untouched = chart(labels={"team": "a"}), chart(labels={"team": "a"})
+        qwen = model(touched, **options)
+        model(untouched, **options)
+        service = qwen.service
+        assert isinstance(service, kplus.Service)
+        assert service is qwen.service
+        assert only(untouched, "Service") == only(touched, "Service")
+
+        def by_kind(item: dict[str, Any]) -> str:
+            return str(item["kind"])
+
+        assert sorted(manifests(untouched), key=by_kind) == sorted(manifests(touched), key=by_kind)
+
+    def test_facts(self) -> None:
+        """Name and port are the model's; the user can change it as any other."""
+        scope = chart()
+        service = model(scope, service_name="vllm-service", port=9000).service
+        assert ("vllm-service", 9000) == (service.name, service.port)
+        service.metadata.add_label("team", "search")
+        ApiObject.of(service).metadata.add_annotation("example.com/a", "b")
+        found = only(scope, "Service")["metadata"]
+        assert "search" == found["labels"]["team"]
+        assert {"example.com/a": "b"} == found["annotations"]

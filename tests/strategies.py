@@ -1,0 +1,537 @@
+"""What the tests of values and manifests share: strategies for what users give, and helpers."""
+
+import json
+import string
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from tests.support import ALL_RELEASES
+from vllm_constructs import (
+    ApiKey,
+    CpuUtilization,
+    CronFloor,
+    Drain,
+    EngineArgs,
+    EphemeralCache,
+    ExistingClaim,
+    GpuPodSpec,
+    HuggingFaceToken,
+    Kubernetes,
+    KvCacheUsage,
+    MigSlice,
+    PrometheusQuery,
+    QueueDepth,
+    Rollout,
+    RunningRequests,
+    ScalingPace,
+    Scope,
+    Startup,
+    TimeSlicedGpu,
+    TimeToFirstToken,
+    Toleration,
+    VirtualGpu,
+    VllmConstructsError,
+    WholeGpu,
+)
+from vllm_constructs.accelerators import catalogue
+from vllm_constructs.release import catalogue as release_catalogue
+from vllm_constructs.storage import ACCESS_MODES
+
+Manifest = dict[str, Any]
+Call = Callable[[], object]
+
+_FACTS = Path(__file__).parents[2] / "shared" / "facts"
+
+_LOWER = string.ascii_lowercase + string.digits
+_PRODUCTS = sorted(catalogue())
+_SLICES = [(product, profile) for product in _PRODUCTS for profile in catalogue()[product]["mig"]]
+# The label of its nodes would be too long with the single strategy.
+_LONG = "NVIDIA-RTX-PRO-6000-Blackwell-Max-Q-Workstation-Edition"
+_IMAGES = (
+    "vllm/vllm-openai:v0.33.0",
+    "registry.example.com:5000/ml/vllm:0.33.1-cu130",
+    f"vllm/vllm-openai@sha256:{'0' * 64}",
+)
+_CRONS = ("0 9 * * *", "30 18 * * 1-5", "*/15 8-20 * * MON,FRI", "0 22 1 * *")
+
+
+def facts(name: str) -> Any:
+    """Return a file of facts that lies beside the repository; without it the test is skipped."""
+    path = _FACTS / name
+    if not path.is_file():
+        pytest.skip(f"the facts are not at hand, so {name} is not compared")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def refusal(call: Call) -> str:
+    """Return the sentence with which a call is refused: one line that ends as a sentence does."""
+    with pytest.raises(VllmConstructsError) as caught:
+        call()
+    sentence = str(caught.value)
+    assert type(caught.value) is VllmConstructsError
+    assert len(sentence.splitlines()) == 1, sentence
+    assert sentence.endswith((".", "?")), sentence
+    return sentence
+
+
+def in_namespace(manifest: Manifest, namespace: str = "llm") -> Manifest:
+    """Return a manifest as a chart with a namespace writes it."""
+    return {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}
+
+
+def covered(kubernetes: Kubernetes) -> tuple[str, ...]:
+    """Return the releases that a manifest for this target has to be valid in."""
+    return tuple(one for one in ALL_RELEASES if int(one.split(".")[1]) >= kubernetes.minor)
+
+
+def shuffled(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same mapping in another order."""
+    return dict(reversed(list(mapping.items())))
+
+
+def names(longest: int = 63) -> SearchStrategy[str]:
+    """DNS labels that begin with a letter."""
+    return st.text(_LOWER + "-", max_size=longest - 2).map("m{}0".format)
+
+
+def one_line() -> SearchStrategy[str]:
+    """Texts of one line that are not blank."""
+    inner = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=20)
+    return inner.map("x{}".format)
+
+
+def keys() -> SearchStrategy[str]:
+    """Keys of labels and annotations."""
+    plain = st.text(string.ascii_letters + string.digits + "-_.", max_size=20).map("k{}9".format)
+    prefixed = st.tuples(names(20), plain).map("example.{0[0]}.com/{0[1]}".format)
+    return st.one_of(plain, prefixed)
+
+
+def label_values() -> SearchStrategy[str]:
+    """Values of labels."""
+    inner = st.text(string.ascii_letters + string.digits + "-_.", max_size=61)
+    return st.one_of(st.just(""), inner.map("V{}v".format))
+
+
+def labels() -> SearchStrategy[dict[str, str]]:
+    """Labels."""
+    return st.dictionaries(keys(), label_values(), max_size=3)
+
+
+def annotations() -> SearchStrategy[dict[str, str]]:
+    """Annotations."""
+    return st.dictionaries(keys(), st.one_of(one_line(), st.just("two\nlines")), max_size=3)
+
+
+def environments() -> SearchStrategy[dict[str, str]]:
+    """Variables of a container."""
+    variables = st.text(string.ascii_uppercase + "_", max_size=10).map("X_{}".format)
+    values = st.one_of(one_line(), st.just("$(HOME)/x"), st.just(""))
+    return st.dictionaries(variables, values, max_size=3)
+
+
+def kubernetes() -> SearchStrategy[Kubernetes]:
+    """Targets."""
+    return st.sampled_from(ALL_RELEASES).map(Kubernetes)
+
+
+def startups() -> SearchStrategy[Startup]:
+    """Load times, from the shortest to the longest."""
+    return st.integers(30, 24 * 3600).map(lambda all_of_it: Startup(minutes=0, seconds=all_of_it))
+
+
+def drains() -> SearchStrategy[Drain]:
+    """Drains that do not abort."""
+    return st.builds(Drain, seconds=st.integers(1, 86400), pre_stop=st.integers(1, 3600))
+
+
+def rollouts() -> SearchStrategy[Rollout]:
+    """Few and many spare GPUs."""
+    return st.builds(Rollout, spare_gpus=st.one_of(st.integers(0, 20), st.integers(0, 10_000)))
+
+
+def whole_gpus() -> SearchStrategy[WholeGpu]:
+    """Whole GPUs, known and unknown."""
+    counts = st.one_of(st.just(1), st.integers(1, 16))
+    known = st.builds(WholeGpu, st.sampled_from(_PRODUCTS), count=counts)
+    memory = st.integers(1024, 2**24)
+    other = st.builds(WholeGpu, st.just("Some-New-GPU"), count=counts, memory_mib=memory)
+    return st.one_of(known, other)
+
+
+@st.composite
+def mig_slices(draw: st.DrawFn) -> MigSlice:
+    """MIG slices with the product or, in the mixed strategy, without."""
+    product, profile = draw(st.sampled_from(_SLICES))
+    strategy = draw(st.sampled_from(("mixed", "single")))
+    if strategy == "single" and product != _LONG:
+        return MigSlice(profile, product=product, strategy="single")
+    return MigSlice(profile, product=draw(st.sampled_from((product, None))))
+
+
+def shared_gpus() -> SearchStrategy[TimeSlicedGpu]:
+    """Shared GPUs."""
+    return st.builds(
+        TimeSlicedGpu,
+        st.sampled_from(_PRODUCTS),
+        replicas=st.integers(2, 48),
+        sharing=st.sampled_from(("time-slicing", "mps")),
+        renamed=st.booleans(),
+    )
+
+
+def virtual_gpus() -> SearchStrategy[VirtualGpu]:
+    """Virtual GPUs."""
+    return st.builds(VirtualGpu, st.sampled_from((None, "GRID-A100D-40C", "NVIDIA-L40S")))
+
+
+def gpus() -> SearchStrategy[Any]:
+    """All accelerators."""
+    return st.one_of(whole_gpus(), mig_slices(), shared_gpus(), virtual_gpus())
+
+
+def caches() -> SearchStrategy[Any]:
+    """All caches."""
+    existing = st.builds(ExistingClaim, names(), access=st.sampled_from(ACCESS_MODES))
+    sizes = st.sampled_from((None, "100Gi", "1.5Ti", "5e10"))
+    return st.one_of(existing, st.builds(EphemeralCache, size=sizes))
+
+
+def tokens() -> SearchStrategy[HuggingFaceToken]:
+    """References to a token."""
+    return st.builds(HuggingFaceToken, names(), st.sampled_from(("token", "HF_TOKEN", "a.b-c")))
+
+
+def api_keys() -> SearchStrategy[ApiKey]:
+    """References to an API key."""
+    return st.builds(ApiKey, names())
+
+
+def tolerations() -> SearchStrategy[Toleration]:
+    """Tolerations."""
+    effects = st.sampled_from(("NoSchedule", "PreferNoSchedule", "NoExecute"))
+    values = st.one_of(st.none(), label_values())
+    return st.builds(Toleration, key=keys(), value=values, effect=effects)
+
+
+def json_values() -> SearchStrategy[Any]:
+    """What JSON can say."""
+    texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+    leaves = st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**53), 2**53),
+        st.floats(allow_nan=False, allow_infinity=False),
+        texts,
+    )
+    return st.recursive(
+        leaves,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3), st.dictionaries(one_line(), inner, max_size=3)
+        ),
+        max_leaves=5,
+    )
+
+
+def _extra() -> SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "additional-config": st.dictionaries(one_line(), json_values(), max_size=2),
+            "allowed-origins": st.lists(one_line(), max_size=2),
+            "async-scheduling": st.booleans(),
+            "attention-backend": one_line(),
+            "block-size": st.sampled_from((16, 32)),
+            "disable-fastapi-docs": st.booleans(),
+            "long-prefill-token-threshold": st.integers(0, 9999),
+            "middleware": one_line(),
+            "mm-processor-cache-gb": st.floats(0, 64),
+        },
+    )
+
+
+@st.composite
+def engines(draw: st.DrawFn, gpu: Any = None) -> EngineArgs:
+    """Engines for a pod with this accelerator."""
+    gpu = WholeGpu("NVIDIA-L4") if gpu is None else gpu
+    pipeline = draw(st.sampled_from([n for n in (1, 2, 3) if gpu.count % n == 0]))
+    data = draw(st.sampled_from([n for n in (1, 2) if gpu.count // pipeline % n == 0]))
+    tensor = gpu.count // pipeline // data
+    highest = 0.95 if gpu.share == 1 else gpu.share * 0.9
+    known = release_catalogue()
+    seqs = draw(st.one_of(st.none(), st.integers(1, 512)))
+    parser = draw(st.one_of(st.none(), st.sampled_from(known["tool_call_parsers"])))
+    found: dict[str, Any] = {
+        "chat_template": draw(st.one_of(st.none(), one_line(), st.just("{{ x }}\n$(HOME)"))),
+        "data_parallel_size": draw(st.sampled_from((None, 1))) if data == 1 else data,
+        "delivery": draw(st.sampled_from(("args", "config-map"))),
+        "dtype": draw(st.sampled_from((None, "auto", "half"))),
+        "enable_auto_tool_choice": None if parser is None else draw(st.booleans()),
+        "enable_prefix_caching": draw(st.sampled_from((None, True, False))),
+        "enforce_eager": draw(st.sampled_from((None, True, False))),
+        "extra": draw(_extra()),
+        "gpu_memory_utilization": draw(st.one_of(st.none(), st.floats(0.001, highest))),
+        "hf_overrides": draw(
+            st.one_of(st.none(), st.dictionaries(one_line(), json_values(), max_size=2))
+        ),
+        "kv_cache_memory_bytes": draw(st.sampled_from((None, 2**33, "8G"))),
+        "max_model_len": draw(st.one_of(st.none(), st.just("auto"), st.integers(1, 10**6))),
+        "max_num_batched_tokens": draw(st.sampled_from((None, 512, 8192))),
+        "max_num_seqs": seqs,
+        "pipeline_parallel_size": draw(st.sampled_from((None, 1))) if pipeline == 1 else pipeline,
+        "reasoning_parser": draw(
+            st.one_of(st.none(), st.sampled_from(known["reasoning_parsers"])),
+        ),
+        "revision": draw(st.sampled_from((None, "main", "1e5", "true"))),
+        "tensor_parallel_size": draw(st.sampled_from((None, tensor))),
+        "tool_call_parser": parser,
+    }
+    if draw(st.booleans()):
+        found |= {"enable_lora": True, "lora_modules": ["a=/x", "b=/y"], "max_lora_rank": 16}
+    return EngineArgs(**found)
+
+
+def _places() -> SearchStrategy[dict[str, Any]]:
+    """Where a pod runs, and what stands beside its container."""
+    return st.fixed_dictionaries(
+        {
+            "env": environments(),
+            "node_selector": labels(),
+            "tolerations": st.lists(tolerations(), max_size=2),
+            "priority_class": st.one_of(st.none(), names()),
+            "runtime_class": st.sampled_from((None, "nvidia")),
+            "service_account": st.one_of(st.none(), names()),
+            "image_pull_secrets": st.lists(names(), max_size=2, unique=True),
+            "pod_annotations": annotations(),
+        }
+    )
+
+
+@st.composite
+def pods(draw: st.DrawFn, gpu: Any = None) -> GpuPodSpec:
+    """Pods, each made of parts that belong together."""
+    gpu = draw(gpus()) if gpu is None else gpu
+    memory = draw(st.sampled_from((None, "256Gi", ("32Gi", "64Gi"), ("1e9", "99999Mi"))))
+    # Half of the pods leave out what most properties do not look at: drawing it takes long.
+    engine = draw(engines(gpu)) if draw(st.booleans()) else EngineArgs()
+    more = draw(_places()) if draw(st.booleans()) else {}
+    return GpuPodSpec(
+        model=draw(st.sampled_from(("Qwen/Qwen2.5-7B-Instruct", "/models/qwen", "gpt2"))),
+        gpu=gpu,
+        served_name=draw(st.sampled_from((None, "qwen-7b", "Qwen/Qwen2.5:7B@x+y"))),
+        image=draw(st.sampled_from(_IMAGES)),
+        engine=engine,
+        port=draw(st.sampled_from((8000, 1024, 65535))),
+        cpu=draw(st.sampled_from((None, "500m", ("4", "8"), ("1", "1500m")))),
+        memory=memory,
+        shared_memory=draw(st.sampled_from((None, "16Gi"))),
+        cache=draw(caches()),
+        hf_token=draw(st.one_of(st.none(), tokens())),
+        api_key=draw(st.one_of(st.none(), api_keys())),
+        startup=draw(startups()),
+        drain=draw(st.one_of(st.none(), drains())),
+        longest_answer=draw(st.integers(1, 86400)),
+        run_as_root=draw(st.booleans()),
+        **more,
+    )
+
+
+def spec_of(pod: GpuPodSpec, target: Kubernetes | None = None) -> Manifest:
+    """Return the pod's `spec`, with a ConfigMap where the pod needs one."""
+    name = None if pod.config() is None else "flags"
+    return pod.manifest(kubernetes=target, config_map=name)
+
+
+def scopes() -> SearchStrategy[Scope]:
+    """Scopes of models, with names that PromQL has to escape."""
+    odd = st.sampled_from(("qwen-7b", "Qwen/Qwen2.5-7B-Instruct", 'a"b', "a\\b", "a}b"))
+    return st.builds(Scope, namespace=names(), model_name=odd)
+
+
+def thresholds(high: float) -> SearchStrategy[float]:
+    """Thresholds, whole and broken."""
+    return st.one_of(st.floats(0.001, high), st.integers(1, int(high)))
+
+
+def model_triggers() -> list[SearchStrategy[Any]]:
+    """One strategy for each trigger that reads the model's own metrics."""
+    first = st.builds(
+        TimeToFirstToken,
+        thresholds(86400),
+        quantile=st.floats(0.01, 1),
+        window=st.sampled_from(("30s", "2m", "1h")),
+    )
+    return [
+        st.builds(QueueDepth, thresholds(1e6)),
+        st.builds(RunningRequests, thresholds(1e6)),
+        st.builds(KvCacheUsage, thresholds(1)),
+        first,
+    ]
+
+
+def cpu_triggers() -> SearchStrategy[CpuUtilization]:
+    """CPU."""
+    return st.builds(CpuUtilization, st.integers(1, 1000))
+
+
+@st.composite
+def cron_floors(draw: st.DrawFn) -> CronFloor:
+    """Floors with two different times."""
+    start, end = draw(st.permutations(_CRONS))[:2]
+    zone = draw(st.sampled_from(("Asia/Shanghai", "UTC", "Etc/GMT+5")))
+    return CronFloor(zone, start, end, replicas=draw(st.integers(1, 10)))
+
+
+def own_queries() -> SearchStrategy[PrometheusQuery]:
+    """Queries of a gateway's metric."""
+    return st.builds(
+        PrometheusQuery,
+        name=names(40),
+        query=st.just('sum(gateway_requests_waiting{model="qwen"})'),
+        threshold=thresholds(1e12),
+        metric_type=st.sampled_from(("AverageValue", "Value")),
+    )
+
+
+def hpa_metrics() -> SearchStrategy[list[Any]]:
+    """What an HPA is scaled on: always more than CPU."""
+    queue, running, usage, _ = model_triggers()
+    rest = st.tuples(*(st.one_of(st.none(), one) for one in (running, usage, cpu_triggers())))
+    return st.builds(lambda one, more: [one, *filter(None, more)], queue, rest)
+
+
+def keda_triggers() -> SearchStrategy[list[Any]]:
+    """What KEDA scales on: always something that wakes a model without pods."""
+    wakers = st.one_of(cron_floors(), own_queries())
+    rest = st.tuples(*(st.one_of(st.none(), one) for one in [*model_triggers(), cpu_triggers()]))
+    return st.builds(lambda one, more: [*filter(None, more), one], wakers, rest)
+
+
+def paces() -> SearchStrategy[ScalingPace]:
+    """Paces."""
+    return st.builds(
+        ScalingPace,
+        up_pods=st.integers(1, 1000),
+        up_seconds=st.one_of(st.none(), st.integers(1, 1800)),
+        up_window=st.integers(0, 3600),
+        down_pods=st.integers(1, 1000),
+        down_seconds=st.integers(1, 1800),
+        down_window=st.integers(0, 3600),
+    )
+
+
+class _Silent:
+    """An object that cannot even be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+class _Text(str):
+    """A text of another class, whose own text is another one."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "another text"
+
+
+_ODD: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.0,
+    10**5000,
+    float("nan"),
+    float("inf"),
+    -float("inf"),
+    1e-300,
+    "",
+    " ",
+    "\0",
+    "\ud800",
+    "a\nb",
+    "\u2028",
+    "٣Gi",
+    "-x",
+    "{{ x }}",
+    "$(x)",
+    "A_b/" * 100,
+    b"bytes",
+    b"",
+    [],
+    {},
+    (),
+    set(),
+    [[]],
+    {"a": {"b": [float("nan")]}},
+    {1: 2},
+    {"": ""},
+    {None: None},
+    {"a": None},
+    {"a\nb": "\0"},
+    {("a",): {"b"}},
+    [None],
+    ["-x"],
+    [float("inf")],
+    [{"a"}],
+    object,
+    object(),
+    len,
+    _Silent(),
+    _Text("auto"),
+    _Text("1g.10gb"),
+    MappingProxyType({"a": "b"}),
+    1j,
+    range(3),
+    Kubernetes(),
+    Startup(),
+    WholeGpu("NVIDIA-L4"),
+    EngineArgs(),
+]
+
+
+def garbage() -> SearchStrategy[Any]:
+    """Anything at all."""
+    leaves = st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=8),
+        st.text(st.characters(categories=("Cc", "Cs", "Zl", "Nd")), max_size=4),
+        st.binary(max_size=4),
+        st.complex_numbers(),
+    )
+    nested = st.recursive(
+        leaves,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3),
+            st.dictionaries(leaves, inner, max_size=3),
+            st.tuples(inner),
+        ),
+        max_leaves=5,
+    )
+    return st.one_of(st.sampled_from(_ODD), nested)
+
+
+def odd_values() -> list[Any]:
+    """Values that have broken something before: small enough to try each everywhere."""
+    return list(_ODD)
+
+
+def is_plain(value: Any) -> bool:
+    """Tell whether a value consists of JSON's own types only."""
+    if isinstance(value, dict):
+        return all(type(key) is str and is_plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(is_plain(item) for item in value)
+    return value is None or isinstance(value, (str, int, float, bool))

@@ -1,0 +1,353 @@
+"""EngineArgs: flags as vLLM's parser takes them, and those that it does not take."""
+
+import enum
+import json
+import warnings
+from dataclasses import FrozenInstanceError, fields
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import strategies
+from vllm_constructs import EngineArgs, VllmConstructsError, VllmConstructsWarning, VllmRelease
+from vllm_constructs.engine import _DERIVED, arguments, as_text, file_options, plain
+from vllm_constructs.release import catalogue
+
+OLDER = VllmRelease("vllm/vllm-openai:v0.20.0")
+
+
+class Dtype(str, enum.Enum):  # noqa: UP042  # unlike a StrEnum, its text is not its value
+    """A type as some users keep it: a text whose own text is another one."""
+
+    HALF = "half"
+
+
+def engine_with(name: str, value: object) -> EngineArgs:
+    """Return an engine with one flag, by its keyword where there is one."""
+    keyword = name.replace("-", "_")
+    given: dict[str, Any] = {keyword: value}
+    if keyword not in {one.name for one in fields(EngineArgs)}:
+        given = {"extra": {name: value}}
+    found = EngineArgs(**given)
+    found.check(VllmRelease())
+    return found
+
+
+def read(args: list[str]) -> dict[str, Any]:
+    """Read arguments as vLLM's parser does, after kubelet has replaced its variables."""
+    flags = catalogue()["flags"]
+    negated = {one["negation"]: name for name, one in flags.items() if "negation" in one}
+    found: dict[str, Any] = {}
+    last = ""
+    for argument in args:
+        text = argument.replace("$$(", "$(")
+        name, is_value, value = text.partition("=")
+        if name in flags and is_value:
+            kind = flags[name]["type"]
+            is_json = kind == "json" or (kind == "json-or-str" and value[:1] in ("{", "["))
+            numbers: dict[str, type] = {"int": int, "float": float}
+            found[name] = json.loads(value) if is_json else numbers.get(kind, str)(value)
+        elif text in flags:
+            last = text
+            found[text] = [] if flags[text].get("nargs") else True
+        elif text in negated:
+            found[negated[text]] = False
+        else:
+            found[last].append(text)
+    return {name.removeprefix("--"): value for name, value in found.items()}
+
+
+@settings(max_examples=100, deadline=None)
+@given(strategies.engines())
+def test_arguments(engine: EngineArgs) -> None:
+    """What vLLM reads from the arguments is what was given."""
+    options = engine.options({"served-model-name": ["a", "b"], "shutdown-timeout": 90})
+
+    found = read(arguments(options))
+
+    flags = catalogue()["flags"]
+    for name, value in options.items():
+        flag = flags[f"--{name}"]
+        if value is False and "negation" not in flag:
+            # Off is the default of such a flag, and there is no way to say it.
+            assert name not in found
+        elif flag["type"].startswith("human-readable"):
+            assert found.pop(name) == str(value)
+        else:
+            assert found.pop(name) == plain(value)
+    assert found == {}
+
+
+@settings(max_examples=60, deadline=None)
+@given(strategies.engines(), st.randoms(use_true_random=False))
+def test_order(engine: EngineArgs, random: Any) -> None:
+    """The order in which flags are given does not matter."""
+    given_fields = {one.name: getattr(engine, one.name) for one in fields(engine)}
+    names = list(given_fields)
+    random.shuffle(names)
+    given_fields["extra"] = strategies.shuffled(given_fields["extra"])
+
+    other = EngineArgs(**{name: given_fields[name] for name in names})
+
+    assert json.dumps(arguments(engine.options({}))) == json.dumps(arguments(other.options({})))
+
+
+def test_keywords() -> None:
+    """Every keyword is a flag of the release."""
+    known = {name.removeprefix("--").replace("-", "_") for name in catalogue()["flags"]}
+
+    keywords = {one.name for one in fields(EngineArgs)} - {"delivery", "extra"}
+
+    assert keywords - known == set()
+
+
+def test_derived_flags() -> None:
+    """Every derived flag is one of the release, and its refusal says where to give the fact."""
+    for name, advice in _DERIVED.items():
+        assert f"--{name}" in catalogue()["flags"]
+        sentence = strategies.refusal(partial(EngineArgs, extra={name: "secret-value"}))
+        assert advice in sentence
+        assert "secret-value" not in sentence
+
+
+def cases() -> list[dict[str, Any]]:
+    """Return the argument snippets that were tried on the real parser."""
+    found: list[dict[str, Any]] = strategies.facts("vllm-0.33.0-argv-cases.json")
+    return found
+
+
+# What the parser takes, and this library leaves to one clear way to say it.
+OTHER_WAY = {
+    "--disable-log-requests": "enable-log-requests",
+    "--gpu-memory-util": "did you mean 'gpu-memory-utilization'?",
+    "--max-model-len -1": "from 1",
+    "--max-model-len 32k": "leave the unit out",
+    "--no-disable-hybrid-kv-cache-manager": "disable-hybrid-kv-cache-manager",
+    "--no-enable-log-requests": "enable-log-requests",
+}
+
+
+def value_of(name: str, text: str) -> Any:
+    """Return the value of a snippet as a user writes it in Python."""
+    flag = catalogue()["flags"].get(f"--{name}", {})
+    kind = flag.get("type", "str")
+    if not text:
+        return True
+    if flag.get("nargs"):
+        return text.split()
+    if kind.startswith("human-readable") and text.lstrip("-").isdigit():
+        return int(text)
+    try:
+        return json.loads(text) if kind in {"int", "float", "json", "json-or-str"} else text
+    except json.JSONDecodeError:
+        return text
+
+
+def test_cases() -> None:
+    """Each snippet is accepted or refused here as it is by the real parser."""
+    for case in cases():
+        # Where a snippet was accepted, "error" is the rest of a long one.
+        text = case["args"] + ((case["error"] or "") if case["accepted"] else "")
+        flag, _, rest = text.partition(" ")
+        if not flag.startswith("--"):
+            continue
+        name, _, field = flag[2:].partition(".")
+        value = {field: rest} if field else value_of(name, rest)
+        other = OTHER_WAY.get(text, OTHER_WAY.get(flag))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VllmConstructsWarning)
+            if name == "enable-auto-tool-choice":
+                EngineArgs(enable_auto_tool_choice=True, tool_call_parser="hermes")
+            elif case["accepted"] and name not in _DERIVED and other is None:
+                engine_with(name, value)
+            else:
+                assert (other or "") in strategies.refusal(partial(engine_with, name, value))
+
+
+@pytest.mark.parametrize("flag", sorted(catalogue()["removed"]))
+def test_removed_flags(flag: str) -> None:
+    """A flag that is gone names what took its place."""
+    name = flag.removeprefix("--")
+
+    sentence = strategies.refusal(lambda: engine_with(name, "1"))
+
+    assert repr(name) in sentence
+    assert f"vLLM 0.33.0 no longer has; {catalogue()['removed'][flag]}" in sentence
+
+
+def test_exotic_values() -> None:
+    """Numbers and texts of other classes are written as vLLM reads them."""
+    half: Any = Dtype.HALF
+    engine = EngineArgs(dtype=half, delivery="config-map")
+
+    assert arguments(engine.options({})) == ["--dtype=half"]
+    assert file_options(engine.options({})) == {"dtype": "half"}
+    assert as_text({"b": [1, (2, None)], "a": True}) == '{"a":true,"b":[1,[2,null]]}'
+    assert as_text(0.5) == "0.5"
+
+
+def test_false() -> None:
+    """A switch is off by its negation, and left out where off is all that it can be."""
+    names = ("aggregate-engine-logging", "enable-prefix-caching", "new-flag")
+    options = dict.fromkeys(names, False)
+
+    assert arguments(options) == ["--disable-prefix-caching", "--no-new-flag"]
+
+
+def test_variables() -> None:
+    """Kubelet replaces no variable in a flag."""
+    engine = EngineArgs(chat_template="$(HOME)/t", lora_modules=["a=$(X)"], enable_lora=True)
+
+    assert arguments(engine.options({})) == [
+        "--chat-template=$$(HOME)/t",
+        "--enable-lora",
+        "--lora-modules",
+        "a=$$(X)",
+    ]
+
+
+def test_lists_in_a_file() -> None:
+    """A list that is JSON is text in the file, one of several values a list."""
+    options = {"allowed-origins": ["*"], "lora-modules": ["a=/x"], "unknown": [1], "seed": 1}
+
+    assert file_options(options) == {
+        "allowed-origins": '["*"]',
+        "lora-modules": ["a=/x"],
+        "unknown": [1],
+        "seed": 1,
+    }
+
+
+def test_older_release() -> None:
+    """On a release that this library does not know, any flag passes that can be written."""
+    engine = EngineArgs(extra={"swap-space": 4, "list": [1, "a"], "on": True, "off": False})
+
+    engine.check(OLDER)
+
+    assert arguments(engine.options({})) == [
+        "--list",
+        "1",
+        "a",
+        "--no-off",
+        "--on",
+        "--swap-space=4",
+    ]
+
+
+def test_trust_remote_code() -> None:
+    """Code from a repository that may change under the user is warned about."""
+    with pytest.warns(VllmConstructsWarning, match="pin revision= to a commit") as caught:
+        EngineArgs(trust_remote_code=True)
+    EngineArgs(trust_remote_code=True, revision="0123abc")
+
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def extra(**flags: Any) -> EngineArgs:
+    """Return an engine with flags that have no keyword, checked against the newest release."""
+    found = EngineArgs(extra={name.replace("_", "-"): value for name, value in flags.items()})
+    found.check(VllmRelease())
+    return found
+
+
+def typed(**flags: Any) -> EngineArgs:
+    """Return an engine with values that its types would not let pass."""
+    return EngineArgs(**flags)
+
+
+def nested(depth: int) -> Any:
+    """Return lists in lists."""
+    found: Any = 1
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
+    (lambda: typed(gpu_memory_utilization=90), ("is 90", "a ratio", "write 0.9 for 90 %")),
+    (lambda: typed(gpu_memory_utilization=0), ("is 0", "above 0 and up to 1")),
+    (lambda: typed(gpu_memory_utilization=float("nan")), ("is nan", "a finite number")),
+    (lambda: typed(gpu_memory_utilization="0.9"), ("'0.9'", "a number")),
+    (lambda: typed(max_model_len=0), ("max_model_len is 0", "tokens from 1")),
+    (lambda: typed(max_model_len="32k"), ("'32k'", "leave the unit out")),
+    (lambda: typed(max_model_len="aut"), ("'aut'", "a whole number")),
+    (lambda: typed(kv_cache_memory_bytes="auto"), ("'auto'", "a whole number")),
+    (lambda: typed(kv_cache_memory_bytes="1.5G"), ("'1.5G'", "a whole number")),
+    (lambda: typed(kv_cache_memory_bytes="٣"), ("a whole number",)),
+    (lambda: typed(dtype="bf16"), ("dtype is 'bf16'", "'bfloat16'", "did you mean")),
+    (lambda: typed(max_lora_rank=7), ("max_lora_rank is 7", "one of 1, 8, 16")),
+    (lambda: typed(max_lora_rank=True), ("max_lora_rank is True", "a whole number")),
+    (lambda: typed(max_num_seqs=0), ("max_num_seqs is 0", "from 1")),
+    (lambda: typed(seed=-1), ("seed is -1", "from 0")),
+    (lambda: typed(seed=1.0), ("seed is 1.0", "a whole number")),
+    (lambda: typed(enforce_eager=1), ("enforce_eager is 1", "True or False")),
+    (lambda: typed(enforce_eager="true"), ("'true'", "True or False")),
+    (lambda: typed(revision=""), ("revision is ''", "not empty")),
+    (lambda: typed(revision="-x"), ("revision is '-x'", "takes for a flag")),
+    (lambda: typed(revision="a\0b"), ("not empty",)),
+    (lambda: typed(lora_modules="a=/x", enable_lora=True), ("'a=/x'", "a list")),
+    (lambda: typed(lora_modules=[], enable_lora=True), ("[]", "at least one")),
+    (lambda: typed(lora_modules=["--api-key=x"], enable_lora=True), ("'--api-key=x'", "a flag")),
+    (lambda: typed(lora_modules=["a=/x"]), ("lora_modules", "enable_lora=True")),
+    (lambda: typed(enable_auto_tool_choice=True), ("tool_call_parser", "'hermes'")),
+    (lambda: typed(tool_call_parser="herms"), ("'herms'", "did you mean 'hermes'?")),
+    (lambda: typed(reasoning_parser="qwen_3"), ("'qwen_3'", "did you mean 'qwen3'?")),
+    (
+        lambda: typed(max_num_batched_tokens=100, max_num_seqs=200),
+        ("is 100", "(200)", "at least 200"),
+    ),
+    (lambda: typed(hf_overrides=7), ("hf_overrides is 7", "a dict")),
+    (lambda: typed(hf_overrides={"a": float("inf")}), ("['a']", "inf", "a finite number")),
+    (lambda: typed(hf_overrides={"a": {"b"}}), ("['a']", "{'b'}", "a text, number")),
+    (lambda: typed(hf_overrides={1: 2}), ("a key of", "is 1", "a text")),
+    (lambda: typed(hf_overrides={"a": "\ud800"}), ("['a']", "without control characters")),
+    (lambda: typed(hf_overrides={"a": 10**5000}), ("['a']", "<int>", "64 bits")),
+    (lambda: typed(hf_overrides={"a": nested(30)}), ("nested", "20 deep")),
+    (lambda: typed(speculative_config=3), ("speculative_config is 3", "the flag's JSON")),
+    (lambda: typed(compilation_config={"level": 3}), ("'level'", "vLLM refuses")),
+    (lambda: typed(compilation_config={"mod": 3}), ("'mod'", "did you mean 'mode'?")),
+    (lambda: typed(kv_transfer_config={"~": 3}), ("'~'", "one of 'enable_permute_local_kv'")),
+    (lambda: typed(delivery="file"), ("'file'", "'args', 'config-map'")),
+    (lambda: typed(extra=["--x"]), ("['--x']", "a dict of flags")),
+    (lambda: typed(extra={"--seed": 1}), ("'--seed'", "without dashes")),
+    (lambda: typed(extra={1: 1}), ("is 1", "without dashes")),
+    (lambda: typed(extra={"max_logprobs": 1}), ("'max_logprobs'", "'max-logprobs'")),
+    (lambda: extra(seed=1), ("'seed'", "a keyword of its own", "seed=")),
+    (lambda: extra(max_logprobs=None), ("is None", "leave the flag out")),
+    (lambda: extra(max_logprob=5), ("'max-logprob'", "no flag of vLLM 0.33.0", "'max-logprobs'")),
+    (lambda: extra(zzzzzzzz=5), ("'zzzzzzzz', which is no flag of vLLM 0.33.0.",)),
+    (lambda: extra(no_async_scheduling=True), ("write it as 'async-scheduling'",)),
+    (lambda: extra(device_memory_utilization=0.5), ("write it as 'gpu-memory-utilization'",)),
+    (lambda: extra(max_logprobs="5"), ("'5'", "a whole number")),
+    (lambda: extra(mamba_cache_mode="all"), ("'all'", "one of 'align', 'none'")),
+    (lambda: extra(mm_processor_cache_gb=True), ("is True", "a number")),
+    (lambda: extra(block_size=10**30), ("a number of at most 64 bits",)),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), REFUSED)
+def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
+    """What vLLM does not take is refused with the value, what it takes, and the nearest flag."""
+    sentence = strategies.refusal(call)
+
+    assert [word for word in words if word not in sentence] == [], sentence
+
+
+def test_device_ids() -> None:
+    """A flag of numbers or texts takes either, but no number that is none."""
+    assert arguments(extra(device_ids=1).options({})) == ["--device-ids=1"]
+    assert arguments(extra(device_ids="0,1").options({})) == ["--device-ids=0,1"]
+    with pytest.raises(VllmConstructsError, match="a finite number"):
+        extra(device_ids=float("inf"))
+
+
+def test_frozen() -> None:
+    """Flags cannot be changed after they were checked, and are given by name."""
+    with pytest.raises(FrozenInstanceError):
+        EngineArgs().seed = 1  # type: ignore[misc]  # the point
+    with pytest.raises(TypeError):
+        EngineArgs(4096)  # type: ignore[call-arg]  # the point

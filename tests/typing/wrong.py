@@ -1,0 +1,65 @@
+"""Apps that are wrong, each in the line that says so."""
+
+from cdk8s import App, Chart
+
+from vllm_constructs import (
+    Drain,
+    EngineArgs,
+    F5Nginx,
+    Gateway,
+    HpaScaler,
+    KedaScaler,
+    ModelCache,
+    ModelDeployment,
+    ModelFleet,
+    ModelMonitor,
+    Namespace,
+    QueueDepth,
+    Startup,
+    StreamingIngress,
+    TimeToFirstToken,
+    TokenSecret,
+    WholeGpu,
+)
+
+GPU = WholeGpu("NVIDIA-L40S")
+NAME = "Qwen/Qwen2.5-7B-Instruct"
+
+chart = Chart(App(), "qwen", namespace="llm")
+model = ModelDeployment(chart, "qwen", model=NAME, gpu=GPU)
+
+# Misspelt, missing and positional arguments.
+ModelDeployment(chart, "a", model=NAME, gpu=GPU, replica=2)  # wrong: replicas
+ModelDeployment(chart, "b", model=NAME)  # wrong: gpu is missing
+ModelDeployment(chart, "c", NAME, gpu=GPU)  # wrong: model is a keyword
+EngineArgs(max_modle_len=4096)  # wrong: max_model_len
+WholeGpu("NVIDIA-L40S", 2)  # wrong: count is a keyword
+KedaScaler(chart, "d", target=model, max_replicas=2, triggers=[])  # wrong: prometheus is missing
+
+# Wrong types.
+ModelDeployment(chart, "e", model=NAME, gpu="NVIDIA-L40S")  # wrong: a text is no GPU
+ModelDeployment(chart, "f", model=NAME, gpu=GPU, replicas="2")  # wrong: a text is no number
+ModelDeployment(chart, "g", model=NAME, gpu=GPU, cache="weights")  # wrong: a text is no cache
+ModelDeployment(chart, "h", model=NAME, gpu=GPU, env={"A": 1})  # wrong: a number is no text
+ModelDeployment(chart, "i", model=NAME, gpu=GPU, startup=15)  # wrong: a number is no Startup
+ModelDeployment(chart, "j", model=NAME, gpu=GPU, cpu=4)  # wrong: a number is no quantity
+HpaScaler(chart, "k", target="qwen", max_replicas=2, metrics=[])  # wrong: a text is no model
+ModelFleet(chart, "l", models=["qwen"], host="a.example.com", controller=F5Nginx())  # wrong: models
+EngineArgs(max_model_len="long")  # wrong: a text is no number
+Drain(seconds="90s")  # wrong: a unit
+Startup(minutes=1.5)  # wrong: no whole number
+
+# Wrong literals.
+ModelCache(chart, "m", size="1Gi", access="RWX")  # wrong: access
+ModelMonitor(chart, "n", target=model, kind="Probe")  # wrong: kind
+Namespace(chart, "o", pod_security="strict")  # wrong: level
+EngineArgs(dtype="bf16")  # wrong: dtype
+Gateway("edge", implementation="istio")  # wrong: implementation
+TokenSecret(chart, "p", value="x", in_clear_text=False)  # wrong: consent
+
+# What does not fit together.
+HpaScaler(chart, "q", target=model, max_replicas=2, metrics=[TimeToFirstToken(2)])  # wrong: trigger
+StreamingIngress(chart, "r", target=model, host="a.b", controller=Gateway("x"))  # wrong: controller
+HpaScaler(chart, "s", target=model, max_replicas=2, metrics=QueueDepth(5))  # wrong: no list
+number: int = model.replica  # wrong: no such attribute
+GPU.count = 2  # wrong: values are frozen

@@ -259,6 +259,10 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
         ("asks for 4 GPUs (tensor 4 x pipeline 1 x data 1)", "has 2", "count=4"),
     ),
     (
+        lambda: pod(gpu=TWO, engine=EngineArgs(tensor_parallel_size=1)),
+        ("asks for 1 GPUs (tensor 1 x pipeline 1 x data 1)", "has 2", "use them all"),
+    ),
+    (
         lambda: pod(gpu=TWO, engine=EngineArgs(pipeline_parallel_size=3)),
         ("asks for 3", "has 2", "leave"),
     ),

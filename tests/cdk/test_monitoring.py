@@ -56,6 +56,7 @@ def test_selection(kind: Any) -> None:
     assert selected.items() <= owner["metadata"]["labels"].items()
     assert LABELS.items() <= monitor["metadata"]["labels"].items()
     job = "vllm-service" if kind == "ServiceMonitor" else "llm/vllm-server"
+    assert job == qwen.monitor
     rules = only(scope, "PrometheusRule")["spec"]["groups"][0]["rules"]
     assert any(f'job="{job}"' in rule["expr"] for rule in rules)
 

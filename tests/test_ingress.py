@@ -43,7 +43,7 @@ def controllers() -> list[Any]:
         AwsAlb(subnets=["10.0.0.0/16", "fd00::/64"]),
         AwsAlb(subnets=("10.0.0.0/16",), certificate=ARN, scheme="internet-facing"),
         GkeIngress(),
-        GkeIngress(class_name="gce-internal"),
+        GkeIngress(class_name="gce-internal", proxy_subnets=["10.129.0.0/23"]),
     ]
 
 
@@ -256,6 +256,11 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: F5Nginx(namespace="a.b"), ("F5Nginx.namespace is 'a.b'", "'a-b'")),
     (lambda: Traefik(entry_point="Web"), ("Traefik.entry_point is 'Web'", "'web'")),
     (lambda: IngressNginx(namespace="A"), ("IngressNginx.namespace is 'A'", "'a'")),
+    (
+        lambda: GkeIngress(class_name="gce-internal"),
+        ("GkeIngress.proxy_subnets is empty", "proxy-only subnet", "'10.129.0.0/23'"),
+    ),
+    (lambda: GkeIngress(proxy_subnets=["x"]), ("GkeIngress.proxy_subnets is 'x'", "such as")),
     (lambda: AwsAlb(subnets=[]), ("AwsAlb.subnets is []", "at least one")),
     (lambda: AwsAlb(subnets="10.0.0.0/8"), ("'10.0.0.0/8'", "a list of address ranges")),
     (lambda: AwsAlb(subnets=["x"]), ("AwsAlb.subnets is 'x'", "'10.0.0.0/16'")),

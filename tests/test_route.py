@@ -93,6 +93,20 @@ def test_policies() -> None:
     }
 
 
+def test_proxy_subnets() -> None:
+    """Proxies outside of the cluster are let in by their address ranges too."""
+    wanted = {"ipBlock": {"cidr": "10.129.0.0/23"}}
+    for implementation in ("standard", "gke"):
+        gateway = Gateway(
+            "edge",
+            namespace="gateways",
+            implementation=implementation,  # type: ignore[arg-type]  # both of them are allowed
+            proxy_subnets=["10.129.0.0/23"],
+        )
+        assert wanted == gateway.peers()[-1]
+        assert len(gateway.peers()) > 1
+
+
 def test_paths() -> None:
     """A path is there once, whatever the number of its hosts."""
     backends = [backend("a.example.com", "/v1"), backend("b.example.com", "/v1")]

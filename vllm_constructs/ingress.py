@@ -267,9 +267,7 @@ class AwsAlb:
 
     def peers(self) -> list[dict[str, Any]]:
         """Where its requests come from."""
-        allowed = "a list of address ranges"
-        blocks = _check.items("AwsAlb.subnets", self.subnets, allowed)
-        return [network.from_block("AwsAlb.subnets", block) for block in blocks]
+        return network.from_blocks("AwsAlb.subnets", self.subnets)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,15 +276,24 @@ class GkeIngress:
 
     Args:
         class_name: `"gce"` (default, public) or `"gce-internal"`.
+        proxy_subnets: Address ranges of the proxy-only subnets, for the NetworkPolicy; needed
+            with `"gce-internal"`, whose requests come from there. Default: none.
 
     Raises:
-        VllmConstructsError: Another class.
+        VllmConstructsError: Another class, a malformed range, or an internal one without ranges.
     """
 
     class_name: Literal["gce", "gce-internal"] = "gce"
+    proxy_subnets: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         _check.choice("GkeIngress.class_name", self.class_name, ("gce", "gce-internal"))
+        own = network.from_blocks("GkeIngress.proxy_subnets", self.proxy_subnets)
+        if self.class_name == "gce-internal" and not own:
+            refuse(
+                "GkeIngress.proxy_subnets is empty, and an internal load balancer sends its "
+                "requests from the proxy-only subnet; give its range, such as ['10.129.0.0/23']."
+            )
 
     def annotations(self, front: Front) -> dict[str, str]:
         """The class: GKE reads this annotation, not `ingressClassName`."""
@@ -294,9 +301,9 @@ class GkeIngress:
         return {"kubernetes.io/ingress.class": self.class_name}
 
     def peers(self) -> list[dict[str, Any]]:
-        """Google's front ends and health checks (Google Cloud docs, firewall rules)."""
-        blocks = ("130.211.0.0/22", "35.191.0.0/16")
-        return [network.from_block("GkeIngress", block) for block in blocks]
+        """Where its requests and health checks come from."""
+        blocks = (*network.GOOGLE, *self.proxy_subnets)
+        return network.from_blocks("GkeIngress.proxy_subnets", blocks)
 
     def backend_config(self, name: str, port: int, front: Front) -> dict[str, Any]:
         """The BackendConfig that a Service's annotation refers to."""

@@ -11,6 +11,9 @@ from typing import Any
 
 from . import _check
 
+# Google's front ends and health checks (Google Cloud docs, firewall rules of load balancers).
+GOOGLE = ("130.211.0.0/22", "35.191.0.0/16")
+
 _DNS = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
 _HTTPS = {"ports": [{"port": 443, "protocol": "TCP"}]}
 
@@ -30,6 +33,13 @@ def from_block(where: str, cidr: object) -> dict[str, Any]:
     except ValueError:
         _check.wrong(where, cidr, allowed)
     return {"ipBlock": {"cidr": str(network)}}
+
+
+def from_blocks(where: str, cidrs: object) -> list[dict[str, Any]]:
+    """Peers: each address range of a list."""
+    return [
+        from_block(where, item) for item in _check.items(where, cidrs, "a list of address ranges")
+    ]
 
 
 def rule(peer: dict[str, Any], port: int) -> dict[str, Any]:

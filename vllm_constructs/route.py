@@ -24,9 +24,11 @@ class Gateway:
             and gets a ProxySettingsPolicy.
         proxy_namespace: Namespace of the proxies that send the requests, for the
             NetworkPolicy. Default: the Gateway's namespace.
+        proxy_subnets: Address ranges of proxies outside of the cluster, for the NetworkPolicy:
+            with an internal Gateway of GKE its proxy-only subnets. Default: none.
 
     Raises:
-        VllmConstructsError: An illegal name, or an unknown implementation.
+        VllmConstructsError: An illegal name or range, or an unknown implementation.
     """
 
     gateway_name: str
@@ -34,6 +36,7 @@ class Gateway:
     section: str | None = field(default=None, kw_only=True)
     implementation: Literal["standard", "gke", "nginx"] = field(default="standard", kw_only=True)
     proxy_namespace: str | None = field(default=None, kw_only=True)
+    proxy_subnets: Sequence[str] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         names.subdomain("Gateway.gateway_name", self.gateway_name)
@@ -44,14 +47,15 @@ class Gateway:
             names.subdomain("Gateway.section", self.section)
         kinds = ("standard", "gke", "nginx")
         _check.choice("Gateway.implementation", self.implementation, kinds)
+        network.from_blocks("Gateway.proxy_subnets", self.proxy_subnets)
 
     def peers(self) -> list[dict[str, Any]]:
         """Where its requests come from; none where they come from the model's own namespace."""
+        outside = network.from_blocks("Gateway.proxy_subnets", self.proxy_subnets)
         if self.implementation == "gke":
-            blocks = ("130.211.0.0/22", "35.191.0.0/16")
-            return [network.from_block("Gateway", block) for block in blocks]
+            return [*network.from_blocks("Gateway", network.GOOGLE), *outside]
         namespace = self.proxy_namespace or self.namespace
-        return [network.from_namespace(namespace)] if namespace else []
+        return [*([network.from_namespace(namespace)] if namespace else []), *outside]
 
     def parent(self) -> dict[str, str]:
         """The entry of `parentRefs`."""

@@ -402,7 +402,7 @@ SAMPLES: dict[str, dict[str, Make]] = {
         ),
         "everything-gke": lambda scope: _front(
             scope,
-            controller=GkeIngress(class_name="gce-internal"),
+            controller=GkeIngress(class_name="gce-internal", proxy_subnets=["10.129.0.0/23"]),
             tls=TlsSecret("llm-tls"),
         ),
         "everything-ingress-nginx": lambda scope: _front(

@@ -100,7 +100,7 @@ def test_proxy_subnets() -> None:
         gateway = Gateway(
             "edge",
             namespace="gateways",
-            implementation=implementation,  # type: ignore[arg-type]  # both of them are allowed
+            implementation=implementation,
             proxy_subnets=["10.129.0.0/23"],
         )
         assert wanted == gateway.peers()[-1]

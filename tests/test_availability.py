@@ -102,7 +102,7 @@ def check_budget(replicas: int, *, autoscaled: bool = False, **numbers: Any) -> 
 
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: Startup(minutes=0), ("'0 seconds'", "30 seconds to 24 hours")),
-    (lambda: Startup(seconds=86400), ("'87300 seconds'", "24 hours")),
+    (lambda: Startup(minutes=15, seconds=86400), ("'87300 seconds'", "24 hours")),
     (lambda: Startup(minutes=-1), ("Startup.minutes is -1", "minutes from 0")),
     (lambda: Startup(minutes="15m"), ("'15m'", "minutes", "unit out")),  # type: ignore[arg-type]  # the mistake
     (lambda: Startup(minutes=1.5), ("1.5", "whole number")),  # type: ignore[arg-type]  # the mistake

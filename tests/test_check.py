@@ -353,7 +353,10 @@ def test_duration() -> None:
 
 
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
-    (lambda: _check.integer("x", "5", 1, 9), ("x is '5'", "a whole number from 1 to 9.")),
+    (
+        lambda: _check.integer("x", "5", 1, 9),
+        ("x is '5'", "a whole number from 1 to 9", "write 5 without quotes"),
+    ),
     (lambda: _check.integer("x", "5m", 1, 9, "minutes"), ("of minutes", "leave the unit out")),
     (lambda: _check.integer("x", value=True, low=0, high=9), ("x is True", "a whole number")),
     (lambda: _check.number("x", 0, 0, 9, "seconds"), ("x is 0", "seconds above 0 and up to 9")),

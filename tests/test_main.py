@@ -470,7 +470,7 @@ def test_network_policies() -> None:
             for peer in rule["from"]
             if "namespaceSelector" in peer
         ]
-        assert ["nginx-ingress", "monitoring"] == namespaces
+        assert ["monitoring", "nginx-ingress"] == sorted(namespaces)
 
 
 def test_order() -> None:

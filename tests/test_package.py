@@ -59,7 +59,7 @@ def _render(app: Path, bin_folder: Path, **env: str) -> dict[str, dict[str, Any]
 
 def _engine(found: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
     """What an engine's pod refers to by name."""
-    pod = found[f"assistant/Deployment/{name}"]["spec"]["template"]["spec"]
+    pod = found[f"chatbot/Deployment/{name}"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     return {
         "keys": {
@@ -82,7 +82,7 @@ def _egress(found: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
     return [
         peer["podSelector"]["matchLabels"]
         for key, one in found.items()
-        if one["kind"] == "NetworkPolicy" and key != "assistant/NetworkPolicy/qwen-7b"
+        if one["kind"] == "NetworkPolicy" and key != "chatbot/NetworkPolicy/qwen-7b"
         for rule in one["spec"].get("egress", [])
         for peer in rule.get("to", [])
     ]
@@ -164,15 +164,15 @@ def test_fresh_environment(fresh: Path, tmp_path: Path) -> None:
     found = _render(app, fresh / "bin")
     assert {"secretName": "internal-ca"} == found["ClusterIssuer/internal"]["spec"]["ca"]
     assert _HANDED_IN == _engine(found, "qwen-7b")
-    deployment = found["assistant/Deployment/qwen-7b"]["spec"]
+    deployment = found["chatbot/Deployment/qwen-7b"]["spec"]
     assert "replicas" not in deployment
-    scaler = found["assistant/HorizontalPodAutoscaler/scaler"]["spec"]
+    scaler = found["chatbot/HorizontalPodAutoscaler/scaler"]["spec"]
     assert {"apiVersion": "apps/v1", "kind": "Deployment", "name": "qwen-7b"} == scaler[
         "scaleTargetRef"
     ]
     assert _SELECTOR == deployment["selector"]["matchLabels"]
-    assert _SELECTOR == found["assistant/Service/also"]["spec"]["selector"]
-    (rule,) = found["assistant/Ingress/front"]["spec"]["rules"]
+    assert _SELECTOR == found["chatbot/Service/also"]["spec"]["selector"]
+    (rule,) = found["chatbot/Ingress/front"]["spec"]["rules"]
     (path,) = rule["http"]["paths"]
     assert {"name": "qwen-7b", "port": {"number": 8000}} == path["backend"]["service"]
     assert [_SELECTOR] == _egress(found)
@@ -193,10 +193,10 @@ def test_newer_plus(wheel: Path, tmp_path: Path) -> None:
         "account": "other-engine",
         "pull": [],
     } == _engine(found, "qwen-1b")
-    assert "replicas" not in found["assistant/Deployment/qwen-7b"]["spec"]
-    scaler = found["assistant/HorizontalPodAutoscaler/scaler"]["spec"]
+    assert "replicas" not in found["chatbot/Deployment/qwen-7b"]["spec"]
+    scaler = found["chatbot/HorizontalPodAutoscaler/scaler"]["spec"]
     assert "qwen-7b" == scaler["scaleTargetRef"]["name"]
-    assert _SELECTOR == found["assistant/Service/also"]["spec"]["selector"]
+    assert _SELECTOR == found["chatbot/Service/also"]["spec"]["selector"]
     assert [_SELECTOR] == _egress(found)
     assert_valid(*found.values())
 

@@ -275,6 +275,9 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: pod(env=["A=b"]), ("env is ['A=b']", "a dict of texts")),
     (lambda: pod(env={"VLLM_PORT": "1"}), ("VLLM_PORT", "port= is that", "leave it out")),
     (lambda: pod(env={"HOME": "/x"}), ("HOME", "leave it out")),
+    (lambda: pod(env={"VLLM_USE_DEEP_GEMM": "true"}), ("='true'", "boolean", "'1' or '0'")),
+    (lambda: pod(memory="64"), ("memory is '64'", "write '64Gi'")),
+    (lambda: pod(image="vllm/vllm-openai:0.33.0"), ("begin with 'v'", "'v0.33.0'")),
     (
         lambda: pod(node_selector={"nvidia.com/gpu.product": "NVIDIA-L4"}),
         ("'nvidia.com/gpu.product'", "gpu= derives", "leave it out"),

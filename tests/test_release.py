@@ -64,7 +64,7 @@ def test_parsers() -> None:
     ("image", "version", "known"),
     [
         (DEFAULT_IMAGE, (0, 33, 0), True),
-        ("vllm/vllm-openai:0.33.1", (0, 33, 1), True),
+        ("registry.example.com/vllm-openai:0.33.1", (0, 33, 1), True),
         ("vllm/vllm-openai:v0.20.2-cu130", (0, 20, 2), False),
         ("registry.example.com:5000/ml/vllm:v1.0.0", (1, 0, 0), True),
         ("vllm/vllm-openai:nightly", None, True),

@@ -148,7 +148,10 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: refused_gateway(namespace="a.b"), ("Gateway.namespace is 'a.b'", "'a-b'")),
     (lambda: refused_gateway(proxy_namespace=""), ("Gateway.proxy_namespace is ''",)),
     (lambda: refused_gateway(section="A"), ("Gateway.section is 'A'", "'a'")),
-    (lambda: refused_gateway(implementation="istio"), ("'istio'", "'standard', 'gke', 'nginx'")),
+    (
+        lambda: refused_gateway(implementation="istio"),
+        ("'istio'", "'standard', 'envoy', 'gke', 'nginx'"),
+    ),
     (
         lambda: route.manifest(name="A", gateway=Gateway("a"), backends=BACKENDS, front=front(300)),
         ("ModelRoute.name is 'A'", "'a'"),

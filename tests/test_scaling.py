@@ -257,3 +257,21 @@ def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
     sentence = strategies.refusal(call)
 
     assert [word for word in words if word not in sentence] == [], sentence
+
+
+def test_namespace() -> None:
+    """The namespace of Prometheus is read from a Service's address, and from no other."""
+    assert "watch" == scaling.namespace_of("http://prometheus.watch.svc:9090")
+    assert "watch" == scaling.namespace_of("http://prometheus.watch.svc.cluster.local:9090")
+    assert scaling.namespace_of("https://metrics.example.com") is None
+    assert scaling.namespace_of("http://prometheus:9090") is None
+
+
+def test_pace_of_a_floor() -> None:
+    """A floor's replicas come in one step, since its time is known."""
+    floors = [
+        CronFloor("Asia/Shanghai", "0 9 * * *", "0 22 * * *", replicas=replicas)
+        for replicas in (3, 5)
+    ]
+    assert 3 == scaling.pace_for(floors, 2).up_pods
+    assert 1 == scaling.pace_for([], 2).up_pods

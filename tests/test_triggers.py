@@ -18,6 +18,7 @@ from vllm_constructs import (
     RunningRequests,
     Scope,
     TimeToFirstToken,
+    VllmConstructsError,
     VllmConstructsWarning,
     triggers,
 )
@@ -148,3 +149,38 @@ def test_frozen() -> None:
     """Triggers cannot be changed after they were checked."""
     with pytest.raises(FrozenInstanceError):
         QueueDepth(5).threshold = 0  # type: ignore[misc]  # the point
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        ("0 25 * * *", "hour '25' is not from 0 to 23"),
+        ("60 9 * * *", "minute '60'"),
+        ("0 9 * * 1-8", "day of week '1-8'"),
+        ("0 9 * foo *", "month 'foo'"),
+        ("a b c d e", "minute 'a'"),
+        ("0 9 * *", "five fields"),
+    ],
+)
+def test_cron(start: str, words: str) -> None:
+    """A field out of its range is named, since KEDA would only say so on the cluster."""
+    with pytest.raises(VllmConstructsError, match=words):
+        CronFloor("Asia/Shanghai", start, "0 22 * * *", replicas=1)
+
+
+@pytest.mark.parametrize("start", ["*/15 8-18 * * MON-FRI", "0,30 9 1 JAN ?", "5 4 * * 0"])
+def test_cron_forms(start: str) -> None:
+    """Steps, ranges, lists and names are taken."""
+    assert start == CronFloor("Asia/Shanghai", start, "0 22 * * *", replicas=1).start
+
+
+def test_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown time zone is refused, unless no zone is known at all."""
+    with pytest.raises(VllmConstructsError, match="'Mars'"):
+        CronFloor("Mars", "0 9 * * *", "0 22 * * *", replicas=1)
+
+    def nothing(key: str) -> None:
+        raise LookupError(key)
+
+    monkeypatch.setattr("zoneinfo.ZoneInfo", nothing)
+    assert "Mars" == CronFloor("Mars", "0 9 * * *", "0 22 * * *", replicas=1).timezone

@@ -54,12 +54,34 @@ def nearest(name: object, options: Iterable[str]) -> str:
     return f"did you mean {best[3]!r}?"
 
 
+_AMOUNT = re.compile(r"([0-9]{1,6}) ?(seconds?|sec|s|minutes?|min|m|hours?|h|k)")
+_SECONDS = {"seconds": 1, "minutes": 60}
+
+
 def integer(where: str, value: object, low: int, high: int, unit: str = "") -> int:
     """A whole number from `low` to `high`; `True` and `1.0` are none."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         what = f"a whole number{' of ' + unit if unit else ''} from {low} to {high}"
-        wrong(where, value, what, "leave the unit out" if unit and isinstance(value, str) else "")
+        wrong(where, value, what, _as_number(value, unit))
     return int(value)
+
+
+def _as_number(value: object, unit: str) -> str:
+    """How to write a number that was given as a text."""
+    if not isinstance(value, str) or len(value) > 12:
+        return ""
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return f"write {int(value)} without quotes"
+    found = _AMOUNT.fullmatch(value.lower())
+    if found is None:
+        return ""
+    amount, suffix = int(found[1]), found[2][0]
+    if unit == "tokens" and suffix == "k":
+        return f"write {amount * 1000} and leave the unit out"
+    if unit in _SECONDS and suffix != "k":
+        seconds = amount * {"s": 1, "m": 60, "h": 3600}[suffix]
+        return f"write {-(-seconds // _SECONDS[unit])} and leave the unit out"
+    return ""
 
 
 def number(where: str, value: object, low: float, high: float, unit: str = "") -> float:

@@ -50,7 +50,9 @@ def _product(where: str, product: object, memory_mib: int | None = None) -> int:
             f"{where.rsplit('.', 1)[0]}.memory_mib", memory_mib, 1024, 2**24, "MiB"
         )
     if product not in catalogue():
-        near = _check.nearest(product, catalogue())
+        alike = [repr(name) for name in sorted(catalogue()) if product.lower() in name.lower()]
+        near = f"did you mean {' or '.join(alike)}?" if len(alike) > 1 else ""
+        near = near or _check.nearest(product, catalogue())
         refuse(
             f"{where} is {product!r}, a GPU that is not in the catalogue; "
             f"{near + ' Else give' if near else 'give'} its memory_mib= to use it all the same."

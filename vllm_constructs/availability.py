@@ -28,18 +28,19 @@ class Startup:
     `VLLM_ENGINE_READY_TIMEOUT_S` and the pace of scaling up.
 
     Args:
-        minutes: Default 15.
-        seconds: Added to the minutes; default 0.
+        minutes: Default 15, where no seconds are given.
+        seconds: Alone or beside the minutes; default 0.
 
     Raises:
         VllmConstructsError: Less than 30 seconds or more than 24 hours in all.
     """
 
-    minutes: int = 15
+    minutes: int | None = None
     seconds: int = 0
 
     def __post_init__(self) -> None:
-        _check.integer("Startup.minutes", self.minutes, 0, 24 * 60, "minutes")
+        if self.minutes is not None:
+            _check.integer("Startup.minutes", self.minutes, 0, 24 * 60, "minutes")
         _check.integer("Startup.seconds", self.seconds, 0, 24 * 3600, "seconds")
         if not 30 <= self.total <= 24 * 3600:
             _check.wrong("Startup", f"{self.total} seconds", "30 seconds to 24 hours in all")
@@ -47,6 +48,8 @@ class Startup:
     @property
     def total(self) -> int:
         """Seconds in all."""
+        if self.minutes is None:
+            return self.seconds or 15 * 60
         return self.minutes * 60 + self.seconds
 
     @property

@@ -91,7 +91,7 @@ def _resources(pod: GpuPodSpec) -> dict[str, Any]:
 
 
 def manifest(
-    pod: GpuPodSpec, kubernetes: Kubernetes, mounts: Sequence[dict[str, Any]] = ()
+    pod: GpuPodSpec, kubernetes: Kubernetes, mounts: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
     """The container that runs the engine."""
     pause = pod.answers.pre_stop

@@ -10,7 +10,7 @@ from . import _check
 from .errors import VllmConstructsError
 
 OLDEST, NEWEST = (1, 27), (1, 37)
-_CONTEXT = "vllm-constructs/kubernetes"
+CONTEXT = "vllm-constructs/kubernetes"
 _RELEASE = re.compile(r"v?1\.(\d{1,3})(\.\d{1,3})?", re.ASCII)
 
 
@@ -68,7 +68,7 @@ class Kubernetes:
         if node is None:
             _check.wrong("Kubernetes.set_on scope", scope, "an App or a Chart")
         try:
-            node.set_context(_CONTEXT, self.release)
+            node.set_context(CONTEXT, self.release)
         except RuntimeError as error:
             raise VllmConstructsError(
                 f"Kubernetes({self.release!r}).set_on comes after the first child was added, and "

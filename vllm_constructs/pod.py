@@ -174,8 +174,11 @@ class GpuPodSpec:
                 (ExistingClaim, EphemeralCache),
                 "a ModelCache, ExistingClaim or EphemeralCache",
             ),
-            "hf_token": ((HuggingFaceToken, type(None)), "HuggingFaceToken.from_secret(...)"),
-            "api_key": ((ApiKey, type(None)), "ApiKey.from_secret(...)"),
+            "hf_token": (
+                (HuggingFaceToken, type(None)),
+                "HuggingFaceToken.from_secret(name of a Secret)",
+            ),
+            "api_key": ((ApiKey, type(None)), "ApiKey.from_secret(name of a Secret)"),
             "startup": (Startup, "Startup(minutes=...)"),
             "drain": ((Drain, type(None)), "Drain(seconds=...)"),
         }
@@ -183,7 +186,9 @@ class GpuPodSpec:
             value = getattr(self, name)
             if not isinstance(value, kind):
                 secret = name in ("hf_token", "api_key")
-                _check.wrong(name, type(value) if secret else value, allowed)
+                if secret:
+                    refuse(f"{name} is a {type(value).__name__} (not shown); it takes {allowed}.")
+                _check.wrong(name, value, allowed)
 
     def _check_scheduling(self) -> None:
         for key in names.label_map("node_selector", self.node_selector):
@@ -201,11 +206,16 @@ class GpuPodSpec:
         names.annotation_map("pod_annotations", self.pod_annotations)
 
     def _check_environment(self) -> None:
-        for name in _check.text_map("env", self.env):
+        for name, value in _check.text_map("env", self.env).items():
             allowed = "a variable of letters, digits and '_'"
             _check.matching("a key of env", name, _VARIABLE, allowed)
             if name in _RESERVED:
                 refuse(f"env has {name}, but {_RESERVED[name]}; leave it out.")
+            if name.startswith("VLLM_") and value.lower() in ("true", "false", "yes", "no"):
+                refuse(
+                    f"env has {name}={value!r}, which vLLM does not read as a boolean (it fails "
+                    "after loading); write '1' or '0'."
+                )
 
     def _check_resources(self) -> None:
         for name, amount in (("cpu", quantity.cpu), ("memory", quantity.memory)):

@@ -31,7 +31,7 @@ def parse(text: str) -> Decimal | None:
     return None if factor is None else Decimal(digits) * factor
 
 
-def memory(where: str, value: object, minimum: int = 1) -> int:
+def memory(where: str, value: object, minimum: int = MI) -> int:
     """The bytes of a memory or storage quantity such as `64Gi`."""
     amount = parse(value) if isinstance(value, str) else None
     if amount is None or amount < minimum or amount != int(amount) or str(value).endswith("m"):
@@ -39,6 +39,8 @@ def memory(where: str, value: object, minimum: int = 1) -> int:
         if isinstance(value, str):
             tidy = re.sub(r"\s+", "", value)
             tidy = re.sub(r"(?i)([kmgtpe])i?b$", lambda unit: unit[1].upper() + "i", tidy)
+            if re.fullmatch(r"[0-9]{1,4}", tidy):
+                tidy += "Gi"
             better = f"write {tidy!r}" if tidy != value and parse(tidy) else ""
         _check.wrong(
             where, value, "a Kubernetes quantity of bytes such as '64Gi' or '500Mi'", better

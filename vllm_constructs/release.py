@@ -75,6 +75,10 @@ class VllmRelease:
             _check.wrong("image", self.image, example)
         if not found["tag"] and not found["digest"]:
             _check.wrong("image", self.image, example, "without one, every node may run another")
+        if found["name"].startswith("vllm/vllm-openai") and (found["tag"] or "")[:1].isdigit():
+            _check.wrong(
+                "image", self.image, example, f"its tags begin with 'v': 'v{found['tag']}'"
+            )
         if found["tag"] == "latest" and not found["digest"]:
             warn(
                 f"image is {self.image!r}: 'latest' changes under running models; "

@@ -18,12 +18,14 @@ class Gateway:
         gateway_name: Name of the Gateway.
         namespace: Its namespace; default: the route's own. It must allow routes from there.
         section: Listener of the Gateway; default: any that fits.
-        implementation: `"standard"` (default; Envoy Gateway, Istio, Traefik and others) has
-            its timeouts in the route. `"gke"` has no timeouts there and gets a
+        implementation: `"standard"` (default; Istio, Traefik and others) has its timeouts in
+            the route, as `"envoy"` (Envoy Gateway), whose proxies are in a namespace of its own.
+            `"gke"` has no timeouts there and gets a
             GCPBackendPolicy and a HealthCheckPolicy, `"nginx"` (NGINX Gateway Fabric) buffers
             and gets a ProxySettingsPolicy.
         proxy_namespace: Namespace of the proxies that send the requests, for the
-            NetworkPolicy. Default: the Gateway's namespace.
+            NetworkPolicy. Default: the Gateway's namespace, with `"envoy"` that of Envoy
+            Gateway, `envoy-gateway-system`.
         proxy_subnets: Address ranges of proxies outside of the cluster, for the NetworkPolicy:
             with an internal Gateway of GKE its proxy-only subnets. Default: none.
 
@@ -34,7 +36,9 @@ class Gateway:
     gateway_name: str
     namespace: str | None = field(default=None, kw_only=True)
     section: str | None = field(default=None, kw_only=True)
-    implementation: Literal["standard", "gke", "nginx"] = field(default="standard", kw_only=True)
+    implementation: Literal["standard", "envoy", "gke", "nginx"] = field(
+        default="standard", kw_only=True
+    )
     proxy_namespace: str | None = field(default=None, kw_only=True)
     proxy_subnets: Sequence[str] = field(default=(), kw_only=True)
 
@@ -45,7 +49,7 @@ class Gateway:
                 names.label(f"Gateway.{name}", getattr(self, name))
         if self.section is not None:
             names.subdomain("Gateway.section", self.section)
-        kinds = ("standard", "gke", "nginx")
+        kinds = ("standard", "envoy", "gke", "nginx")
         _check.choice("Gateway.implementation", self.implementation, kinds)
         network.from_blocks("Gateway.proxy_subnets", self.proxy_subnets)
 
@@ -54,7 +58,8 @@ class Gateway:
         outside = network.from_blocks("Gateway.proxy_subnets", self.proxy_subnets)
         if self.implementation == "gke":
             return [*network.from_blocks("Gateway", network.GOOGLE), *outside]
-        namespace = self.proxy_namespace or self.namespace
+        usual = "envoy-gateway-system" if self.implementation == "envoy" else self.namespace
+        namespace = self.proxy_namespace or usual
         return [*([network.from_namespace(namespace)] if namespace else []), *outside]
 
     def parent(self) -> dict[str, str]:

@@ -156,6 +156,19 @@ def check_address(where: str, address: object) -> str:
     return str(address)
 
 
+def namespace_of(address: str) -> str | None:
+    """The namespace of a Service's address, `http://<service>.<namespace>.svc`."""
+    found = _ADDRESS.fullmatch(address)
+    parts = found["host"].split(".") if found else []
+    return parts[1] if parts[2:3] == ["svc"] else None
+
+
+def pace_for(wanted: Sequence[Any], minimum: int) -> ScalingPace:
+    """The pace that brings a CronFloor's replicas in one step, since its time is known."""
+    floors = [item.replicas for item in wanted if isinstance(item, CronFloor)]
+    return ScalingPace(up_pods=max(1, max(floors, default=0) - minimum))
+
+
 def scaled_object_manifest(
     *,
     name: str,

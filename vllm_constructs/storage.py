@@ -121,7 +121,7 @@ def claim_manifest(
     *, name: str, size: str, storage_class: str | None, access: AccessMode
 ) -> dict[str, Any]:
     """The PersistentVolumeClaim of a ModelCache."""
-    quantity.memory("ModelCache.size", size, quantity.MI)
+    quantity.memory("ModelCache.size", size)
     _check.choice("ModelCache.access", access, ACCESS_MODES)
     spec: dict[str, Any] = {
         "accessModes": [access],

@@ -15,8 +15,48 @@ from . import _check, metrics, names
 from .errors import refuse, warn
 from .metrics import Metric, Scope
 
-_CRON = re.compile(r"[0-9A-Za-z*/,?#-]+( [0-9A-Za-z*/,?#-]+){4}")
+_CRON = re.compile(r"\S+( \S+){4}")
+_STEP = re.compile(r"(\*|[0-9]{1,2}|[A-Za-z]{3})(-([0-9]{1,2}|[A-Za-z]{3}))?(/[1-9][0-9]?)?")
+_CRON_FIELDS = (
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day of month", 1, 31),
+    ("month", 1, 12),
+    ("day of week", 0, 6),
+)
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+
+
+def _check_cron(where: str, value: object) -> None:
+    """A cron expression of five fields whose numbers are in their ranges."""
+    allowed = "a cron expression of five fields, such as '0 9 * * *'"
+    fields = _check.matching(where, value, _CRON, allowed).split(" ")
+    for text, (name, low, high) in zip(fields, _CRON_FIELDS, strict=True):
+        for part in text.split(","):
+            found = _STEP.fullmatch(part.replace("?", "*"))
+            ends = [end for end in (found[1], found[3]) if end and end != "*"] if found else [""]
+            for end in ends:
+                named = end.lower() in {*_DAYS, *_MONTHS}
+                if not named and not (end.isdecimal() and low <= int(end) <= high):
+                    refuse(
+                        f"{where} is {value!r}, whose {name} {part!r} is not from {low} to {high}; "
+                        "write it as in '0 9 * * 1-5'."
+                    )
+
+
+def _zone_exists(name: str) -> bool:
+    """Whether a time zone is known; all are taken where no zone data is installed."""
+    from zoneinfo import ZoneInfo
+
+    for zone in (name, "Etc/UTC"):
+        try:
+            ZoneInfo(zone)
+        except (LookupError, OSError, ValueError):
+            continue
+        return zone == name
+    return True
 
 
 AWAKE = "in-flight"
@@ -171,9 +211,10 @@ class CronFloor:
     def __post_init__(self) -> None:
         allowed = "an IANA time zone such as 'Asia/Shanghai'"
         _check.matching("CronFloor.timezone", self.timezone, _ZONE, allowed)
+        if not _zone_exists(self.timezone):
+            _check.wrong("CronFloor.timezone", self.timezone, allowed)
         for name in ("start", "end"):
-            allowed = "a cron expression of five fields, such as '0 9 * * *'"
-            _check.matching(f"CronFloor.{name}", getattr(self, name), _CRON, allowed)
+            _check_cron(f"CronFloor.{name}", getattr(self, name))
         if self.start == self.end:
             refuse(f"CronFloor.start and end are both {self.start!r}; KEDA needs two times.")
         _check.integer("CronFloor.replicas", self.replicas, 1, 1000)

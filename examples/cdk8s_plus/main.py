@@ -10,7 +10,7 @@ from cdk8s import App, Chart, Size
 from vllm_constructs import HuggingFaceToken, ModelDeployment, WholeGpu
 
 app = App()
-chart = Chart(app, "assistant", namespace="assistant")
+chart = Chart(app, "chatbot", namespace="chatbot")
 
 token = kplus.Secret.from_secret_name(chart, "token", "hf-token")
 weights = kplus.PersistentVolumeClaim(
@@ -38,7 +38,7 @@ kplus.HorizontalPodAutoscaler(
 )
 ingress = kplus.Ingress(chart, "ingress", class_name="traefik")
 ingress.add_host_rule(
-    "assistant.example.com", "/v1", kplus.IngressBackend.from_service(model.service)
+    "chatbot.example.com", "/v1", kplus.IngressBackend.from_service(model.service)
 )
 
 app.synth()

@@ -307,7 +307,7 @@ class TestNetworkPolicy:
         qwen = model(scope, allow_from=["evaluation"])
         front: Keywords = {"target": qwen, "host": "llm.example.com"}
         StreamingIngress(scope, "a", controller=Traefik(), **front)
-        StreamingIngress(scope, "b", controller=Traefik(), name="b", **front)
+        StreamingIngress(scope, "b", controller=Traefik(), name="b", path="/v1/models", **front)
         ModelRoute(scope, "c", gateway=Gateway("edge", namespace="gateways"), **front)
         ModelFleet(
             scope,

@@ -109,7 +109,7 @@ class TestGke:
         StreamingIngress(scope, "a", **keywords)
         before = manifests(scope)
         with pytest.raises(VllmConstructsError, match="BackendConfig 'qwen'"):
-            StreamingIngress(scope, "b", name="b", **keywords)
+            StreamingIngress(scope, "b", name="b", **(keywords | {"host": "other.example.com"}))
         assert before == manifests(scope)
         assert scope.node.try_find_child("b") is None
 

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from vllm_constructs import _check
 from vllm_constructs.errors import VllmConstructsError, refuse
-from vllm_constructs.kubernetes import _CONTEXT, Kubernetes
+from vllm_constructs.kubernetes import CONTEXT, Kubernetes
 
 _CLUSTER_SCOPED = frozenset({"Namespace"})
 _TOP = ("apiVersion", "kind", "metadata")
@@ -24,6 +24,7 @@ class _App:
 
     objects: dict[tuple[str, str | None, str], str] = field(default_factory=dict)
     models: dict[tuple[str | None, str], list[Any]] = field(default_factory=dict)
+    fronts: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def place_of(scope: object, id: object) -> Place:
 
 def _ask(chart: Chart) -> Place:
     node = chart.node
-    release = node.try_get_context(_CONTEXT)
+    release = node.try_get_context(CONTEXT)
     app = node.root.__jsii_ref__.ref  # type: ignore[attr-defined]
     return Place(
         namespace=chart.namespace,
@@ -116,10 +117,11 @@ class Room(Construct):
         """Take this construct out of the tree again where one of its parts is refused."""
         app = self._place.app
         objects, models = dict(app.objects), {key: [*found] for key, found in app.models.items()}
+        fronts = [*app.fronts]
         try:
             yield
         except Exception:
-            app.objects, app.models = objects, models
+            app.objects, app.models, app.fronts = objects, models, fronts
             scope.node.try_remove_child(self.node.id)
             raise
 

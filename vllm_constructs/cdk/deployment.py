@@ -167,7 +167,9 @@ class ModelDeployment(Room):
         )
         self.replicas = _check.integer("replicas", replicas, 1, 1000)
         allowed = "Rollout(spare_gpus=...)"
-        self.rollout = _check.instance("rollout", rollout or Rollout(), Rollout, allowed)
+        self.rollout = _check.instance(
+            "rollout", Rollout() if rollout is None else rollout, Rollout, allowed
+        )
         self._check_sharing(replicas)
         own = names.label_map("labels", {} if labels is None else labels)
         for key in deployment.selector(self.name):
@@ -181,7 +183,9 @@ class ModelDeployment(Room):
             replicas=self.replicas,
             rollout=self.rollout,
             labels=place.labels | own,
-            annotations=names.annotation_map("annotations", annotations or {}),
+            annotations=names.annotation_map(
+                "annotations", {} if annotations is None else annotations
+            ),
             kubernetes=place.kubernetes,
             config_map_name=None if config is None else config["metadata"]["name"],
         )

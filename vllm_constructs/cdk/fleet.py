@@ -10,6 +10,7 @@ from vllm_constructs.errors import refuse
 from vllm_constructs.ingress import Backend, Front, GkeIngress, IngressController, Tls
 from vllm_constructs.route import Gateway
 
+from . import front as front_claims
 from .base import Room, place_of
 from .deployment import ModelDeployment
 from .ingress import check_controller, check_namespace, front_of
@@ -23,8 +24,9 @@ class ModelFleet(Room):
     """One front for several models, each with its own path or its own host.
 
     With `host="llm.example.com"` a model served as `qwen-7b` is at
-    `llm.example.com/qwen-7b/v1`: vLLM answers there by itself (`--root-path`), so no controller
-    has to rewrite paths. With `domain="llm.example.com"` it is at `qwen-7b.llm.example.com/v1`.
+    `llm.example.com/qwen-7b/v1` (the served name as a legal name): vLLM answers there by itself
+    (`--root-path`), so no controller has to rewrite paths. With `domain="llm.example.com"` it is
+    at `qwen-7b.llm.example.com/v1`.
 
     Args:
         scope: Chart or construct that it belongs to.
@@ -86,8 +88,11 @@ class ModelFleet(Room):
         if host is not None:
             for model, prefix in zip(members, prefixes, strict=True):
                 model.check_prefix(prefix)
+        wanted = front_claims.claims(way, place, members, backends)
+        front_claims.check(place, way, wanted)
         place.check_free(*bodies)
         super().__init__(scope, id, place)
+        front_claims.keep(place, wanted)
         for model, prefix in zip(members, prefixes, strict=True):
             model.allow(way.peers())
             if host is not None:

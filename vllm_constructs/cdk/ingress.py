@@ -18,6 +18,7 @@ from vllm_constructs.ingress import (
 )
 from vllm_constructs.route import Gateway
 
+from . import front as front_claims
 from .base import Place, Room, place_of
 from .deployment import model_of
 
@@ -113,13 +114,16 @@ class StreamingIngress(Room):
             controller=controller,
             backends=[backend],
             front=front,
-            annotations=annotations or {},
+            annotations={} if annotations is None else annotations,
         )
         config = None
         if isinstance(controller, GkeIngress):
             config = controller.backend_config(model.service_name, model.pod.port, front)
+        wanted = front_claims.claims(controller, place, [model], [backend])
+        front_claims.check(place, controller, wanted)
         place.check_free(body, *([config] if config else []))
         super().__init__(scope, id, place)
+        front_claims.keep(place, wanted)
         model.allow(controller.peers())
         self.ingress: ApiObject = self._add("Default", body)
         self.backend_config: ApiObject | None = None
@@ -176,8 +180,11 @@ class ModelRoute(Room):
         beside = route.policies(
             name=own, gateway=gateway, services=[model.service_name], front=front
         )
+        wanted = front_claims.claims(gateway, place, [model], [backend])
+        front_claims.check(place, gateway, wanted)
         place.check_free(body, *beside)
         super().__init__(scope, id, place)
+        front_claims.keep(place, wanted)
         model.allow(gateway.peers())
         self.route: ApiObject = self._add("Default", body)
         self.policies: list[ApiObject] = [

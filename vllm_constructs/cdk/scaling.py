@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vllm_constructs import _check, scaling
+from vllm_constructs import _check, network, scaling
 from vllm_constructs import triggers as kinds
 from vllm_constructs.scaling import Replicas, ScalingPace
 from vllm_constructs.triggers import CpuUtilization, CronFloor, HpaMetric, KedaTrigger
@@ -69,7 +69,7 @@ class HpaScaler(Room):
             target=model.name,
             replicas=replicas,
             wanted=wanted,
-            pace=_check.instance("HpaScaler.pace", pace or ScalingPace(), ScalingPace, _PACE),
+            pace=_pace("HpaScaler.pace", ScalingPace() if pace is None else pace),
             startup=model.pod.startup.budget,
         )
         model.check_scaler(replicas, reads_metrics=_reads_metrics(wanted))
@@ -88,11 +88,13 @@ class KedaScaler(Room):
         target: The model.
         max_replicas: Replicas at most.
         prometheus: Address of Prometheus as KEDA's operator resolves it, with the namespace:
-            `http://prometheus-operated.monitoring.svc:9090`.
+            `http://prometheus-operated.monitoring.svc:9090`. Pods of that namespace may then
+            scrape the model.
         triggers: What to scale on; the trigger that asks for most replicas wins.
         min_replicas: Replicas at least. Default 1. With 0, something that lives without the
             model has to wake it: a `CronFloor` or a `PrometheusQuery` of a gateway's metric.
-        pace: How fast replicas come and go.
+        pace: How fast replicas come and go. Default: ScalingPace's, but with as many pods at once
+            as the highest CronFloor needs above the minimum.
         polling_interval: Seconds between two looks at the metrics. Default 15.
         cooldown: Seconds without work until the last replica goes; only with a minimum of 0.
             Default 300.
@@ -134,7 +136,10 @@ class KedaScaler(Room):
             target=model.name,
             replicas=replicas,
             wanted=wanted,
-            pace=_check.instance("KedaScaler.pace", pace or ScalingPace(), ScalingPace, _PACE),
+            pace=_pace(
+                "KedaScaler.pace",
+                scaling.pace_for(wanted, min_replicas) if pace is None else pace,
+            ),
             startup=model.pod.startup.budget,
             scope=model.metrics_scope,
             prometheus=scaling.check_address("KedaScaler.prometheus", prometheus),
@@ -150,7 +155,11 @@ class KedaScaler(Room):
         place.check_free(body)
         super().__init__(scope, id, place)
         self.scaled_object: ApiObject = self._add("Default", body)
+        namespace = scaling.namespace_of(prometheus)
+        if namespace is not None:
+            model.allow([network.from_namespace(namespace)])
         model.attach_scaler(replicas, reads_metrics=_reads_metrics(wanted))
 
 
-_PACE = "ScalingPace(...)"
+def _pace(where: str, pace: ScalingPace) -> ScalingPace:
+    return _check.instance(where, pace, ScalingPace, "ScalingPace(...)")

@@ -11,7 +11,7 @@ from imports.io import cert_manager
 from vllm_constructs import ApiKey, HuggingFaceToken, ModelDeployment, WholeGpu
 
 app = App()
-chart = Chart(app, "assistant", namespace="assistant")
+chart = Chart(app, "chatbot", namespace="chatbot")
 
 cert_manager.ClusterIssuer(
     Chart(app, "cluster"),
@@ -71,7 +71,7 @@ kplus.Ingress(
     metadata=ApiObjectMetadata(name="front"),
     rules=[
         kplus.IngressRule(
-            host="assistant.example.com",
+            host="chatbot.example.com",
             path="/v1",
             backend=kplus.IngressBackend.from_service(model.service),
         )

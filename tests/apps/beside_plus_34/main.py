@@ -10,7 +10,7 @@ from cdk8s import ApiObjectMetadata, App, Chart, Size
 from vllm_constructs import ApiKey, ExistingClaim, HuggingFaceToken, ModelDeployment, WholeGpu
 
 app = App()
-chart = Chart(app, "assistant", namespace="assistant")
+chart = Chart(app, "chatbot", namespace="chatbot")
 
 secret = kplus.Secret(
     chart,
@@ -75,7 +75,7 @@ kplus.Ingress(
     metadata=ApiObjectMetadata(name="front"),
     rules=[
         kplus.IngressRule(
-            host="assistant.example.com",
+            host="chatbot.example.com",
             path="/v1",
             backend=kplus.IngressBackend.from_service(service),
         )

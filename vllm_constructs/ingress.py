@@ -347,6 +347,27 @@ def check_path(where: str, path: object) -> str:
     return found
 
 
+# First segments of the paths that vLLM answers (facts of 0.33: openai and instrumentator routers).
+_ENDPOINTS = frozenset(
+    ("v1", "v2", "inference", "cohere", "invocations", "tokenize", "detokenize", "pooling")
+) | frozenset(("classify", "score", "rerank", "health", "ping", "metrics", "version", "load"))
+
+
+def prefix_of(where: str, path: str) -> str | None:
+    """What stands before `/v1` in a path, where vLLM has to serve below a prefix.
+
+    Refuses a path below which it serves nothing, so that clients would only get 404.
+    """
+    if path == "/" or path.split("/")[1] in _ENDPOINTS:
+        return None
+    if path.endswith("/v1"):
+        return path.removesuffix("/v1")
+    return refuse(
+        f"{where} is {path!r}, below which vLLM serves nothing; give '/v1' for the API, "
+        f"{path + '/v1'!r} for the API below a prefix, or '/' for all endpoints."
+    )
+
+
 def check_annotations(value: object, owned: Mapping[str, str]) -> dict[str, str]:
     """More annotations: no snippets, and none that the dialect derives."""
     found = names.annotation_map("StreamingIngress.annotations", value)

@@ -88,3 +88,21 @@ def test_fleet(chart: Chart) -> None:
         StreamingIngress(chart, "a", target=third, host=HOST, path=path, controller=Traefik())
     with pytest.raises(VllmConstructsError, match="leads to 'one' already"):
         ModelFleet(chart, "again", models=models, host=HOST, controller=Traefik())
+
+
+def test_prefix(chart: Chart) -> None:
+    """Below a prefix vLLM is told to serve there; a path that it does not serve is refused."""
+    one = model(chart, "one")
+    with pytest.raises(VllmConstructsError, match=r"'/llm', below which vLLM serves nothing"):
+        StreamingIngress(chart, "a", target=one, host=HOST, path="/llm", controller=Traefik())
+    StreamingIngress(chart, "a", target=one, host=HOST, path="/llm/v1", controller=Traefik())
+    edge = Gateway("edge", namespace="gateways")
+    with pytest.raises(VllmConstructsError, match="served under '/llm' already"):
+        ModelRoute(chart, "b", target=one, host=HOST, path="/other/v1", gateway=edge)
+    ModelRoute(chart, "b", target=one, host=HOST, path="/llm/v1", gateway=edge)
+    StreamingIngress(
+        chart, "c", target=one, host=HOST, path="/health", controller=Traefik(), name="health"
+    )
+    (deployment,) = (item for item in chart.to_json() if item["kind"] == "Deployment")
+    arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert 1 == arguments.count("--root-path=/llm")

@@ -70,7 +70,8 @@ class StreamingIngress(Room):
         controller: The controller that serves it, whose dialect is used.
         tls: Certificate: `ClusterIssuer(...)` or `TlsSecret(...)`. Default: none.
         path: Path prefix. Default `/v1`, the API: metrics, tokeniser and other endpoints have
-            no key in vLLM and stay inside. `/` opens them all.
+            no key in vLLM and stay inside. `/` opens them all; `/qwen/v1` is the API below a
+            prefix, at which vLLM then answers (`--root-path`).
         max_body: Size of the largest request in MiB; images in prompts are large. Default 100.
         annotations: More annotations; snippets and derived ones are refused.
         name: Name of the Ingress. Default: the model's.
@@ -119,12 +120,17 @@ class StreamingIngress(Room):
         config = None
         if isinstance(controller, GkeIngress):
             config = controller.backend_config(model.service_name, model.pod.port, front)
+        prefix = ingress.prefix_of("StreamingIngress.path", backend.path)
+        if prefix is not None:
+            model.check_prefix(prefix)
         wanted = front_claims.claims(controller, place, [model], [backend])
         front_claims.check(place, controller, wanted)
         place.check_free(body, *([config] if config else []))
         super().__init__(scope, id, place)
         front_claims.keep(place, wanted)
         model.allow(controller.peers())
+        if prefix is not None:
+            model.serve_under(prefix)
         self.ingress: ApiObject = self._add("Default", body)
         self.backend_config: ApiObject | None = None
         if config is not None:
@@ -180,12 +186,17 @@ class ModelRoute(Room):
         beside = route.policies(
             name=own, gateway=gateway, services=[model.service_name], front=front
         )
+        prefix = ingress.prefix_of("ModelRoute.path", backend.path)
+        if prefix is not None:
+            model.check_prefix(prefix)
         wanted = front_claims.claims(gateway, place, [model], [backend])
         front_claims.check(place, gateway, wanted)
         place.check_free(body, *beside)
         super().__init__(scope, id, place)
         front_claims.keep(place, wanted)
         model.allow(gateway.peers())
+        if prefix is not None:
+            model.serve_under(prefix)
         self.route: ApiObject = self._add("Default", body)
         self.policies: list[ApiObject] = [
             self._add(f"policy-{i}", manifest) for i, manifest in enumerate(beside)

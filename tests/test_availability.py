@@ -17,9 +17,11 @@ SELECTOR = {"app.kubernetes.io/instance": "qwen", "app.kubernetes.io/name": "vll
 @settings(max_examples=200, deadline=None)
 @given(strategies.startups())
 def test_startup(startup: Startup) -> None:
-    """The probe's budget covers the load time by less than a period; the deadline is later."""
-    assert startup.budget == PERIOD * startup.failure_threshold
-    assert 0 <= startup.budget - startup.total < PERIOD
+    """Even the earliest last probe comes after the load time; the deadline is later still."""
+    earliest = PERIOD * (startup.failure_threshold - 1)
+
+    assert 0 <= earliest - startup.total < PERIOD
+    assert startup.budget == earliest + PERIOD
     assert startup.progress_deadline > startup.budget
 
 

@@ -89,7 +89,7 @@ def test_progress_deadline(startup: Startup) -> None:
     spec = deployed(pod)["spec"]
 
     probe = spec["template"]["spec"]["containers"][0]["startupProbe"]
-    assert probe["periodSeconds"] * probe["failureThreshold"] >= startup.total
+    assert probe["periodSeconds"] * (probe["failureThreshold"] - 1) >= startup.total
     assert spec["progressDeadlineSeconds"] > probe["periodSeconds"] * probe["failureThreshold"]
 
 

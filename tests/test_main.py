@@ -303,7 +303,7 @@ def test_lifecycle() -> None:
     for name in ("llm/Deployment/vllm-server", "llm/Deployment/vllm-qwen-coder"):
         spec, container = _spec(name), _container(name)
         probe = container["startupProbe"]
-        assert 900 == probe["periodSeconds"] * probe["failureThreshold"]
+        assert 900 == probe["periodSeconds"] * (probe["failureThreshold"] - 1)
         assert spec["progressDeadlineSeconds"] > 900
         assert 90 == _flags(name)["shutdown-timeout"]
         grace = spec["template"]["spec"]["terminationGracePeriodSeconds"]

@@ -54,13 +54,18 @@ class Startup:
 
     @property
     def budget(self) -> int:
-        """Seconds that the startup probe allows: `total`, rounded up to whole periods."""
+        """Seconds after which the startup probe has given up for certain."""
         return self.failure_threshold * PERIOD
 
     @property
     def failure_threshold(self) -> int:
-        """Startup probes that may fail."""
-        return math.ceil(self.total / PERIOD)
+        """Startup probes that may fail: one more than `total` has periods.
+
+        kubelet probes at a beat that does not start with the container, so the first probe can
+        come at once, and the last one a period before failures and periods multiply to
+        (Kubernetes, pkg/kubelet/prober/worker.go).
+        """
+        return math.ceil(self.total / PERIOD) + 1
 
     @property
     def progress_deadline(self) -> int:

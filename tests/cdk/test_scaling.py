@@ -239,9 +239,9 @@ class TestReaders:
         scope = chart()
         keda(scope, "scaler", model(scope, cache=CACHE, startup=Startup(minutes=7)))
         spec = only(scope, "ScaledObject")["spec"]
-        assert 420 == spec["initialCooldownPeriod"]
+        assert 430 == spec["initialCooldownPeriod"]
         behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
-        assert 420 == behavior["scaleUp"]["policies"][0]["periodSeconds"]
+        assert 430 == behavior["scaleUp"]["policies"][0]["periodSeconds"]
 
 
 @pytest.mark.parametrize("wrong", [None, "qwen", object()])

@@ -1,0 +1,167 @@
+"""Fixtures of the tests on a real control plane, and the table of what they prove."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cdk8s import App, Chart
+
+from tests.support import load_yaml
+
+from . import binaries
+from .bed import Bed, is_isolated
+from .kubectl import Kubectl, wait_for
+from .nodes import Manifest
+
+HERE = Path(__file__).parent
+CRDS = HERE.parents[2] / "shared" / "crds"
+NEWEST = binaries.versions()[0]
+
+_numbers = itertools.count(1)
+_rows: list[tuple[str, str, str, float]] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with a plain word, where no control plane was asked for."""
+    if os.environ.get("TEST_CLUSTER") == "1":
+        return
+    if shutil.which("go") is None and "KUBEBUILDER_ASSETS" not in os.environ:
+        reason = "no control plane: neither Go nor KUBEBUILDER_ASSETS is on this machine"
+    else:
+        reason = "these start a control plane: `make test-cluster` runs them"
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Keep what each test proves, for the table."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]  # what the wrapped hook gives
+    if item.path.is_relative_to(HERE) and (report.when == "call" or report.skipped):
+        function = getattr(item, "function", None)
+        claim = (getattr(function, "__doc__", None) or item.name).splitlines()[0]
+        _rows.append((item.path.stem.removeprefix("test_"), claim, report.outcome, report.duration))
+    return report  # type: ignore[return-value]  # as above
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One line for each claim: how often it was tried, and how it went."""
+    ran: dict[tuple[str, str], list[tuple[str, float]]] = {}
+    for room, claim, outcome, seconds in _rows:
+        ran.setdefault((room, claim), []).append((outcome, seconds))
+    if not any(outcome == "passed" for tries in ran.values() for outcome, _ in tries):
+        return
+    terminalreporter.section("what was proven")
+    for (room, claim), tries in ran.items():
+        counts = {name: sum(one == name for one, _ in tries) for name in ("passed", "failed")}
+        skipped = len(tries) - sum(counts.values())
+        found = [f"{counts['passed']} passed"]
+        found += [f"{counts['failed']} FAILED"] if counts["failed"] else []
+        found += [f"{skipped} skipped"] if skipped else []
+        spent = sum(seconds for _, seconds in tries)
+        terminalreporter.write_line(f"| {room} | {claim} | {', '.join(found)} | {spent:.0f} s |")
+
+
+@pytest.fixture(scope="session", params=binaries.versions())
+def bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
+    """A control plane of each Kubernetes release at hand, with the CRDs where they are there."""
+    try:
+        made = Bed(request.param)
+        made.__enter__()
+    except binaries.MissingError as missing:
+        pytest.skip(str(missing))
+    try:
+        if CRDS.is_dir():
+            assert [] == made.kubectl.apply(CRDS)
+            made.kubectl.run("wait", "--for=condition=Established", "crd", "--all")
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def cluster(bed: Bed) -> Bed:
+    """A control plane with controllers."""
+    if bed.missing is not None:
+        pytest.skip(bed.missing)
+    return bed
+
+
+@pytest.fixture
+def isolated() -> None:
+    """A network of its own, for programs that listen on all addresses."""
+    if not is_isolated():
+        pytest.skip("the network is not isolated: `make test-cluster` does that where it can")
+
+
+@pytest.fixture
+def kubectl(bed: Bed) -> Kubectl:
+    """The client."""
+    return bed.kubectl
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    """A namespace of a test's own that enforces Pod Security "restricted"."""
+    name = f"test-{next(_numbers)}"
+    make_namespace(kubectl, name)
+    yield name
+    kubectl.run("delete", "namespace", name, "--wait=false")
+
+
+def make_namespace(kubectl: Kubectl, name: str) -> None:
+    """A namespace in which a pod that is not "restricted" is refused, and a template warned of."""
+    security = {
+        f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")
+    }
+    metadata = {"name": name, "labels": security}
+    kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    if kubectl.list("deployments", "kube-system") is not None:
+        wait_for("the default account", lambda: kubectl.list("serviceaccounts", name))
+
+
+@pytest.fixture
+def nodes(kubectl: Kubectl, namespace: str) -> Iterator[Callable[..., None]]:
+    """Make nodes that go with the test, after its pods."""
+    made: list[Manifest] = []
+
+    def make(*manifests: Manifest) -> None:
+        made.extend(manifests)
+        kubectl.create(*manifests)
+        names = {item["metadata"]["name"] for item in manifests}
+
+        def is_open() -> bool:
+            found = [item for item in kubectl.list("nodes") if item["metadata"]["name"] in names]
+            taints = [taint for item in found for taint in item["spec"].get("taints", [])]
+            return all(taint["key"] == "nvidia.com/gpu" for taint in taints)
+
+        wait_for("nodes", is_open)
+
+    yield make
+    kubectl.run("delete", "--all", "deployments,scaledobjects,hpa", "-n", namespace)
+    wait_for("pods to go", lambda: not kubectl.list("pods", namespace))
+    kubectl.delete(made)
+
+
+@pytest.fixture
+def chart(namespace: str) -> Chart:
+    """A chart for the test's namespace."""
+    return Chart(App(), "test", namespace=namespace)
+
+
+def rendered(chart: Chart) -> list[Manifest]:
+    """What a chart renders."""
+    found: list[Manifest] = chart.to_json()
+    return found
+
+
+def documents(*paths: Path) -> list[Manifest]:
+    """The objects of YAML files."""
+    return [found for path in paths for found in load_yaml(path)]

@@ -10,6 +10,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 PYTHON ?= python3
 # `make lock UPGRADE=1` moves to the newest versions, `make lock` keeps all that still fits.
 UPGRADE ?=
+# What `make test-cluster` runs.
+TESTS ?= tests/cluster
 
 # First on PATH, so that jsii, npm scripts and the cdk8s command find the Node of the environment.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -30,7 +32,7 @@ NODE_MODULES := node_modules/.package-lock.json
 
 .PHONY: help
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: synth
 synth: $(SYNTH) ## Render main.py into dist/.
@@ -41,7 +43,14 @@ synth: $(SYNTH) ## Render main.py into dist/.
 .PHONY: test
 test: $(DEV) $(KUBECTL) $(PLUS) $(NODE_MODULES) ## Run all tests and measure coverage.
 	@mkdir -p build
-	@pytest -n 2 --cov --cov-report=term-missing
+	@python -m tests.cluster.binaries --why-skipped
+	@pytest -n 2 --cov --cov-report=term-missing --ignore=tests/cluster
+
+.PHONY: test-cluster
+test-cluster: $(DEV) $(KUBECTL) ## Test on a real control plane (TESTS=<file> for a part of it).
+	@mkdir -p build
+	@python -m tests.cluster.binaries
+	@TEST_CLUSTER=1 tests/cluster/isolated pytest --quiet $(TESTS)
 
 .PHONY: lint
 lint: $(DEV) ## Check style and types.

@@ -129,8 +129,8 @@ def scaled_by(value: Any) -> list[Any]:
             replicas=Replicas(scaler="KedaScaler", minimum=1, maximum=2),
             scope=scope,
             prometheus="http://x.y",
-            polling_interval=15,
-            cooldown=300,
+            polling_interval=None,
+            cooldown=None,
             fallback=1,
         )
     ]

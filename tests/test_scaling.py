@@ -45,8 +45,8 @@ def scaled_object(**fields: Any) -> strategies.Manifest:
         "startup": 900,
         "scope": SCOPE,
         "prometheus": PROMETHEUS,
-        "polling_interval": 15,
-        "cooldown": 300,
+        "polling_interval": None,
+        "cooldown": None,
         "fallback": 1,
         **fields,
     }
@@ -127,7 +127,9 @@ def test_scaled_object(
     spec = found["spec"]
     assert spec["minReplicaCount"] == replicas.minimum
     assert spec["maxReplicaCount"] == replicas.maximum
-    assert spec["initialCooldownPeriod"] >= startup.total
+    sleep = {"pollingInterval", "cooldownPeriod", "initialCooldownPeriod"}
+    assert sleep & set(spec) == (set() if replicas.minimum else sleep)
+    assert spec.get("initialCooldownPeriod", startup.total) >= startup.total
     assert len(spec["triggers"]) == len(wanted) + (replicas.minimum == 0)
     for entry, trigger in zip(spec["triggers"], wanted, strict=False):
         assert all(isinstance(value, str) for value in entry["metadata"].values())

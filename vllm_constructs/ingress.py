@@ -137,7 +137,7 @@ class IngressNginx:
 
 @dataclass(frozen=True, kw_only=True)
 class F5Nginx:
-    """F5 NGINX Ingress Controller: it buffers answers unless told not to.
+    """F5 NGINX Ingress Controller: it buffers answers that are not chunked, unless told not to.
 
     Args:
         class_name: IngressClass, default `nginx`.

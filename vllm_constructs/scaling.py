@@ -169,6 +169,30 @@ def pace_for(wanted: Sequence[Any], minimum: int) -> ScalingPace:
     return ScalingPace(up_pods=max(1, max(floors, default=0) - minimum))
 
 
+def _sleep(
+    startup: int, polling_interval: int | None, cooldown: int | None, *, asleep: bool
+) -> dict[str, int]:
+    """The fields that decide when the last replica comes and goes.
+
+    Above 0 they do nothing, and KEDA's admission webhook warns of them
+    (apis/keda/v1alpha1/scaledobject_webhook.go).
+    """
+    found: dict[str, int] = {}
+    for name, field, value, default, lowest, highest in (
+        ("polling_interval", "pollingInterval", polling_interval, 15, 1, 3600),
+        ("cooldown", "cooldownPeriod", cooldown, 300, 0, 86400),
+    ):
+        where = f"KedaScaler.{name}"
+        given = default if value is None else value
+        found[field] = _check.integer(where, given, lowest, highest, "seconds")
+        if value is not None and not asleep:
+            warn(
+                f"{where} is {value}, which does nothing while min_replicas is above 0; "
+                "leave it out."
+            )
+    return found | {"initialCooldownPeriod": startup} if asleep else {}
+
+
 def scaled_object_manifest(
     *,
     name: str,
@@ -179,8 +203,8 @@ def scaled_object_manifest(
     startup: int,
     scope: Scope,
     prometheus: str,
-    polling_interval: int,
-    cooldown: int,
+    polling_interval: int | None,
+    cooldown: int | None,
     fallback: int,
 ) -> dict[str, Any]:
     """The ScaledObject.
@@ -221,9 +245,7 @@ def scaled_object_manifest(
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": target},
         "minReplicaCount": replicas.minimum,
         "maxReplicaCount": replicas.maximum,
-        "pollingInterval": polling_interval,
-        "initialCooldownPeriod": startup,
-        "cooldownPeriod": cooldown,
+        **_sleep(startup, polling_interval, cooldown, asleep=asleep),
         "advanced": {"horizontalPodAutoscalerConfig": {"behavior": pace.behavior(startup)}},
         "triggers": found,
     }

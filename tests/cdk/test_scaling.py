@@ -21,6 +21,7 @@ from tests.cdk.samples import (
 from tests.support import assert_valid, parse_promql
 from vllm_constructs import (
     CpuUtilization,
+    CronFloor,
     DisruptionBudget,
     EngineArgs,
     ExistingClaim,
@@ -235,13 +236,24 @@ class TestReaders:
         assert expected == only(scope, "ScaledObject")["spec"]["fallback"]["replicas"]
 
     def test_startup(self) -> None:
-        """The pace of scaling up and KEDA's first look follow from the model's startup."""
+        """The pace of scaling up and KEDA's first rest follow from the model's startup."""
         scope = chart()
-        keda(scope, "scaler", model(scope, cache=CACHE, startup=Startup(minutes=7)))
+        qwen = model(scope, cache=CACHE, startup=Startup(minutes=7))
+        floor = CronFloor("UTC", "0 9 * * *", "0 18 * * *", replicas=1)
+        keda(scope, "scaler", qwen, min_replicas=0, triggers=[QueueDepth(5), floor])
         spec = only(scope, "ScaledObject")["spec"]
         assert 430 == spec["initialCooldownPeriod"]
         behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
         assert 430 == behavior["scaleUp"]["policies"][0]["periodSeconds"]
+
+    @pytest.mark.parametrize("name", ["polling_interval", "cooldown"])
+    def test_sleep(self, name: str) -> None:
+        """What matters at 0 replicas only is left out above, and said to do nothing."""
+        scope = chart()
+        with pytest.warns(VllmConstructsWarning, match=f"{name} is 60, which does nothing"):
+            keda(scope, "scaler", model(scope, cache=CACHE), **{name: 60})
+        spec = only(scope, "ScaledObject")["spec"]
+        assert set() == {"pollingInterval", "cooldownPeriod", "initialCooldownPeriod"} & set(spec)
 
 
 @pytest.mark.parametrize("wrong", [None, "qwen", object()])

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import trustme
 import yaml
@@ -91,7 +92,7 @@ class Bed:
         self.missing: str | None = None
         """Why there are no controllers."""
 
-    def __enter__(self) -> Bed:
+    def __enter__(self) -> Self:
         try:
             self._write_files()
             self._start_api()
@@ -203,6 +204,8 @@ class Bed:
                 f"--service-account-signing-key-file={accounts / 'tls.key'}",
                 f"--token-auth-file={self.folder / 'tokens.csv'}",
                 "--authorization-mode=RBAC",
+                # As kubeadm sets it: Pod Security is what refuses.
+                "--allow-privileged=true",
                 "--service-cluster-ip-range=10.0.0.0/24",
                 # How the API server shows other API servers behind it who is asking.
                 f"--requestheader-client-ca-file={tls / 'ca.crt'}",
@@ -270,7 +273,7 @@ class Bed:
         def has_account() -> bool:
             for program in self.programs:
                 program.check()
-            return bool(self.kubectl.list("serviceaccounts", "default"))
+            return bool(self.kubectl.items("serviceaccounts", "default"))
 
         wait_for("kube-controller-manager", has_account)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from cdk8s import App, Chart
 from tests.support import load_yaml
 
 from . import binaries
-from .bed import Bed, is_isolated
+from .bed import Bed
 from .kubectl import Kubectl, wait_for
 from .nodes import Manifest
 
@@ -31,13 +30,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip, with a plain word, where no control plane was asked for."""
     if os.environ.get("TEST_CLUSTER") == "1":
         return
-    if shutil.which("go") is None and "KUBEBUILDER_ASSETS" not in os.environ:
-        reason = "no control plane: neither Go nor KUBEBUILDER_ASSETS is on this machine"
-    else:
-        reason = "these start a control plane: `make test-cluster` runs them"
     for item in items:
         if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.skip(reason=reason))
+            item.add_marker(pytest.mark.skip(reason=binaries.why_skipped()))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -95,13 +90,6 @@ def cluster(bed: Bed) -> Bed:
 
 
 @pytest.fixture
-def isolated() -> None:
-    """A network of its own, for programs that listen on all addresses."""
-    if not is_isolated():
-        pytest.skip("the network is not isolated: `make test-cluster` does that where it can")
-
-
-@pytest.fixture
 def kubectl(bed: Bed) -> Kubectl:
     """The client."""
     return bed.kubectl
@@ -123,8 +111,6 @@ def make_namespace(kubectl: Kubectl, name: str) -> None:
     }
     metadata = {"name": name, "labels": security}
     kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    if kubectl.list("deployments", "kube-system") is not None:
-        wait_for("the default account", lambda: kubectl.list("serviceaccounts", name))
 
 
 @pytest.fixture
@@ -138,7 +124,7 @@ def nodes(kubectl: Kubectl, namespace: str) -> Iterator[Callable[..., None]]:
         names = {item["metadata"]["name"] for item in manifests}
 
         def is_open() -> bool:
-            found = [item for item in kubectl.list("nodes") if item["metadata"]["name"] in names]
+            found = [item for item in kubectl.items("nodes") if item["metadata"]["name"] in names]
             taints = [taint for item in found for taint in item["spec"].get("taints", [])]
             return all(taint["key"] == "nvidia.com/gpu" for taint in taints)
 
@@ -146,7 +132,7 @@ def nodes(kubectl: Kubectl, namespace: str) -> Iterator[Callable[..., None]]:
 
     yield make
     kubectl.run("delete", "--all", "deployments,scaledobjects,hpa", "-n", namespace)
-    wait_for("pods to go", lambda: not kubectl.list("pods", namespace))
+    wait_for("pods to go", lambda: not kubectl.items("pods", namespace))
     kubectl.delete(made)
 
 

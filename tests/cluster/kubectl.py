@@ -99,7 +99,7 @@ class Kubectl:
         found: Manifest = json.loads(done.stdout)
         return found
 
-    def list(self, kind: str, namespace: str | None = None, *options: str) -> list[Manifest]:
+    def items(self, kind: str, namespace: str | None = None, *options: str) -> list[Manifest]:
         """All objects of a kind."""
         where = ["--all-namespaces"] if namespace is None else ["-n", namespace]
         done = self.run("get", kind, *where, "-o", "json", *options)
@@ -108,7 +108,7 @@ class Kubectl:
 
     def running(self, kind: str, namespace: str) -> list[Manifest]:
         """Objects that are not being deleted."""
-        found = self.list(kind, namespace)
+        found = self.items(kind, namespace)
         return [item for item in found if "deletionTimestamp" not in item["metadata"]]
 
     def patch(self, kind: str, name: str, namespace: str, change: Mapping[str, Any]) -> None:
@@ -116,7 +116,9 @@ class Kubectl:
         self.run("patch", kind, name, "-n", namespace, "--type=merge", "-p", json.dumps(change))
 
     @contextmanager
-    def watch(self, kind: str, namespace: str, file: Path) -> Iterator[Callable[[], list[Manifest]]]:
+    def watch(
+        self, kind: str, namespace: str, file: Path
+    ) -> Iterator[Callable[[], list[Manifest]]]:
         """Record all changes; what is given returns those until now, the oldest first."""
         options = ["--watch", "--output-watch-events", "-o", "json"]
         with file.open("w", encoding="utf-8") as out:

@@ -55,7 +55,9 @@ def mig_node(name: str, product: str, profile: str, slices: int) -> Manifest:
         "nvidia.com/mig.strategy": "mixed",
         f"nvidia.com/mig-{profile}.count": str(slices),
     }
-    return node(name, labels=labels, gpus={"nvidia.com/gpu": 0, f"nvidia.com/mig-{profile}": slices})
+    return node(
+        name, labels=labels, gpus={"nvidia.com/gpu": 0, f"nvidia.com/mig-{profile}": slices}
+    )
 
 
 def cpu_node(name: str) -> Manifest:

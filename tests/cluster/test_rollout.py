@@ -66,7 +66,9 @@ class Roll:
 
     def __init__(self, events: list[Manifest], start: int) -> None:
         seen = list(steps(events))[start:]
-        going = [[pod for pod in pods if "deletionTimestamp" not in pod["metadata"]] for pods in seen]
+        going = [
+            [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]] for pods in seen
+        ]
         self.fewest_ready = min(len(ready(pods)) for pods in going)
         self.most_gpus = max(gpus(pods, draining=False) for pods in seen)
         self.most_gpus_with_draining = max(gpus(pods, draining=True) for pods in seen)
@@ -78,10 +80,12 @@ def roll(kubectl: Kubectl, before: ModelDeployment, after: ModelDeployment, file
     kubectl.apply(rendered(Chart.of(before)))
     settled(kubectl, namespace, before.replicas)
     with kubectl.watch("pods", namespace, file) as events:
-        start = len(wait_for("the watch", lambda: len(events()) >= before.replicas and events()))
+        start = len(wait_for("the watch", lambda: events()[before.replicas - 1 :] and events()))
         kubectl.apply(rendered(Chart.of(after)))
-        kubectl.run("rollout", "status", f"deployment/{after.name}", "-n", namespace, "--timeout=90s")
-        wait_for("old pods to go", lambda: len(kubectl.list("pods", namespace)) == after.replicas)
+        kubectl.run(
+            "rollout", "status", f"deployment/{after.name}", "-n", namespace, "--timeout=90s"
+        )
+        wait_for("old pods to go", lambda: len(kubectl.items("pods", namespace)) == after.replicas)
         return Roll(events(), start - 1)
 
 
@@ -112,7 +116,7 @@ def test_rollout(
 
 
 def test_draining(kubectl: Kubectl, nodes: Nodes, namespace: str, tmp_path: Path) -> None:
-    """With more free GPUs than declared, a draining pod's come on top: one pod's, if loads are longer."""
+    """With more GPUs free than declared, those of one draining pod come on top."""
     options = {"gpu": WholeGpu(L40S), "replicas": 3, "rollout": Rollout(spare_gpus=1)}
     before = model(namespace, **options, seconds={"bed/loads": "3"})
     after = model(namespace, engine=CHANGE, **options, seconds={"bed/loads": "3"})
@@ -127,7 +131,7 @@ def test_draining(kubectl: Kubectl, nodes: Nodes, namespace: str, tmp_path: Path
 
 
 def test_too_few(kubectl: Kubectl, nodes: Nodes, namespace: str) -> None:
-    """With a spare GPU that was promised and is not there, the new pod waits and no old one goes."""
+    """Without the spare GPU that was promised, the new pod waits and no old one goes."""
     options = {"gpu": WholeGpu(L40S), "replicas": 2, "rollout": Rollout(spare_gpus=1)}
     nodes(gpu_node("gpus", L40S, 2))
     provide(kubectl, [], namespace)
@@ -166,7 +170,7 @@ def test_recreate(
 def test_startup(
     kubectl: Kubectl, nodes: Nodes, namespace: str, loads: int, *, killed: bool
 ) -> None:
-    """A load as long as Startup says is never killed by kubelet's earliest last probe; a longer one may be."""
+    """A load as long as Startup says is never killed by the probe; a longer one may be."""
     nodes(gpu_node("gpus", L40S, 1))
     qwen = model(
         namespace,
@@ -210,7 +214,9 @@ def test_progress(kubectl: Kubectl, nodes: Nodes, namespace: str) -> None:
     assert deployment["spec"]["progressDeadlineSeconds"] > longest
 
     # A tenth of all times, which is what the bed has patience for.
-    deployment["spec"]["progressDeadlineSeconds"] = deployment["spec"]["progressDeadlineSeconds"] // 10
+    deployment["spec"]["progressDeadlineSeconds"] = (
+        deployment["spec"]["progressDeadlineSeconds"] // 10
+    )
     kubectl.apply(manifests)
     settled(kubectl, namespace, 1)
     assert "NewReplicaSetAvailable" == progress(kubectl, namespace)
@@ -253,8 +259,10 @@ def test_grace(kubectl: Kubectl, nodes: Nodes, namespace: str) -> None:
     assert going["metadata"]["deletionGracePeriodSeconds"] > drain.pre_stop + drain.seconds
     wait_for(
         "the end",
-        lambda: pod["metadata"]["uid"]
-        not in {one["metadata"]["uid"] for one in kubectl.list("pods", namespace)},
+        lambda: (
+            pod["metadata"]["uid"]
+            not in {one["metadata"]["uid"] for one in kubectl.items("pods", namespace)}
+        ),
         drain.pre_stop + drain.seconds + 10,
     )
 

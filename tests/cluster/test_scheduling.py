@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cdk8s import Chart
+from cdk8s import App, Chart
 
 from vllm_constructs import (
     EngineArgs,
@@ -21,7 +21,6 @@ from vllm_constructs import (
     WholeGpu,
 )
 
-from .bed import Bed
 from .conftest import NEWEST, documents, make_namespace, rendered
 from .kubectl import Kubectl, wait_for
 from .nodes import Manifest, cpu_node, gpu_node, mig_node, shared_node, volume
@@ -150,14 +149,13 @@ def test_no_toleration(kubectl: Kubectl, chart: Chart, nodes: Nodes, namespace: 
     nodes(cpu_node("cpu"))
     kubectl.create(tainted)
     try:
-        model = {"model": "a/b", "gpu": WholeGpu(L40S)}
-        ModelDeployment(chart, "qwen", **model)
+        ModelDeployment(chart, "qwen", model="a/b", gpu=WholeGpu(L40S))
         kubectl.apply(rendered(chart))
         assert "untolerated taint" in pending(kubectl, namespace)
 
-        other = Chart(chart.node.root, "other", namespace=namespace)
+        other = Chart(App(), "other", namespace=namespace)
         accepted = [Toleration(key="example.com/pool", value="batch")]
-        ModelDeployment(other, "coder", **model, tolerations=accepted)
+        ModelDeployment(other, "coder", model="a/b", gpu=WholeGpu(L40S), tolerations=accepted)
         kubectl.apply(rendered(other))
         assert {"l40s": 1} == hosts(settled(kubectl, namespace, 1))
     finally:
@@ -186,7 +184,7 @@ def test_smoke(kubectl: Kubectl, chart: Chart, nodes: Nodes, namespace: str) -> 
     kubectl.apply(rendered(chart))
 
     def ended() -> list[Manifest]:
-        found = kubectl.list("pods", namespace)
+        found = kubectl.items("pods", namespace)
         return [pod for pod in found if pod["status"].get("phase") == "Succeeded"]
 
     assert {"a100": 1} == hosts(wait_for("the end", ended))
@@ -204,7 +202,7 @@ def test_apps(kubectl: Kubectl, nodes: Nodes, folder: Path) -> None:
         for item in documents(*sorted((folder / "dist").glob("*.yaml")))
         if item["kind"] in ("Deployment", "PersistentVolumeClaim", "ConfigMap", "Pod", "Job")
     ]
-    present = {item["metadata"]["name"] for item in kubectl.list("namespaces")}
+    present = {item["metadata"]["name"] for item in kubectl.items("namespaces")}
     for where in sorted({item["metadata"]["namespace"] for item in found} - present):
         make_namespace(kubectl, where)
     nodes(
@@ -241,5 +239,5 @@ def test_apps(kubectl: Kubectl, nodes: Nodes, folder: Path) -> None:
             assert pod["spec"]["nodeSelector"].items() <= host["metadata"]["labels"].items()
     finally:
         kubectl.delete(item for item in found if item["kind"] != "PersistentVolumeClaim")
-        wait_for("pods to go", lambda: not kubectl.list("pods", where))
+        wait_for("pods to go", lambda: not kubectl.items("pods", where))
         kubectl.delete(storage)

@@ -269,7 +269,12 @@ class ModelDeployment(Room):
 
     @property
     def rollout_gpus(self) -> int:
-        """GPUs (or slices) that a rollout at the highest number of replicas has in use."""
+        """GPUs (or slices) that a rollout at the highest number of replicas needs to complete.
+
+        Pods that drain keep theirs until they end. Where more GPUs are free than
+        `Rollout.spare_gpus` says, or a cluster autoscaler adds some, those come on top: one
+        pod's, where loading takes longer than draining.
+        """
         gpu = self.pod.gpu.count
         surge = self.rollout.surge(gpus=gpu, can_share_cache=self.pod.cache.can_be_shared)
         return (self._replica_range()[1] + surge) * gpu

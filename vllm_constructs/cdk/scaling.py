@@ -95,7 +95,8 @@ class KedaScaler(Room):
             model has to wake it: a `CronFloor` or a `PrometheusQuery` of a gateway's metric.
         pace: How fast replicas come and go. Default: ScalingPace's, but with as many pods at once
             as the highest CronFloor needs above the minimum.
-        polling_interval: Seconds between two looks at the metrics. Default 15.
+        polling_interval: Seconds between two looks for work at 0 replicas; only with a minimum
+            of 0, since above it the HPA looks by itself. Default 15.
         cooldown: Seconds without work until the last replica goes; only with a minimum of 0.
             Default 300.
         fallback_replicas: Replicas at least while Prometheus does not answer. Default: the
@@ -120,8 +121,8 @@ class KedaScaler(Room):
         triggers: Sequence[KedaTrigger],
         min_replicas: int = 1,
         pace: ScalingPace | None = None,
-        polling_interval: int = 15,
-        cooldown: int = 300,
+        polling_interval: int | None = None,
+        cooldown: int | None = None,
         fallback_replicas: int | None = None,
         name: str | None = None,
     ) -> None:
@@ -143,10 +144,8 @@ class KedaScaler(Room):
             startup=model.pod.startup.budget,
             scope=model.metrics_scope,
             prometheus=scaling.check_address("KedaScaler.prometheus", prometheus),
-            polling_interval=_check.integer(
-                "KedaScaler.polling_interval", polling_interval, 1, 3600, "seconds"
-            ),
-            cooldown=_check.integer("KedaScaler.cooldown", cooldown, 0, 86400, "seconds"),
+            polling_interval=polling_interval,
+            cooldown=cooldown,
             fallback=_check.integer(
                 "KedaScaler.fallback_replicas", fallback_replicas, 1, max_replicas
             ),

@@ -1,0 +1,464 @@
+"""Scalers: the HPA by the real controller, and KEDA's own programs with a real Prometheus."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cdk8s import App, Chart
+
+from vllm_constructs import (
+    ExistingClaim,
+    HpaScaler,
+    KedaScaler,
+    KvCacheUsage,
+    ModelDeployment,
+    PrometheusQuery,
+    QueueDepth,
+    ScalingPace,
+    Startup,
+    WholeGpu,
+)
+
+from . import binaries
+from .bed import Bed, Program, free_port, is_isolated
+from .conftest import NEWEST, make_namespace, rendered
+from .kubectl import Kubectl, RefusedError, wait_for
+from .nodes import Manifest, gpu_node
+from .servers import CustomMetrics, serve
+from .test_scheduling import Nodes, condition, provide, settled
+
+pytestmark = [
+    pytest.mark.parametrize("bed", [NEWEST], indirect=True),
+    pytest.mark.usefixtures("cluster"),
+]
+
+L40S = "NVIDIA-L40S"
+AT_ONCE = ScalingPace(
+    up_pods=10, up_seconds=1, up_window=0, down_pods=10, down_seconds=1, down_window=0
+)
+
+
+def model(namespace: str, **options: Any) -> ModelDeployment:
+    """A model that loads in a second."""
+    chart = Chart(App(), "x", namespace=namespace)
+    given = {"model": "a/b", "served_name": "qwen", "gpu": WholeGpu(L40S)}
+    given |= {"cache": ExistingClaim("weights"), "pod_annotations": {"bed/loads": "1"}}
+    return ModelDeployment(chart, "qwen", **{**given, **options})
+
+
+def replicas(kubectl: Kubectl, namespace: str) -> int:
+    """What the scaler made of the Deployment."""
+    found: int = kubectl.get("deployment", "qwen", namespace)["spec"]["replicas"]
+    return found
+
+
+def reach(kubectl: Kubectl, namespace: str, wanted: int, seconds: float = 60) -> None:
+    """Wait until the Deployment has so many replicas."""
+    wait_for(f"{wanted} replicas", lambda: replicas(kubectl, namespace) == wanted, seconds)
+
+
+def behind(name: str, group: str, version: str, port: int) -> list[Manifest]:
+    """An API server behind the API server, on loopback."""
+    where = {"name": name, "namespace": "default"}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": where,
+            "spec": {"type": "ExternalName", "externalName": "localhost"},
+        },
+        {
+            "apiVersion": "apiregistration.k8s.io/v1",
+            "kind": "APIService",
+            "metadata": {"name": f"{version}.{group}"},
+            "spec": {
+                "group": group,
+                "version": version,
+                "groupPriorityMinimum": 100,
+                "versionPriority": 100,
+                "service": {**where, "port": port},
+                # The API server asks for <service>.<namespace>.svc.
+                "insecureSkipTLSVerify": True,
+            },
+        },
+    ]
+
+
+@pytest.fixture
+def custom_metrics(bed: Bed, namespace: str) -> Iterator[CustomMetrics]:
+    """A stub of the custom metrics API in prometheus-adapter's place."""
+    kubectl = bed.kubectl
+
+    def pods() -> list[str]:
+        return [pod["metadata"]["name"] for pod in kubectl.running("pods", namespace)]
+
+    metrics = CustomMetrics(namespace, pods)
+    metrics.values = {"vllm_num_requests_waiting": "0", "vllm_kv_cache_usage_perc": "0"}
+    certificate = bed.certificate(f"custom-metrics-{namespace}")
+    with serve(metrics.answer, certificate) as port:
+        group = "custom.metrics.k8s.io"
+        objects = behind("custom-metrics", group, "v1beta2", port)
+        kubectl.apply(objects)
+        kubectl.run(
+            "wait", "--for=condition=Available", f"apiservice/v1beta2.{group}", "--timeout=30s"
+        )
+        yield metrics
+        kubectl.delete(objects)
+
+
+def hpa_app(namespace: str, pace: ScalingPace | None) -> list[Manifest]:
+    """A model with an HPA."""
+    qwen = model(namespace)
+    HpaScaler(
+        Chart.of(qwen),
+        "scaler",
+        target=qwen,
+        min_replicas=1,
+        max_replicas=4,
+        metrics=[QueueDepth(5), KvCacheUsage(0.85)],
+        pace=pace,
+    )
+    return rendered(Chart.of(qwen))
+
+
+def test_hpa(kubectl: Kubectl, nodes: Nodes, namespace: str, custom_metrics: CustomMetrics) -> None:
+    """The HPA reads both metrics by their adapter names, scales to the maximum, and back."""
+    nodes(gpu_node("gpus", L40S, 8))
+    provide(kubectl, [], namespace)
+    assert [] == kubectl.apply(hpa_app(namespace, AT_ONCE))
+    settled(kubectl, namespace, 1)
+
+    custom_metrics.values["vllm_num_requests_waiting"] = "20"
+    reach(kubectl, namespace, 4)
+    hpa = kubectl.get("hpa", "qwen", namespace)
+    assert "True" == condition(hpa, "ScalingActive")["status"]
+    assert {"vllm_num_requests_waiting", "vllm_kv_cache_usage_perc"} == {
+        metric["pods"]["metric"]["name"] for metric in hpa["status"]["currentMetrics"]
+    }
+
+    custom_metrics.values["vllm_num_requests_waiting"] = "0"
+    reach(kubectl, namespace, 1)
+
+    custom_metrics.values["vllm_kv_cache_usage_perc"] = "960m"
+    reach(kubectl, namespace, 2)
+
+
+def test_hpa_apply(
+    kubectl: Kubectl, nodes: Nodes, namespace: str, custom_metrics: CustomMetrics
+) -> None:
+    """To apply the same YAML again while the HPA has scaled out takes no replica away."""
+    nodes(gpu_node("gpus", L40S, 8))
+    provide(kubectl, [], namespace)
+    kubectl.apply(hpa_app(namespace, AT_ONCE))
+    settled(kubectl, namespace, 1)
+    custom_metrics.values["vllm_num_requests_waiting"] = "20"
+    reach(kubectl, namespace, 4)
+
+    kubectl.apply(hpa_app(namespace, AT_ONCE))
+
+    assert 4 == replicas(kubectl, namespace)
+
+
+def test_hpa_pace(
+    kubectl: Kubectl, nodes: Nodes, namespace: str, custom_metrics: CustomMetrics
+) -> None:
+    """At the default pace a queue brings one pod, and no second while that may be loading."""
+    nodes(gpu_node("gpus", L40S, 8))
+    provide(kubectl, [], namespace)
+    custom_metrics.values["vllm_num_requests_waiting"] = "1000"
+    kubectl.apply(hpa_app(namespace, ScalingPace(up_window=0)))
+
+    reach(kubectl, namespace, 2)
+
+    for _ in range(5):
+        time.sleep(1)
+        assert 2 == replicas(kubectl, namespace)
+
+
+class Keda:
+    """KEDA's operator, metrics adapter and admission webhooks, and a Prometheus."""
+
+    def __init__(self, bed: Bed) -> None:
+        self.bed = bed
+        self.prometheus = ""
+        self.waiting = 0
+        self.running = 0
+        self.gateway = 0
+        self.is_exporting = True
+
+    def answer(self, path: str) -> str | None:
+        """An engine's /metrics, with two data-parallel engines, and a gateway's."""
+        if path != "/metrics" or not self.is_exporting:
+            return None
+        lines = [f"gateway_requests {self.gateway}"]
+        for name, value in (
+            ("vllm:num_requests_waiting", self.waiting / 2),
+            ("vllm:num_requests_running", self.running / 2),
+            ("vllm:kv_cache_usage_perc", 0.1),
+        ):
+            lines.append(f"# TYPE {name} gauge")
+            lines += [f'{name}{{model_name="qwen",engine="{rank}"}} {value}' for rank in (0, 1)]
+        return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def keda(bed: Bed, namespace: str) -> Iterator[Keda]:
+    """KEDA and Prometheus, for the namespace of the test."""
+    if not is_isolated():
+        pytest.skip("KEDA listens on all addresses, and this network is not isolated")
+    try:
+        programs = {
+            name: binaries.find("keda", name) for name in ("operator", "adapter", "webhooks")
+        }
+        crds = binaries.find("keda", "crds")
+        prometheus = binaries.find_debian("prometheus")
+    except binaries.MissingError as missing:
+        pytest.skip(str(missing))
+    kubectl = bed.kubectl
+    found = Keda(bed)
+    before = len(bed.programs)
+    with serve(found.answer) as port:
+        scraped = {"targets": [f"127.0.0.1:{port}"], "labels": {"namespace": namespace, "pod": "a"}}
+        config = {
+            "global": {"scrape_interval": "1s"},
+            "scrape_configs": [{"job_name": "vllm", "static_configs": [scraped]}],
+        }
+        file = bed.folder / f"prometheus-{namespace}.yml"
+        file.write_text(yaml.safe_dump(config), encoding="utf-8")
+        address = f"127.0.0.1:{free_port()}"
+        found.prometheus = f"http://{address}"
+        bed.start(
+            f"prometheus-{namespace}",
+            prometheus,
+            [
+                f"--config.file={file}",
+                f"--storage.tsdb.path={bed.folder / namespace}",
+                f"--web.listen-address={address}",
+            ],
+        )
+        kubectl.apply(crds)
+        kubectl.run("wait", "--for=condition=Established", "crd", "--all")
+        if not kubectl.items("namespaces", None, "--field-selector=metadata.name=keda"):
+            make_namespace(kubectl, "keda")
+        objects = start_keda(bed, programs, namespace)
+        yield found
+        kubectl.run("delete", "scaledobjects", "--all", "-n", namespace)
+        kubectl.delete(objects)
+        while len(bed.programs) > before:
+            bed.programs.pop().stop()
+
+
+def start_keda(bed: Bed, programs: dict[str, Path], name: str) -> list[Manifest]:
+    """Start KEDA's three programs, and give the objects that make the API server use them."""
+    certificates = bed.certificate(f"keda-{name}")
+    grpc, api, hooks = free_port(), free_port(), free_port()
+    environment = {"KEDA_CLUSTER_OBJECT_NAMESPACE": "keda", "POD_NAMESPACE": "keda"}
+    environment["WATCH_NAMESPACE"] = ""
+    started: list[Program] = []
+
+    def local(flag: str) -> str:
+        return f"{flag}=127.0.0.1:{free_port()}"
+
+    folder = f"--cert-dir={certificates}"
+    config = f"kubeconfig={bed.kubeconfig}"
+    for program, arguments in (
+        (
+            "operator",
+            [
+                folder,
+                local("--metrics-bind-address"),
+                local("--health-probe-bind-address"),
+                f"--metrics-service-bind-address=127.0.0.1:{grpc}",
+            ],
+        ),
+        (
+            "adapter",
+            [
+                folder,
+                f"--tls-cert-file={certificates / 'tls.crt'}",
+                f"--tls-private-key-file={certificates / 'tls.key'}",
+                "--bind-address=127.0.0.1",
+                f"--secure-port={api}",
+                f"--port={free_port()}",
+                f"--metrics-service-address=127.0.0.1:{grpc}",
+                f"--lister-{config}",
+                f"--authentication-{config}",
+                f"--authorization-{config}",
+            ],
+        ),
+        (
+            "webhooks",
+            [
+                folder,
+                f"--port={hooks}",
+                local("--metrics-bind-address"),
+                local("--health-probe-bind-address"),
+            ],
+        ),
+    ):
+        started.append(
+            bed.start(f"keda-{program}-{name}", programs[program], arguments, environment)
+        )
+    group = "external.metrics.k8s.io"
+    bundle = base64.b64encode((certificates / "ca.crt").read_bytes()).decode()
+    url = f"https://127.0.0.1:{hooks}/validate-keda-sh-v1alpha1-scaledobject"
+    rule = {"apiGroups": ["keda.sh"], "apiVersions": ["v1alpha1"], "resources": ["scaledobjects"]}
+    webhook = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "keda-admission"},
+        "webhooks": [
+            {
+                "name": "vscaledobject.kb.io",
+                "admissionReviewVersions": ["v1"],
+                "clientConfig": {"url": url, "caBundle": bundle},
+                # Where KEDA's own manifests say Ignore: here it must be asked.
+                "failurePolicy": "Fail",
+                "matchPolicy": "Equivalent",
+                "sideEffects": "None",
+                "rules": [{**rule, "operations": ["CREATE", "UPDATE"]}],
+            }
+        ],
+    }
+    objects = [*behind("keda-metrics-apiserver", group, "v1beta1", api), webhook]
+    bed.kubectl.apply(objects)
+
+    def is_up() -> bool:
+        for program in started:
+            program.check()
+        service = bed.kubectl.get("apiservice", f"v1beta1.{group}")
+        if condition(service, "Available").get("status") != "True":
+            return False
+        try:
+            bed.kubectl.apply([_probe(name)], dry_run=True)
+        except RefusedError as refused:
+            return "connect" not in str(refused) and "EOF" not in str(refused)
+        return True
+
+    try:
+        wait_for("KEDA", is_up, 60)
+    except TimeoutError as late:
+        raise TimeoutError("\n".join([str(late), *(one.tail() for one in started)])) from late
+    return objects
+
+
+def _probe(namespace: str) -> Manifest:
+    """A ScaledObject that is only tried."""
+    window = {"timezone": "UTC", "start": "0 9 * * *", "end": "0 10 * * *"}
+    trigger = {"type": "cron", "metadata": {**window, "desiredReplicas": "1"}}
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": "probe", "namespace": namespace},
+        "spec": {"scaleTargetRef": {"name": "probe"}, "triggers": [trigger]},
+    }
+
+
+def keda_app(namespace: str, keda: Keda, **options: Any) -> list[Manifest]:
+    """A model with a ScaledObject."""
+    qwen = model(namespace, startup=Startup(seconds=30))
+    given: dict[str, Any] = {
+        "min_replicas": 1,
+        "max_replicas": 4,
+        "triggers": [QueueDepth(5), KvCacheUsage(0.85)],
+        "pace": AT_ONCE,
+        **options,
+    }
+    KedaScaler(Chart.of(qwen), "scaler", target=qwen, prometheus=keda.prometheus, **given)
+    return rendered(Chart.of(qwen))
+
+
+def test_keda(kubectl: Kubectl, nodes: Nodes, namespace: str, keda: Keda) -> None:
+    """KEDA admits the ScaledObject; a queue in Prometheus scales from 1 to 4, and back."""
+    nodes(gpu_node("gpus", L40S, 8))
+    provide(kubectl, [], namespace)
+    assert [] == kubectl.apply(keda_app(namespace, keda))
+    settled(kubectl, namespace, 1)
+    wait_for(
+        "the ScaledObject",
+        lambda: (
+            condition(kubectl.get("scaledobject", "qwen", namespace), "Ready").get("status")
+            == "True"
+        ),
+    )
+
+    keda.waiting = 20
+    reach(kubectl, namespace, 4)
+    settled(kubectl, namespace, 4)
+
+    keda.waiting = 0
+    reach(kubectl, namespace, 1)
+
+
+def test_keda_fallback(kubectl: Kubectl, nodes: Nodes, namespace: str, keda: Keda) -> None:
+    """When the series are gone, KEDA keeps what runs and does not take it for an empty queue."""
+    nodes(gpu_node("gpus", L40S, 8))
+    provide(kubectl, [], namespace)
+    kubectl.apply(keda_app(namespace, keda))
+    settled(kubectl, namespace, 1)
+    keda.waiting = 20
+    reach(kubectl, namespace, 4)
+
+    keda.is_exporting = False
+
+    def is_fallback() -> bool:
+        found = kubectl.get("scaledobject", "qwen", namespace)
+        return condition(found, "Fallback").get("status") == "True"
+
+    wait_for("the fallback", is_fallback)
+    for _ in range(5):
+        time.sleep(1)
+        assert 4 == replicas(kubectl, namespace)
+
+
+def test_keda_zero(kubectl: Kubectl, nodes: Nodes, namespace: str, keda: Keda) -> None:
+    """A gateway's queue wakes a model from 0; running requests keep it awake; then it sleeps."""
+    nodes(gpu_node("gpus", L40S, 8))
+    provide(kubectl, [], namespace)
+    gateway = PrometheusQuery(
+        name="gateway", query="sum(gateway_requests)", threshold=5, metric_type="AverageValue"
+    )
+    sleep = {"min_replicas": 0, "polling_interval": 1, "cooldown": 3}
+    manifests = keda_app(namespace, keda, **sleep, triggers=[QueueDepth(5), gateway])
+    for item in manifests:
+        if item["kind"] == "ScaledObject":
+            # The model's startup: longer than the bed has patience for.
+            item["spec"]["initialCooldownPeriod"] = 1
+    kubectl.apply(manifests)
+    reach(kubectl, namespace, 0)
+
+    keda.gateway = 1
+    reach(kubectl, namespace, 1)
+    keda.gateway, keda.running = 0, 2
+    for _ in range(7):
+        time.sleep(1)
+        assert 1 == replicas(kubectl, namespace)
+
+    keda.running = 0
+    reach(kubectl, namespace, 0)
+
+
+def test_keda_refusals(kubectl: Kubectl, nodes: Nodes, namespace: str, keda: Keda) -> None:
+    """KEDA's webhook refuses two scalers of one model, as we do before it is asked."""
+    nodes(gpu_node("gpus", L40S, 8))
+    provide(kubectl, [], namespace)
+    manifests = keda_app(namespace, keda)
+    kubectl.apply(manifests)
+    (scaled,) = [item for item in manifests if item["kind"] == "ScaledObject"]
+    wait_for("KEDA's HPA", lambda: kubectl.items("hpa", namespace))
+
+    second = {**scaled, "metadata": {**scaled["metadata"], "name": "second"}}
+    with pytest.raises(RefusedError, match=r"is already managed by the (hpa|ScaledObject)"):
+        kubectl.apply([second])
+
+    kubectl.delete([scaled])
+    wait_for("KEDA's HPA to go", lambda: not kubectl.items("hpa", namespace))
+    kubectl.apply([item for item in hpa_app(namespace, None) if item["kind"].startswith("Horiz")])
+    with pytest.raises(RefusedError, match="is already managed by the hpa 'qwen'"):
+        kubectl.apply([scaled])

@@ -1,0 +1,408 @@
+"""Streamed answers through real fronts: nginx with our directives, and Traefik as a controller.
+
+All timeouts are divided by `FASTER` here, the controllers' defaults and ours alike.
+"""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from cdk8s import App, Chart
+
+from vllm_constructs import (
+    F5Nginx,
+    IngressNginx,
+    ModelDeployment,
+    StreamingIngress,
+    TlsSecret,
+    Traefik,
+    VllmConstructsWarning,
+    WholeGpu,
+)
+
+from . import binaries, streaming
+from .bed import TOKEN, Bed, free_port
+from .conftest import NEWEST, rendered
+from .kubectl import Kubectl, wait_for
+from .nodes import Manifest
+from .streaming import HOST, Answer, Client, Wish
+
+FASTER = 60
+"""The defaults' 60 s are 1 s here."""
+SILENCE = 2.2
+"""Seconds of silence: twice the defaults' patience, and less than half of ours."""
+SECURE = "secure.example.com"
+MIB = 1024 * 1024
+
+newest = pytest.mark.parametrize("bed", [NEWEST], indirect=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """How a controller makes directives of nginx from annotations.
+
+    Args:
+        controller: Our controller.
+        prefix: What its annotations start with.
+        switches: How it spells on and off.
+        unit: What it adds to a time.
+        defaults: What it writes where an Ingress says nothing.
+    """
+
+    controller: F5Nginx | IngressNginx
+    prefix: str
+    switches: Mapping[str, str]
+    unit: str
+    defaults: Mapping[str, str]
+
+    def directives(self, annotations: Mapping[str, str]) -> dict[str, str]:
+        """The directives of a location; a KeyError for what the controller would not take."""
+        found = dict(self.defaults)
+        for key, value in annotations.items():
+            directive = self._name(key)
+            if found[directive] in ("on", "off"):
+                found[directive] = self.switches[value]
+            else:
+                found[directive] = value + (self.unit if directive.endswith("_timeout") else "")
+        return {name: _faster(name, value) for name, value in found.items()}
+
+    def _name(self, key: str) -> str:
+        name = key.removeprefix(self.prefix).replace("-", "_")
+        return "client_max_body_size" if name == "proxy_body_size" else name
+
+
+def _faster(directive: str, value: str) -> str:
+    if not directive.endswith("_timeout"):
+        return value
+    return f"{int(value.removesuffix('s')) * 1000 // FASTER}ms"
+
+
+COMMON = {
+    "client_max_body_size": "1m",
+    "proxy_http_version": "1.1",
+    "proxy_read_timeout": "60s",
+    "proxy_send_timeout": "60s",
+}
+with pytest.warns(VllmConstructsWarning, match="retired"):
+    RETIRED = IngressNginx()
+F5 = Dialect(
+    controller=F5Nginx(),
+    prefix="nginx.org/",
+    switches={"true": "on", "false": "off"},
+    unit="",
+    defaults=COMMON | {"proxy_buffering": "on"},
+)
+COMMUNITY = Dialect(
+    controller=RETIRED,
+    prefix="nginx.ingress.kubernetes.io/",
+    switches={"on": "on", "off": "off"},
+    unit="s",
+    defaults=COMMON | {"proxy_buffering": "off", "proxy_request_buffering": "on"},
+)
+
+
+@pytest.fixture(params=[F5, COMMUNITY], ids=["f5", "community"])
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    """A controller on nginx."""
+    found: Dialect = request.param
+    return found
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    """The port of a model server."""
+    with streaming.model_server() as port:
+        yield port
+
+
+@dataclass
+class Fronts:
+    """Debian's nginx, twice before one model server.
+
+    Args:
+        default: With what a controller writes for a bare Ingress.
+        ours: With what it makes of the Ingress that we render.
+    """
+
+    default: Client
+    ours: Client
+
+    def ask(self, wish: Wish) -> tuple[Answer, Answer]:
+        """Ask both at the same time."""
+        default, ours = _at_once((self.default, wish), (self.ours, wish))
+        return default, ours
+
+
+def _at_once(*wishes: tuple[Client, Wish]) -> list[Answer]:
+    """The answers to requests that are made at the same time."""
+    with ThreadPoolExecutor(len(wishes)) as pool:
+        return list(pool.map(lambda one: one[0].ask(one[1]), wishes))
+
+
+@pytest.fixture
+def fronts(dialect: Dialect, server: int, tmp_path: Path) -> Iterator[Fronts]:
+    """Debian's nginx as the controller sets it up, without and with our annotations."""
+    chart = Chart(App(), "test", namespace="llm")
+    model = ModelDeployment(chart, "qwen", model="a/b", gpu=WholeGpu("NVIDIA-L40S"))
+    StreamingIngress(chart, "front", target=model, host=HOST, controller=dialect.controller)
+    (ingress,) = [item for item in rendered(chart) if item["kind"] == "Ingress"]
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    annotations = ingress["metadata"]["annotations"]
+    assert annotations
+    with ExitStack() as stack:
+        clients = []
+        for name, given in (("default", {}), ("ours", annotations)):
+            folder = tmp_path / name
+            folder.mkdir()
+            found = dialect.directives(given)
+            try:
+                running = streaming.nginx(folder, server, path["path"], found)
+                clients.append(stack.enter_context(running))
+            except binaries.MissingError as missing:
+                pytest.skip(str(missing))
+        yield Fronts(*clients)
+
+
+def test_tokens(fronts: Fronts) -> None:
+    """With our annotations tokens pass nginx one by one, in chunks or until the connection ends."""
+    for answer in _at_once((fronts.ours, Wish()), (fronts.ours, Wish(chunked=False))):
+        assert (200, 6, True, "[DONE]") == _summary(answer)
+        assert answer.came_one_by_one
+
+
+@pytest.mark.parametrize("dialect", [F5], ids=["f5"], indirect=True)
+def test_buffering(fronts: Fronts) -> None:
+    """F5's defaults keep a stream that ends with its connection, and give it in one lump."""
+    default, ours = fronts.ask(Wish(chunked=False))
+
+    assert (200, 6, True, "[DONE]") == _summary(default) == _summary(ours)
+    assert (True, False) == (default.came_in_one_lump, ours.came_in_one_lump)
+
+
+@pytest.mark.parametrize("dialect", [F5], ids=["f5"], indirect=True)
+def test_chunks(fronts: Fronts) -> None:
+    """Nginx passes whole chunks, which vLLM sends, at once even where F5's defaults buffer."""
+    answer = fronts.default.ask(Wish(chunked=True))
+
+    assert (200, 6, True, "[DONE]") == _summary(answer)
+    assert answer.came_one_by_one
+
+
+def test_pause(fronts: Fronts) -> None:
+    """A pause above the default read timeout cuts a stream by default, and not with ours."""
+    default, ours = fronts.ask(Wish(pause=SILENCE))
+
+    assert (200, 3, False) == _summary(default)[:3]
+    assert (200, 6, True, "[DONE]") == _summary(ours)
+    assert ours.came_one_by_one
+
+
+def test_late_answer(fronts: Fronts) -> None:
+    """An answer that starts after the default read timeout is a 504 by default, not with ours."""
+    default, ours = fronts.ask(Wish(tokens=0, pause=SILENCE))
+
+    assert (504, 200) == (default.status, ours.status)
+
+
+def test_body(fronts: Fronts) -> None:
+    """A request of 2 MiB is a 413 by default and passes with ours, which ends at 100 MiB."""
+    assert 413 == fronts.default.status_of_size(2 * MIB)
+
+    answer = fronts.ours.ask(Wish(tokens=0, padding=2 * MIB))
+    assert (200, str(2 * MIB)) == (answer.status, answer.body)
+    assert 413 == fronts.ours.status_of_size(100 * MIB + 1)
+
+
+def _summary(answer: Answer) -> tuple[int, int, bool, str]:
+    return answer.status, len(answer.arrived), answer.whole, answer.body
+
+
+@dataclass(frozen=True)
+class Controller:
+    """Traefik as it runs for a test.
+
+    Args:
+        plain: A client of its entry point `web`.
+        secure: A client of its entry point `websecure`.
+    """
+
+    plain: Client
+    secure: Client
+
+
+TRAEFIK_CLASS: Manifest = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "IngressClass",
+    "metadata": {"name": Traefik().class_name},
+    "spec": {"controller": "traefik.io/ingress-controller"},
+}
+
+
+@pytest.fixture
+def traefik(
+    request: pytest.FixtureRequest, bed: Bed, namespace: str, server: int
+) -> Iterator[Controller]:
+    """Traefik before a model server, which it finds by our Ingress and Service."""
+    objects = _objects(bed, namespace, server)
+    bed.kubectl.apply([TRAEFIK_CLASS, *objects])
+    try:
+        with _traefik(bed, namespace, strict=getattr(request, "param", False)) as found:
+            yield found
+    finally:
+        bed.kubectl.delete([TRAEFIK_CLASS])
+
+
+def _objects(bed: Bed, namespace: str, server: int) -> list[Manifest]:
+    """A model and its Ingresses with and without TLS, as rendered; and its certificate."""
+    chart = Chart(App(), "test", namespace=namespace)
+    gpu = WholeGpu("NVIDIA-L40S")
+    model = ModelDeployment(chart, "qwen", model="a/b", gpu=gpu, port=server)
+    certificate = TlsSecret("certificate")
+    StreamingIngress(chart, "plain", target=model, host=HOST, controller=Traefik(), name="plain")
+    StreamingIngress(
+        chart,
+        "secure",
+        target=model,
+        host=SECURE,
+        controller=Traefik(),
+        name="secure",
+        tls=certificate,
+    )
+    found = [item for item in rendered(chart) if item["kind"] in ("Ingress", "Service")]
+    for item in found:
+        if item["kind"] == "Service":
+            # There are no pods here, and no endpoint may be on loopback: the Service keeps its
+            # name and port, and leads to the model server by name.
+            spec = {"type": "ExternalName", "externalName": "localhost"}
+            item["spec"] = spec | {"ports": item["spec"]["ports"]}
+    made = bed.ca.issue_cert(SECURE)
+    chain = b"".join(part.bytes() for part in made.cert_chain_pems)
+    data = {"tls.crt": chain, "tls.key": made.private_key_pem.bytes()}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": {"name": certificate.secret, "namespace": namespace},
+        "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
+    }
+    return [*found, secret]
+
+
+@contextmanager
+def _traefik(bed: Bed, namespace: str, *, strict: bool) -> Iterator[Controller]:
+    """Traefik, until our Ingresses are served."""
+    try:
+        program = binaries.find("traefik", "traefik")
+    except binaries.MissingError as missing:
+        pytest.skip(str(missing))
+    web, websecure = free_port(), free_port()
+    provider = {
+        "endpoint": bed.address,
+        "token": TOKEN,
+        "certauthfilepath": str(bed.folder / "ca.crt"),
+        "namespaces": namespace,
+        "allowexternalnameservices": "true",
+        "strictprefixmatching": str(strict).lower(),
+        "throttleduration": "100ms",
+    }
+    arguments = ["--global.checknewversion=false", "--global.sendanonymoususage=false"]
+    arguments += [
+        "--providers.kubernetesingress=true",
+        "--providers.providersthrottleduration=100ms",
+    ]
+    arguments += [f"--providers.kubernetesingress.{key}={one}" for key, one in provider.items()]
+    for name, port in (("web", web), ("websecure", websecure)):
+        timeouts = f"--entrypoints.{name}.transport.respondingtimeouts"
+        arguments += [
+            f"--entrypoints.{name}.address=127.0.0.1:{port}",
+            # Its own defaults, as much faster as all times here.
+            f"{timeouts}.readtimeout={60 * 1000 // FASTER}ms",
+            f"{timeouts}.idletimeout={180 * 1000 // FASTER}ms",
+        ]
+    running = bed.start("traefik", program, arguments)
+    trust = ssl.create_default_context()
+    bed.ca.configure_trust(trust)
+    found = Controller(Client(port=web), Client(port=websecure, host=SECURE, trust=trust))
+    try:
+
+        def is_ready() -> bool:
+            running.check()
+            return streaming.listens(web) and all(
+                one.status("/v1/models") == 200 for one in (found.plain, found.secure)
+            )
+
+        wait_for("a route of Traefik", is_ready, 30, 0.1)
+        yield found
+    finally:
+        bed.programs.remove(running)
+        running.stop()
+
+
+@newest
+def test_traefik_tokens(traefik: Controller) -> None:
+    """Tokens pass Traefik one by one by the Ingress that we render, with TLS and without."""
+    for answer in _at_once((traefik.plain, Wish()), (traefik.secure, Wish())):
+        assert (200, 6, True, "[DONE]") == _summary(answer)
+        assert answer.came_one_by_one
+
+
+@newest
+def test_traefik_pause(traefik: Controller) -> None:
+    """Traefik needs no times from us: a pause or late answer above its read timeout passes."""
+    streamed, late = _at_once(
+        (traefik.plain, Wish(pause=SILENCE)),
+        (traefik.plain, Wish(tokens=0, pause=SILENCE)),
+    )
+
+    assert (200, 6, True, "[DONE]") == _summary(streamed)
+    assert (200, True) == (late.status, late.whole)
+    # It is in force: a request whose body does not come in time is given up, in one way or another.
+    assert traefik.plain.status_of_size(10) in (408, 499, 502, 504)
+
+
+@newest
+def test_traefik_body(traefik: Controller) -> None:
+    """Traefik needs no size from us: a request of 2 MiB passes."""
+    answer = traefik.plain.ask(Wish(tokens=0, padding=2 * MIB))
+
+    assert (200, str(2 * MIB)) == (answer.status, answer.body)
+
+
+@newest
+def test_traefik_paths(traefik: Controller) -> None:
+    """Only the API below /v1 is open, on our host and entry point: the rest is Traefik's 404."""
+    paths = ["/v1", "/v1/models", "/metrics", "/health", "/tokenize", "/"]
+    expected = {path: 200 if path in ("/v1", "/v1/models") else 404 for path in paths}
+
+    assert expected == {path: traefik.plain.status(path) for path in paths}
+    assert expected == {path: traefik.secure.status(path) for path in paths}
+    for host in ("other.example.com", SECURE):
+        assert 404 == replace(traefik.plain, host=host).status("/v1/models")
+
+
+@newest
+@pytest.mark.parametrize("traefik", [False, True], ids=["default", "strict"], indirect=True)
+def test_traefik_prefix(traefik: Controller, request: pytest.FixtureRequest) -> None:
+    """Traefik reads a path by its letters, so /v1beta passes too, until told to be strict."""
+    strict = request.node.callspec.params["traefik"]
+
+    assert (404 if strict else 200) == traefik.plain.status("/v1beta")
+
+
+@newest
+def test_traefik_class(kubectl: Kubectl, traefik: Controller) -> None:
+    """Traefik serves our Ingress for its class: without that IngressClass it is a 404."""
+    assert 200 == traefik.plain.status("/v1/models")
+
+    kubectl.delete([TRAEFIK_CLASS])
+    wait_for("the route to go", lambda: traefik.plain.status("/v1/models") == 404, 20)
+    kubectl.apply([TRAEFIK_CLASS])
+    wait_for("the route to come", lambda: traefik.plain.status("/v1/models") == 200, 20)

@@ -27,10 +27,11 @@ from vllm_constructs import (
 
 from . import binaries
 from .bed import Bed, Program, free_port, is_isolated
-from .conftest import NEWEST, make_namespace, rendered
+from .conftest import NEWEST, documents, make_namespace, rendered
 from .kubectl import Kubectl, RefusedError, wait_for
 from .nodes import Manifest, gpu_node
 from .servers import CustomMetrics, serve
+from .test_admission import APPS, SNAPSHOTS
 from .test_scheduling import Nodes, condition, provide, settled
 
 pytestmark = [
@@ -394,6 +395,25 @@ def test_keda(kubectl: Kubectl, nodes: Nodes, namespace: str, keda: Keda) -> Non
 
     keda.waiting = 0
     reach(kubectl, namespace, 1)
+
+
+@pytest.mark.usefixtures("keda")
+def test_keda_admits(kubectl: Kubectl, namespace: str) -> None:
+    """KEDA's webhook admits every ScaledObject of dist/, examples and snapshots, unwarned."""
+    seen = 0
+    for path in [*(path for files in APPS.values() for path in files), *SNAPSHOTS]:
+        found = [
+            {**item, "metadata": {**item["metadata"], "namespace": namespace}}
+            for item in documents(path)
+            if item["kind"] in ("Deployment", "ScaledObject")
+        ]
+        scaled = [item for item in found if item["kind"] == "ScaledObject"]
+        if not scaled:
+            continue
+        assert [] == kubectl.apply(found), path.name
+        seen += len(scaled)
+        kubectl.delete(reversed(found))
+    assert seen > 3
 
 
 def test_keda_fallback(kubectl: Kubectl, nodes: Nodes, namespace: str, keda: Keda) -> None:

@@ -131,7 +131,7 @@ def nodes(kubectl: Kubectl, namespace: str) -> Iterator[Callable[..., None]]:
         wait_for("nodes", is_open)
 
     yield make
-    kubectl.run("delete", "--all", "deployments,scaledobjects,hpa", "-n", namespace)
+    kubectl.run("delete", "--all", "deployments,hpa", "-n", namespace)
     wait_for("pods to go", lambda: not kubectl.items("pods", namespace))
     kubectl.delete(made)
 

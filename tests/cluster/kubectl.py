@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -153,25 +153,3 @@ def _documents(text: str) -> Iterator[Manifest]:
         except json.JSONDecodeError:
             return
         yield found
-
-
-@dataclass
-class Timeline:
-    """What pods did, from a recorded watch: one set of pods after each change."""
-
-    steps: list[dict[str, Manifest]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, events: Iterable[Manifest]) -> Timeline:
-        """Play a watch back."""
-        pods: dict[str, Manifest] = {}
-        steps = []
-        for event in events:
-            pod = event["object"]
-            key = pod["metadata"]["uid"]
-            if event["type"] == "DELETED":
-                pods.pop(key, None)
-            else:
-                pods[key] = pod
-            steps.append(dict(pods))
-        return cls(steps)

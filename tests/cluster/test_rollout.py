@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +265,3 @@ def test_grace(kubectl: Kubectl, nodes: Nodes, namespace: str) -> None:
         ),
         drain.pre_stop + drain.seconds + 10,
     )
-
-
-Moments = Callable[[], list[Manifest]]

@@ -22,8 +22,12 @@ from pathlib import Path
 
 TOOLS = Path(__file__).parent / "tools"
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
-DEBIAN = {"nginx": "usr/sbin/nginx", "prometheus": "usr/bin/prometheus"}
-"""Programs of Debian packages of the same name, by their path in the package."""
+DEBIAN = {
+    "nginx": ("nginx", "usr/sbin/nginx"),
+    "prometheus": ("prometheus", "usr/bin/prometheus"),
+    "promtool": ("prometheus", "usr/bin/promtool"),
+}
+"""Programs of Debian: the package, and the path in it."""
 
 
 class MissingError(Exception):
@@ -140,18 +144,32 @@ def find_debian(program: str) -> Path:
     installed = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin")
     if installed is not None:
         return Path(installed)
-    kept = cache() / "debian" / DEBIAN[program]
+    kept = cache() / "debian" / DEBIAN[program][1]
     if kept.is_file():
         return kept
     raise MissingError(f"no {program}: install it, or run `make test-cluster` on a Debian.")
 
 
-def _fetch_debian(program: str) -> None:
+def fetch_debian(program: str) -> None:
     """Unpack a package without installing it: nothing starts, and nobody needs to be root."""
+    try:
+        find_debian(program)
+    except MissingError:
+        pass
+    else:
+        return
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        print(f"{program}: not fetched, since this is no Debian")
+        return
+    if not list(Path("/var/lib/apt/lists").glob("*Packages*")) and os.geteuid() == 0:
+        subprocess.run(["apt-get", "-qq", "update"], check=True)
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run(["apt-get", "-qq", "download", program], cwd=scratch, check=True)
-        (package,) = Path(scratch).glob("*.deb")
-        subprocess.run(["dpkg-deb", "-x", package, cache() / "debian"], check=True)
+        # apt drops root for its download, and then needs a folder that it may write to.
+        Path(scratch).chmod(0o777)
+        package = DEBIAN[program][0]
+        subprocess.run(["apt-get", "-qq", "download", package], cwd=scratch, check=True)
+        (file,) = Path(scratch).glob("*.deb")
+        subprocess.run(["dpkg-deb", "-x", file, cache() / "debian"], check=True)
 
 
 def why_skipped() -> str:
@@ -178,15 +196,7 @@ def main() -> None:
         tool.build(go)
         _timed(tool.name, start)
     for program in DEBIAN:
-        try:
-            find_debian(program)
-        except MissingError:
-            if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-                print(f"{program}: not fetched, since this is no Debian")
-                continue
-            if not list(Path("/var/lib/apt/lists").glob("*Packages*")) and os.geteuid() == 0:
-                subprocess.run(["apt-get", "-qq", "update"], check=True)
-            _fetch_debian(program)
+        fetch_debian(program)
     print(f"programs are in {cache()}")
 
 

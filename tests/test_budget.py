@@ -1,0 +1,163 @@
+"""The budget of a GPU: what fits together, and splits that vLLM refuses."""
+
+from typing import Any
+
+import pytest
+
+from tests import strategies
+from tests.test_memory_options import H100, L4, LLAMA, options
+from vllm_constructs import TimeSlicedGpu, WholeGpu
+from vllm_constructs.activations import CONTEXT, GIB, GRAPH, LEAST_MARGIN, MIB, OUTSIDE_TORCH
+from vllm_constructs.budget import Budget, budget
+from vllm_constructs.memory_options import Gpu
+from vllm_constructs.shapes import ModelShape
+
+
+def made(gpu: Gpu = H100, shape: ModelShape = LLAMA, **engine: Any) -> Budget:
+    """Return the budget of an engine."""
+    return budget(shape, options(gpu, shape, **engine))
+
+
+def test_sum() -> None:
+    """The parts and the cache are what is asked for."""
+    found = made(gpu_memory_utilization=0.5)
+    stage = found.tightest
+    total = stage.weights + stage.activations + stage.kv_cache + OUTSIDE_TORCH + 51 * GRAPH
+
+    assert total == -(-options().memory // 2)
+
+
+def test_margin() -> None:
+    """The margin is a quarter of the estimates, a hundredth of the weights and 200 MiB."""
+    found = made()
+    stage = found.tightest
+    guessed = stage.activations + found.cuda_graphs + OUTSIDE_TORCH
+
+    assert found.margin - LEAST_MARGIN == int(0.25 * guessed + 0.01 * stage.weights)
+    assert LEAST_MARGIN == 200 * MIB
+
+
+def test_graphs() -> None:
+    """Without CUDA graphs the cache has their room."""
+    saved = made(enforce_eager=True).tightest.kv_cache - made().tightest.kv_cache
+
+    assert saved == 51 * GRAPH == made().cuda_graphs
+
+
+def test_older_graphs() -> None:
+    """In vLLM 0.26 CUDA graphs come on top."""
+    old = budget(LLAMA, options(release="v0.26.0"))
+
+    assert old.cuda_graphs == 51 * GRAPH
+    assert old.tightest.kv_cache - made().tightest.kv_cache >= 51 * GRAPH
+
+
+def test_given_cache() -> None:
+    """A cache of a given size is taken, where the GPU has it."""
+    found = made(kv_cache_memory_bytes="20G")
+
+    assert found.tightest.kv_cache == 20 * GIB
+    assert found.problem == ""
+    too_much = made(kv_cache_memory_bytes="70G")
+    assert too_much.spare < 0
+    assert "kv_cache_memory_bytes" in too_much.problem
+
+
+def test_nothing_free() -> None:
+    """More than what CUDA leaves cannot be asked for."""
+    found = made(gpu_memory_utilization=1.0)
+
+    assert found.spare == -CONTEXT
+    assert found.margin == CONTEXT // 2 + LEAST_MARGIN
+    assert "asks for 79.18 GiB" in found.problem
+
+
+def test_sharers() -> None:
+    """Pods that share a GPU each keep a context, so many of them leave less."""
+    small = ModelShape.named("Qwen/Qwen2.5-0.5B-Instruct")
+    few = made(TimeSlicedGpu("NVIDIA-L4", replicas=2), small)
+    many = made(TimeSlicedGpu("NVIDIA-L4", replicas=10), small)
+
+    assert few.problem == ""
+    assert "the other pods" in many.problem
+
+
+def test_stages() -> None:
+    """The stage with the least room decides."""
+    found = made(WholeGpu("NVIDIA-L4", count=2), pipeline_parallel_size=2, max_model_len=8192)
+    counts = [one.kv_cache // one.bytes_per_block for one in found.stages]
+
+    assert len(found.stages) == 2
+    assert found.blocks == min(counts)
+    assert found.tightest.spare == min(one.spare for one in found.stages)
+
+
+def test_offloaded() -> None:
+    """Weights in host memory leave room."""
+    assert made().tightest.weights - made(cpu_offload_gb=2).tightest.weights == 2 * GIB
+
+
+def test_adapters() -> None:
+    """LoRA adapters take room beside the weights."""
+    assert made(enable_lora=True).tightest.weights > made().tightest.weights
+
+
+def test_auto() -> None:
+    """`auto` takes the longest request that fits, at most the model's own length."""
+    found = made(L4, max_model_len="auto")
+
+    assert found.spare > 0
+    assert found.concurrency >= 1
+    fixed = made(L4, max_model_len=found.max_model_len + 16)
+    assert fixed.spare < 0
+    assert made(max_model_len="auto").max_model_len == 131072
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "engine", "part"),
+    [
+        ("Qwen/Qwen2.5-14B-Instruct", 3, {}, "has 40 attention heads"),
+        ("Qwen/Qwen2.5-7B-Instruct", 7, {}, "7 GPUs can neither split nor repeat"),
+        ("google/gemma-3-1b-it", 8, {}, "4 attention heads"),
+        ("microsoft/phi-4", 4, {}, "10 key and value heads"),
+        ("Qwen/Qwen3-30B-A3B-FP8", 4, {}, "get 192 columns of each expert"),
+        ("tiiuae/falcon-mamba-7b", 3, {"max_model_len": 99}, "8192 channels of recurrent"),
+        ("Qwen/Qwen2.5-0.5B-Instruct", 16, {"pipeline_parallel_size": 16}, ""),
+        ("google/gemma-2-2b-it", 4, {"extra": {"decode-context-parallel-size": 3}}, "does not"),
+    ],
+)
+def test_refused(name: str, count: int, engine: dict[str, Any], part: str) -> None:
+    """A split that vLLM would refuse is refused with what divides."""
+    gpu = WholeGpu("NVIDIA-L4", count=count)
+    if part:
+        sentence = strategies.refusal(lambda: made(gpu, ModelShape.named(name), **engine))
+        assert part in sentence
+    else:
+        assert len(made(gpu, ModelShape.named(name), **engine).stages) == count
+
+
+def test_expert_parallel() -> None:
+    """Whole experts on each GPU need not be split."""
+    shape = ModelShape.named("Qwen/Qwen3-30B-A3B-FP8")
+
+    assert made(WholeGpu("NVIDIA-L4", count=4), shape, enable_expert_parallel=True).stages
+
+
+def test_too_many_stages() -> None:
+    """More stages than layers are refused."""
+    few = ModelShape.named("Qwen/Qwen2.5-0.5B-Instruct")
+    two = ModelShape(
+        name="two",
+        hidden_size=64,
+        vocab_size=64,
+        mixers=few.mixers[:2],
+        feed_forwards=few.feed_forwards[:2],
+        intermediate_size=64,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        head_dim=16,
+        longest=64,
+    )
+    call = lambda: made(WholeGpu("NVIDIA-L4", count=3), two, pipeline_parallel_size=3)  # noqa: E731  # used once
+
+    assert "cannot be 3 stages" in strategies.refusal(call)

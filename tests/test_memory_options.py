@@ -1,0 +1,264 @@
+"""The options that decide about memory: defaults of the server, and what flags change."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests import strategies
+from tests.test_hf_config import read
+from vllm_constructs import (
+    EngineArgs,
+    MigSlice,
+    TimeSlicedGpu,
+    VirtualGpu,
+    VllmRelease,
+    WholeGpu,
+)
+from vllm_constructs.accelerators import catalogue
+from vllm_constructs.activations import GIB, MIB
+from vllm_constructs.memory_options import Gpu, MemoryOptions, amount, cuda_memory, resolve
+from vllm_constructs.shapes import ModelShape
+
+H100 = WholeGpu("NVIDIA-H100-80GB-HBM3")
+L4 = WholeGpu("NVIDIA-L4")
+LLAMA = ModelShape.named("meta-llama/Llama-3.1-8B-Instruct")
+
+
+def options(
+    gpu: Gpu = H100,
+    shape: ModelShape = LLAMA,
+    release: str = "v0.33.0",
+    **engine: Any,
+) -> MemoryOptions:
+    """Return the options of an engine."""
+    return resolve(shape, gpu, EngineArgs(**engine), VllmRelease(f"vllm/vllm-openai:{release}"))
+
+
+def test_measured_total() -> None:
+    """CUDA reports what was measured on the H100."""
+    about = strategies.facts("h100-measured.json")["_about"]["what"]
+
+    assert "cudaMemGetInfo total 79.18 GiB" in about
+    assert round(cuda_memory(H100) / GIB, 2) == 79.18
+
+
+@pytest.mark.parametrize(
+    ("gpu", "expected"),
+    [
+        (MigSlice("1g.10gb", product="NVIDIA-H100-80GB-HBM3"), 9.75),
+        (MigSlice("3g.40gb", product="NVIDIA-A100-SXM4-80GB"), 39.25),
+        # Not in the catalogue, so the least that slices have for their name.
+        (MigSlice("3g.20gb", product="NVIDIA-A100-SXM4-40GB"), 17.6),
+        # Any product, so the one with the least.
+        (MigSlice("1g.12gb"), 10.75),
+        (VirtualGpu("GRID-A100D-40C", memory_mib=40960), 39.53),
+        (WholeGpu("New-GPU", memory_mib=100 * 1024), 99.53),
+        (TimeSlicedGpu("NVIDIA-L4", replicas=2), 22.03),
+        (TimeSlicedGpu("NVIDIA-L4", replicas=2, sharing="mps"), 11.01),
+    ],
+)
+def test_memory(gpu: Gpu, expected: float) -> None:
+    """A slice has its own memory, and time-slicing divides none."""
+    assert round(cuda_memory(gpu) / GIB, 2) == expected
+
+
+def test_slices() -> None:
+    """No slice of the catalogue has less than what an unknown one is taken to have."""
+    for product, gpu in catalogue().items():
+        for profile, one in gpu["mig"].items():
+            nominal = float(profile.split(".")[1].split("gb")[0])
+            assert cuda_memory(MigSlice(profile, product=product)) >= 0.88 * nominal * GIB - 1
+            assert one["gib"] is None or one["gib"] <= nominal
+
+
+def test_virtual() -> None:
+    """A virtual GPU without its memory cannot be planned."""
+    assert "memory_mib" in strategies.refusal(lambda: cuda_memory(VirtualGpu()))
+
+
+@pytest.mark.parametrize(
+    ("gpu", "tokens", "requests"),
+    [
+        ("NVIDIA-B200", 16384, 1024),
+        ("NVIDIA-H100-80GB-HBM3", 8192, 1024),
+        ("NVIDIA-A100-SXM4-80GB", 2048, 256),
+        ("NVIDIA-L40S", 2048, 256),
+    ],
+)
+def test_batch(gpu: str, tokens: int, requests: int) -> None:
+    """The server's batch depends on the GPU."""
+    found = options(WholeGpu(gpu)).batch
+
+    assert (found.tokens, found.requests) == (tokens, requests)
+
+
+def test_batch_given() -> None:
+    """What is given counts, and requests are no more than tokens."""
+    assert options(max_num_batched_tokens=512).batch.requests == 512
+    assert options(max_num_seqs=16).batch.requests == 16
+    assert options(L4, enable_chunked_prefill=False).batch.tokens == 131072
+
+
+@pytest.mark.parametrize(
+    ("gpu", "engine", "release", "expected"),
+    [
+        (H100, {}, "v0.33.0", 0.92),
+        (H100, {}, "v0.16.0", 0.9),
+        (H100, {"gpu_memory_utilization": 0.5}, "v0.33.0", 0.5),
+        (TimeSlicedGpu("NVIDIA-L4", replicas=4), {}, "v0.33.0", 0.22),
+        (TimeSlicedGpu("NVIDIA-L4", replicas=4, sharing="mps"), {}, "v0.33.0", 0.92),
+    ],
+)
+def test_utilization(gpu: Gpu, engine: dict[str, Any], release: str, expected: float) -> None:
+    """The share is the option's, the pod's, or the release's default."""
+    assert options(gpu, release=release, **engine).utilization == expected
+
+
+def test_release() -> None:
+    """Older releases profile fewer logits and do not count CUDA graphs."""
+    for old in ("v0.26.0", "v0.28.0"):
+        found = options(release=old)
+        assert (found.batch.logit_bytes, found.graphs_counted) == (2, False)
+    for new in ("v0.22.1", "v0.29.0", "v0.33.0", "nightly"):
+        found = options(release=new)
+        assert (found.batch.logit_bytes, found.graphs_counted) == (6, True)
+    assert options(runner="pooling").batch.logit_bytes == 0
+
+
+def test_split() -> None:
+    """Tensor parallelism takes the GPUs that nothing else takes."""
+    split = options(
+        WholeGpu("NVIDIA-L4", count=8), pipeline_parallel_size=2, data_parallel_size=2
+    ).split
+
+    assert (split.tensor, split.pipeline, split.data) == (2, 2, 2)
+    assert "2 GPUs" in strategies.refusal(lambda: options(tensor_parallel_size=2))
+
+
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [({}, 131072), ({"max_model_len": 4096}, 4096), ({"max_model_len": "auto"}, None)],
+)
+def test_length(engine: dict[str, Any], expected: int | None) -> None:
+    """The length is the option's, or the model's."""
+    assert options(**engine).max_model_len == expected
+
+
+def test_length_refused() -> None:
+    """More tokens than the model takes are refused, unless its config is changed."""
+    assert "takes 131072 tokens" in strategies.refusal(lambda: options(max_model_len=200_000))
+    rope = {"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}
+    assert options(max_model_len=200_000, hf_overrides=rope).max_model_len == 200_000
+    endless = read(max_position_embeddings=None)
+    assert "max_model_len is missing" in strategies.refusal(lambda: options(shape=endless))
+    assert options(shape=endless, max_model_len=5000).longest == 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("32k", 32_000), ("32K", 32_768), ("1.5g", 1_500_000_000), (7, 7)]
+)
+def test_amount(text: object, expected: int) -> None:
+    """Sizes are read as vLLM reads them."""
+    assert amount("x", text) == expected
+
+
+def test_amount_refused() -> None:
+    """What is no size is refused."""
+    for wrong in ("32Ki", "", None, 1.5, True, 0):
+        assert strategies.refusal(partial(amount, "x", wrong)).startswith("x is")
+
+
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        ({}, "bfloat16"),
+        ({"kv_cache_dtype": "fp8"}, "fp8"),
+        ({"dtype": "float32"}, "float32"),
+        ({"dtype": "half"}, "bfloat16"),
+    ],
+)
+def test_cache_dtype(engine: dict[str, Any], expected: str) -> None:
+    """The cache has the model's width unless it is told otherwise."""
+    assert options(**engine).cache.dtype == expected
+
+
+def test_wide_checkpoint() -> None:
+    """A checkpoint of 32 bits runs with 16 unless 32 are asked for."""
+    wide = ModelShape.named("state-spaces/mamba-2.8b-hf")
+
+    assert wide.dtype == "float32"
+    assert options(shape=wide, max_model_len=99).batch.dtype_bytes == 2
+    assert options(shape=wide, max_model_len=99, dtype="float32").batch.dtype_bytes == 4
+
+
+def test_quantization() -> None:
+    """The checkpoint's quantisation counts, else the option's."""
+    quantized = ModelShape.named("Qwen/Qwen3-8B-FP8")
+
+    assert options().quantization is None
+    assert (options(quantization="fp8").quantization or 0) != 0
+    assert options(shape=quantized, quantization="fp8").quantization == quantized.quantization
+    scaled = {"quant_method": "fp8", "kv_cache_scheme": {"num_bits": 8}}
+    assert options(shape=read(quantization_config=scaled)).cache.dtype == "fp8"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "engine", "expected"),
+    [
+        (H100, {}, 51),
+        (WholeGpu("NVIDIA-B200"), {}, 83),
+        (H100, {"enforce_eager": True}, 0),
+        (H100, {"compilation_config": {"cudagraph_mode": "NONE"}}, 0),
+        (H100, {"compilation_config": {"cudagraph_capture_sizes": [1, 2]}}, 2),
+        (H100, {"compilation_config": {"max_cudagraph_capture_size": 8}}, 4),
+        (H100, {"max_num_seqs": 4}, 4),
+        (H100, {"max_num_batched_tokens": 2, "max_num_seqs": 2}, 2),
+    ],
+)
+def test_graphs(gpu: Gpu, engine: dict[str, Any], expected: int) -> None:
+    """CUDA graphs are captured for the sizes that the batch can have."""
+    assert options(gpu, **engine).graphs == expected
+
+
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        ({}, 2 * 8192),
+        ({"extra": {"async-scheduling": False}}, 8192),
+        ({"max_num_batched_tokens": 100, "max_num_seqs": 8}, 200),
+    ],
+)
+def test_in_flight(engine: dict[str, Any], expected: int) -> None:
+    """Two batches are on their way, unless scheduling waits for each."""
+    assert options(**engine).cache.in_flight == expected
+
+
+def test_flags() -> None:
+    """Flags without a keyword of their own count too."""
+    found = options(
+        extra={
+            "disable-hybrid-kv-cache-manager": True,
+            "block-size": 32,
+            "mamba-ssm-cache-dtype": "float32",
+        },
+        cpu_offload_gb=2,
+        enable_lora=True,
+        max_loras=3,
+        kv_cache_memory_bytes="4G",
+        speculative_config={"method": "ngram", "num_speculative_tokens": 3},
+    )
+
+    assert (found.cache.hybrid, found.cache.block_size) == (False, 32)
+    assert (found.cache.state_dtype, found.cache.speculative) == ("float32", 3)
+    assert (found.offloaded, found.kv_cache_memory) == (2 * GIB, 4096 * MIB)
+    assert (found.loras, found.lora_rank) == (3, 16)
+
+
+def test_prefix_caching() -> None:
+    """Prefix caching is on, but not for models without attention."""
+    mamba = ModelShape.named("tiiuae/falcon-mamba-7b")
+
+    assert options().cache.prefix_caching
+    assert not options(enable_prefix_caching=False).cache.prefix_caching
+    assert not options(shape=mamba, max_model_len=99).cache.prefix_caching

@@ -1,0 +1,205 @@
+"""Which kind each layer of a model is, as its `config.json` lists it or its family has it.
+
+Families: the models in vllm/model_executor/models/, and the configuration classes of
+Transformers, whose defaults hold where a file says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from . import _check
+from .errors import refuse
+from .hf_file import HfFile
+from .shapes import FeedForward, Mixer, Recurrent
+
+_STATES = ("mamba", "falcon_mamba", "mamba2")
+_LAYERS: dict[str, Mixer] = {
+    "full_attention": "full",
+    "attention": "full",
+    "sliding_attention": "sliding",
+    "chunked_attention": "chunked",
+    "linear_attention": "recurrent",
+    "mamba": "recurrent",
+    "conv": "recurrent",
+    "hybrid": "parallel",
+}
+_PATTERN: dict[str, tuple[Mixer, FeedForward]] = {
+    "M": ("recurrent", "none"),
+    "*": ("full", "none"),
+    "-": ("none", "dense"),
+    "E": ("none", "experts"),
+}
+# Families with one layer of full attention in so many: the number, where a file may say it, and
+# what the layers between do.
+_STEPS: dict[str, tuple[int, str, Mixer]] = {
+    "qwen3_next": (4, "full_attention_interval", "recurrent"),
+    "qwen3_5": (4, "full_attention_interval", "recurrent"),
+    "qwen3_5_moe": (4, "full_attention_interval", "recurrent"),
+    "llama4": (4, "no_rope_layer_interval", "chunked"),
+    "gemma2": (2, "sliding_window_pattern", "sliding"),
+    "gemma3": (6, "sliding_window_pattern", "sliding"),
+    "cohere2": (4, "sliding_window_pattern", "sliding"),
+}
+
+
+def mixers(file: HfFile) -> tuple[tuple[Mixer, ...], int]:
+    """What each layer mixes tokens with, and the window of those that slide."""
+    pattern = _pattern(file)
+    if pattern:
+        return tuple(mixer for mixer, _ in pattern), 0
+    count = file.size("num_hidden_layers", "n_layer", most=4096)
+    window = 0 if file.get("use_sliding_window") is False else file.optional("sliding_window")
+    found: tuple[Mixer, ...] = _listed(file, count) or _derived(file, count, window)
+    if not window:
+        found = tuple(_full() if one == "sliding" else one for one in found)
+    if "chunked" in found:
+        window = file.size("attention_chunk_size")
+    # The last layers of some models read what an earlier one keeps.
+    shared = min(file.optional("num_kv_shared_layers"), count - 1)
+    if shared:
+        found = found[:-shared] + _all("shared", shared)
+    return found, window if {"sliding", "chunked"} & set(found) else 0
+
+
+def _full() -> Mixer:
+    return "full"
+
+
+def _all(mixer: Mixer, count: int) -> tuple[Mixer, ...]:
+    return (mixer,) * count
+
+
+def _pattern(file: HfFile) -> list[tuple[Mixer, FeedForward]]:
+    """The layers of Nemotron-H, where each letter stands for one."""
+    pattern = file.get("hybrid_override_pattern")
+    if not isinstance(pattern, str):
+        return []
+    for letter in pattern:
+        if letter not in _PATTERN:
+            where = f"hybrid_override_pattern in the config.json of {file.name}"
+            _check.wrong(where, letter, _check.one_of(list(_PATTERN)))
+    return [_PATTERN[letter] for letter in pattern]
+
+
+def _listed(file: HfFile, count: int) -> tuple[Mixer, ...]:
+    """The kinds of layers, where the file lists them."""
+    listed = file.get("layer_types", "layers_block_type")
+    if not isinstance(listed, (list, tuple)):
+        return ()
+    where = f"layer_types in the config.json of {file.name}"
+    if len(listed) < count:
+        refuse(f"{where} has {len(listed)} entries for {count} layers; give one for each.")
+    for kind in listed:
+        if not isinstance(kind, str) or kind not in _LAYERS:
+            _check.wrong(where, kind, _check.one_of(list(_LAYERS)), "else give a ModelShape")
+    return tuple(_LAYERS[kind] for kind in listed[:count])
+
+
+def _chosen(count: int, chosen: Iterable[int]) -> tuple[Mixer, ...]:
+    """Full attention in the chosen layers, a state in the others."""
+    full = set(chosen)
+    return tuple("full" if one in full else "recurrent" for one in range(count))
+
+
+def _derived(file: HfFile, count: int, window: int) -> tuple[Mixer, ...]:
+    """The kinds of layers, from what the model's family does where the file lists none."""
+    family = file.family
+    found: tuple[Mixer, ...] = _all("full", count)
+    if family in _STATES:
+        found = _all("recurrent", count)
+    elif family == "falcon_h1":
+        found = _all("parallel", count)
+    elif family == "jamba":
+        step = file.size("attn_layer_period")
+        found = _chosen(count, range(file.optional("attn_layer_offset"), count, step))
+    elif family == "bamba":
+        found = _chosen(count, file.numbers("attn_layer_indices"))
+    elif family in _STEPS and (family != "llama4" or file.optional("attention_chunk_size")):
+        usual, key, between = _STEPS[family]
+        step = file.optional(key) or usual
+        found = tuple(between if (one + 1) % step else _full() for one in range(count))
+    elif window:
+        # Qwen slides only above a layer, and only where it is told to; others everywhere.
+        slides = file.get("use_sliding_window") or not family.startswith("qwen")
+        first = file.optional("max_window_layers") if family.startswith("qwen") else 0
+        found = tuple("sliding" if slides and one >= first else "full" for one in range(count))
+    return found
+
+
+def feed_forwards(
+    file: HfFile, kinds: tuple[Mixer, ...], *, has_experts: bool
+) -> tuple[FeedForward, ...]:
+    """What each layer has after its mixer."""
+    pattern = _pattern(file)
+    if pattern:
+        return tuple(feed for _, feed in pattern)
+    if file.family in _STATES:
+        return tuple("none" for _ in kinds)
+    if not has_experts:
+        return tuple("dense" for _ in kinds)
+    listed = file.get("moe_layer_freq")
+    if isinstance(listed, (list, tuple)) and len(listed) >= len(kinds):
+        return tuple("experts" if one else "dense" for one in listed[: len(kinds)])
+    dense = set(range(file.optional("first_k_dense_replace"))) | set(
+        file.numbers("mlp_only_layers")
+    )
+    step, first = 1, 0
+    if file.family == "jamba":
+        step, first = file.size("expert_layer_period"), file.optional("expert_layer_offset")
+    elif file.optional("moe_layer_freq"):
+        step = file.size("moe_layer_freq")
+    elif file.optional("decoder_sparse_step", "interleave_moe_layer_step"):
+        step = file.size("decoder_sparse_step", "interleave_moe_layer_step")
+        first = step - 1
+    return tuple(
+        "experts" if one % step == first % step and one not in dense else "dense"
+        for one in range(len(kinds))
+    )
+
+
+def recurrent(file: HfFile) -> Recurrent:
+    """The recurrent layers of a model that has them."""
+    asked = file.get("mamba_ssm_cache_dtype", "mamba_ssm_dtype")
+    if file.family == "nemotron_h" and asked is None:
+        asked = "float32"
+    hidden = file.size("hidden_size", "d_model")
+    if file.family in ("mamba", "falcon_mamba", "jamba"):
+        rank = file.get("mamba_dt_rank", "time_step_rank")
+        is_jamba = file.family == "jamba"
+        return Recurrent(
+            kind="mamba1",
+            inner=file.size("mamba_expand") * hidden
+            if is_jamba
+            else file.size("intermediate_size"),
+            kernel=file.size("mamba_d_conv", "conv_kernel"),
+            state=file.size("mamba_d_state", "state_size"),
+            rank=-(-hidden // 16) if rank in (None, "auto") else rank,
+        )
+    if file.optional("linear_num_value_heads"):
+        heads, size = file.size("linear_num_value_heads"), file.size("linear_value_head_dim")
+        return Recurrent(
+            kind="gdn",
+            inner=heads * size,
+            kernel=file.size("linear_conv_kernel_dim"),
+            heads=heads,
+            head_dim=size,
+            state=file.size("linear_key_head_dim"),
+            groups=file.size("linear_num_key_heads"),
+            state_dtype=asked,
+        )
+    if file.optional("conv_L_cache"):
+        width = file.optional("conv_dim") or hidden
+        return Recurrent(kind="conv", inner=width, kernel=file.size("conv_L_cache"))
+    heads = file.size("mamba_n_heads", "mamba_num_heads", "num_heads")
+    size = file.size("mamba_d_head", "mamba_head_dim", "head_dim")
+    return Recurrent(
+        kind="mamba2",
+        inner=file.optional("mamba_d_ssm") or heads * size,
+        kernel=file.size("mamba_d_conv", "conv_kernel"),
+        heads=heads,
+        head_dim=size,
+        state=file.size("mamba_d_state", "ssm_state_size", "state_size"),
+        groups=file.size("mamba_n_groups", "n_groups"),
+        state_dtype=asked,
+    )

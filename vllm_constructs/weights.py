@@ -1,0 +1,253 @@
+"""The weights of a model: how many parameters there are, and the bytes that one GPU loads.
+
+vLLM splits most matrices over the tensor-parallel ranks, keeps small ones whole on each, and
+gives every pipeline stage its own layers (vllm/model_executor/layers/linear.py,
+vocab_parallel_embedding.py, distributed/utils.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+
+from .quantization import Quantization
+from .shapes import ModelShape, Recurrent
+
+# PyTorch's allocator: a tensor above 10 MiB has a segment of its own, in steps of 2 MiB.
+_LARGE = 10 * 2**20
+_STEP = 2 * 2**20
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Some matrices of one size on one GPU.
+
+    `kind` says which quantisation reaches it: `"linear"`, `"experts"`, `"embedding"` or
+    `"other"`.
+    """
+
+    inputs: int
+    outputs: int
+    kind: str = "linear"
+    count: int = 1
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of all of them."""
+        return self.inputs * self.outputs * self.count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """How a model is spread over GPUs.
+
+    Args:
+        tensor: GPUs that split each layer.
+        pipeline: Stages that split the layers.
+        data: Engines; experts are split over them too.
+        expert_parallel: Whole experts on each GPU instead of a part of every expert.
+    """
+
+    tensor: int = 1
+    pipeline: int = 1
+    data: int = 1
+    expert_parallel: bool = False
+
+
+ONE = Split()
+
+
+def stages(layers: int, count: int) -> tuple[range, ...]:
+    """The layers of each pipeline stage.
+
+    What is left over goes to the stages before the last, beginning with the second-last
+    (`get_pp_indices` in vllm/distributed/utils.py).
+    """
+    sizes = [layers // count] * count
+    for extra in range(layers % count):
+        sizes[-2 - extra] += 1
+    ends = [sum(sizes[: stage + 1]) for stage in range(count)]
+    return tuple(range(end - size, end) for end, size in zip(ends, sizes, strict=True))
+
+
+def _attention(shape: ModelShape, tensor: int) -> Iterator[Matrix]:
+    hidden, size = shape.hidden_size, shape.head_dim
+    heads = shape.num_attention_heads // tensor
+    kept = max(1, shape.num_key_value_heads // tensor)
+    queries = heads * (2 if shape.output_gate else 1)
+    outputs = (queries + 2 * kept) * size
+    yield Matrix(hidden, outputs)
+    yield Matrix(heads * size, hidden)
+    yield Matrix(1, outputs * shape.qkv_bias + hidden * shape.output_bias, "other")
+    yield Matrix(1, 2 * size * shape.qk_norm + heads * shape.sinks, "other")
+
+
+def _latent_attention(shape: ModelShape, tensor: int) -> Iterator[Matrix]:
+    latent, hidden = shape.latent, shape.hidden_size
+    assert latent is not None  # noqa: S101  # the caller asks only for such models
+    heads = shape.num_attention_heads // tensor
+    queries = heads * (latent.nope_dim + latent.rope_dim)
+    if latent.q_rank:
+        yield Matrix(hidden, latent.q_rank)
+        yield Matrix(latent.q_rank, queries)
+        yield Matrix(1, latent.q_rank, "other")
+    else:
+        yield Matrix(hidden, queries)
+    yield Matrix(hidden, latent.kv_rank + latent.rope_dim)
+    yield Matrix(latent.kv_rank, heads * (latent.nope_dim + latent.v_dim))
+    yield Matrix(heads * latent.v_dim, hidden)
+    yield Matrix(1, latent.kv_rank, "other")
+    if latent.index_dim:
+        yield Matrix(latent.q_rank or hidden, latent.index_heads * latent.index_dim)
+        yield Matrix(hidden, latent.index_dim)
+        yield Matrix(hidden, latent.index_heads, "other")
+        yield Matrix(2, latent.index_dim, "other")
+
+
+def groups_on(recurrent: Recurrent, tensor: int) -> int:
+    """Groups of a state over all GPUs; too few are repeated, so that each GPU has its own."""
+    if recurrent.kind == "mamba2" and recurrent.groups % tensor:
+        return tensor
+    return recurrent.groups
+
+
+def _recurrent(shape: ModelShape, tensor: int) -> Iterator[Matrix]:
+    part, hidden = shape.recurrent, shape.hidden_size
+    assert part is not None  # noqa: S101  # the caller asks only for such models
+    inner, heads = part.inner // tensor, part.heads // tensor
+    shared = 2 * groups_on(part, tensor) * part.state // tensor
+    if part.kind == "conv":
+        yield Matrix(hidden, 3 * inner)
+        yield Matrix(inner, part.kernel, "other")
+    elif part.kind == "mamba1":
+        yield Matrix(hidden, 2 * inner)
+        yield Matrix(inner, part.rank + 2 * part.state)
+        yield Matrix(part.rank, inner)
+        yield Matrix(inner, part.kernel + part.state + 3, "other")
+    elif part.kind == "mamba2":
+        yield Matrix(hidden, 2 * inner + shared + heads)
+        yield Matrix(inner + shared, part.kernel + 1, "other")
+        yield Matrix(1, 3 * heads + inner, "other")
+    else:
+        yield Matrix(hidden, 2 * inner + shared)
+        yield Matrix(hidden, 2 * heads, "other")
+        yield Matrix(inner + shared, part.kernel, "other")
+        yield Matrix(1, 2 * heads + part.head_dim, "other")
+    yield Matrix(inner, hidden)
+
+
+def _dense(hidden: int, width: int, *, gated: bool) -> Iterator[Matrix]:
+    yield Matrix(hidden, width * (2 if gated else 1))
+    yield Matrix(width, hidden)
+
+
+def _experts(shape: ModelShape, split: Split) -> Iterator[Matrix]:
+    experts, hidden = shape.experts, shape.hidden_size
+    assert experts is not None  # noqa: S101  # the caller asks only for such models
+    gpus = split.tensor * split.data
+    count = ceil(experts.count / gpus) if split.expert_parallel else experts.count
+    width = experts.size if split.expert_parallel else ceil(experts.size / gpus)
+    first = width * (2 if shape.gated else 1)
+    # All experts of a layer are two tensors.
+    yield Matrix(hidden * count, first, "experts")
+    yield Matrix(width * count, hidden, "experts")
+    yield Matrix(hidden, experts.count, "other")
+    if experts.bias:
+        yield Matrix(count, first + hidden, "other")
+        yield Matrix(1, experts.count, "other")
+    if experts.shared_size:
+        yield from _dense(hidden, experts.shared_size // split.tensor, gated=shape.gated)
+        yield Matrix(hidden, int(experts.shared_gate), "other")
+
+
+def _layer(shape: ModelShape, mixer: str, feed_forward: str, split: Split) -> Iterator[Matrix]:
+    if mixer in ("full", "sliding", "chunked", "parallel", "shared"):
+        attention = _latent_attention if shape.latent else _attention
+        yield from attention(shape, split.tensor)
+    if mixer in ("recurrent", "parallel"):
+        yield from _recurrent(shape, split.tensor)
+    if feed_forward == "dense":
+        width = shape.intermediate_size // split.tensor
+        yield from _dense(shape.hidden_size, width, gated=shape.gated)
+    elif feed_forward == "experts":
+        yield from _experts(shape, split)
+    norms = shape.norms if "none" not in (mixer, feed_forward) else 1
+    yield Matrix(norms, shape.hidden_size, "other")
+
+
+def matrices(shape: ModelShape, split: Split = ONE, stage: int = 0) -> Iterator[Matrix]:
+    """What one GPU of a pipeline stage holds."""
+    mine = stages(shape.layers, split.pipeline)[stage]
+    kinds = Counter((shape.mixers[layer], shape.feed_forwards[layer]) for layer in mine)
+    for (mixer, feed_forward), count in kinds.items():
+        for one in _layer(shape, mixer, feed_forward, split):
+            yield Matrix(one.inputs, one.outputs, one.kind, one.count * count)
+    is_first, is_last = stage == 0, stage == split.pipeline - 1
+    vocabulary = shape.vocab_size
+    if split.tensor > 1:
+        vocabulary = ceil(ceil(vocabulary / 64) * 64 / split.tensor)
+    embedding = Matrix(vocabulary, shape.hidden_size, "embedding")
+    if is_first:
+        yield embedding
+    if is_last and not (shape.tied and is_first):
+        yield embedding
+    if is_last:
+        yield Matrix(1, shape.hidden_size, "other")
+
+
+@lru_cache(maxsize=4096)
+def parameters(shape: ModelShape) -> int:
+    """Parameters of the text layers and embeddings, counted from the sizes."""
+    return sum(one.parameters for one in matrices(shape))
+
+
+def _bits(one: Matrix, quantization: Quantization | None, dtype_bytes: int) -> float:
+    if quantization is not None and (
+        one.kind == "experts" or (one.kind == "linear" and not quantization.experts_only)
+    ):
+        return quantization.bits
+    return 8 * dtype_bytes
+
+
+@lru_cache(maxsize=4096)
+def loaded(
+    shape: ModelShape,
+    split: Split = ONE,
+    stage: int = 0,
+    *,
+    quantization: Quantization | None = None,
+    dtype_bytes: int = 2,
+) -> int:
+    """Bytes that one GPU of a stage has after loading: weights, and tables of rotary positions.
+
+    Each large tensor is rounded up as PyTorch's allocator does it.
+    """
+    total = 0
+    for one in matrices(shape, split, stage):
+        size = ceil(one.inputs * one.outputs * _bits(one, quantization, dtype_bytes) / 8)
+        if size > _LARGE:
+            size = ceil(size / _STEP) * _STEP
+        total += size * one.count
+    rotary = shape.latent.rope_dim if shape.latent else shape.head_dim
+    total += shape.positions * rotary * dtype_bytes
+    if shape.latent and quantization and not quantization.experts_only:
+        # vLLM keeps an unquantised copy of the matrix that unpacks keys and values.
+        heads = shape.num_attention_heads // split.tensor
+        unpacked = shape.latent.kv_rank * heads * (shape.latent.nope_dim + shape.latent.v_dim)
+        total += unpacked * dtype_bytes * len(stages(shape.layers, split.pipeline)[stage])
+    if stage == 0:
+        total += shape.other_parameters * dtype_bytes
+    return total
+
+
+def adapters(shape: ModelShape, split: Split, stage: int, *, count: int, rank: int) -> int:
+    """Bytes that vLLM keeps for `count` LoRA adapters of a rank, two bytes a parameter."""
+    sides = sum(
+        (one.inputs + one.outputs) * one.count
+        for one in matrices(shape, split, stage)
+        if one.kind == "linear"
+    )
+    return 2 * count * rank * sides

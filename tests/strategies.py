@@ -55,7 +55,7 @@ _SLICES = [(product, profile) for product in _PRODUCTS for profile in catalogue(
 _LONG = "NVIDIA-RTX-PRO-6000-Blackwell-Max-Q-Workstation-Edition"
 _IMAGES = (
     "vllm/vllm-openai:v0.33.0",
-    "registry.example.com:5000/ml/vllm:0.33.1-cu130",
+    "registry.example.com:5000/ml/vllm:0.33.0-cu130",
     f"vllm/vllm-openai@sha256:{'0' * 64}",
 )
 _CRONS = ("0 9 * * *", "30 18 * * 1-5", "*/15 8-20 * * MON,FRI", "0 22 1 * *")
@@ -239,19 +239,19 @@ def json_values() -> SearchStrategy[Any]:
     )
 
 
-def _extra() -> SearchStrategy[dict[str, Any]]:
+def _others() -> SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {},
         optional={
-            "additional-config": st.dictionaries(one_line(), json_values(), max_size=2),
-            "allowed-origins": st.lists(one_line(), max_size=2),
-            "async-scheduling": st.booleans(),
-            "attention-backend": one_line(),
-            "block-size": st.sampled_from((16, 32)),
-            "disable-fastapi-docs": st.booleans(),
-            "long-prefill-token-threshold": st.integers(0, 9999),
+            "additional_config": st.dictionaries(one_line(), json_values(), max_size=2),
+            "allowed_origins": st.lists(one_line(), max_size=2),
+            "async_scheduling": st.booleans(),
+            "attention_backend": one_line(),
+            "block_size": st.sampled_from((16, 32)),
+            "disable_fastapi_docs": st.booleans(),
+            "long_prefill_token_threshold": st.integers(0, 9999),
             "middleware": one_line(),
-            "mm-processor-cache-gb": st.floats(0, 64),
+            "mm_processor_cache_gb": st.floats(0, 64),
         },
     )
 
@@ -275,7 +275,6 @@ def engines(draw: st.DrawFn, gpu: Any = None) -> EngineArgs:
         "enable_auto_tool_choice": None if parser is None else draw(st.booleans()),
         "enable_prefix_caching": draw(st.sampled_from((None, True, False))),
         "enforce_eager": draw(st.sampled_from((None, True, False))),
-        "extra": draw(_extra()),
         "gpu_memory_utilization": draw(st.one_of(st.none(), st.floats(0.001, highest))),
         "hf_overrides": draw(
             st.one_of(st.none(), st.dictionaries(one_line(), json_values(), max_size=2))
@@ -291,6 +290,7 @@ def engines(draw: st.DrawFn, gpu: Any = None) -> EngineArgs:
         "revision": draw(st.sampled_from((None, "main", "1e5", "true"))),
         "tensor_parallel_size": draw(st.sampled_from((None, tensor))),
         "tool_call_parser": parser,
+        **draw(_others()),
     }
     if draw(st.booleans()):
         found |= {"enable_lora": True, "lora_modules": ["a=/x", "b=/y"], "max_lora_rank": 16}

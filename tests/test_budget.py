@@ -123,7 +123,7 @@ def test_auto() -> None:
         ("Qwen/Qwen3-30B-A3B-FP8", 4, {}, "get 192 columns of each expert"),
         ("tiiuae/falcon-mamba-7b", 3, {"max_model_len": 99}, "8192 channels of recurrent"),
         ("Qwen/Qwen2.5-0.5B-Instruct", 16, {"pipeline_parallel_size": 16}, ""),
-        ("google/gemma-2-2b-it", 4, {"extra": {"decode-context-parallel-size": 3}}, "does not"),
+        ("google/gemma-2-2b-it", 4, {"decode_context_parallel_size": 3}, "does not"),
     ],
 )
 def test_refused(name: str, count: int, engine: dict[str, Any], part: str) -> None:

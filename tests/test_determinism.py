@@ -72,6 +72,8 @@ def _everything(shuffle: Shuffle, outdir: Path) -> dict[str, bytes]:
         platform, "keda", delivery=vc.ArgoApplication(), values=shuffle({"z": 1, "a": 2, "m": 3})
     )
     chart = cdk8s.Chart(app, "models", namespace="llm", labels=shuffle({"z": "1", "a": "2"}))
+    compilation: Any = shuffle({"mode": 3, "cache_dir": "/model-cache/compiled"})
+    attention: Any = shuffle({"flash_attn_version": 3, "backend": "FLASH_ATTN"})
     model = vc.ModelDeployment(
         chart,
         "qwen",
@@ -81,14 +83,10 @@ def _everything(shuffle: Shuffle, outdir: Path) -> dict[str, bytes]:
         engine=vc.EngineArgs(
             delivery="config-map",
             hf_overrides=shuffle({"z": 1, "a": shuffle({"y": 1, "b": 2}), "m": 3}),
-            compilation_config=shuffle({"mode": 3, "cache_dir": "/model-cache/compiled"}),
-            extra=shuffle(
-                {
-                    "max-logprobs": 5,
-                    "attention-config": shuffle({"flash_attn_version": 3, "backend": "FLASH_ATTN"}),
-                    "block-size": 16,
-                }
-            ),
+            compilation_config=compilation,
+            max_logprobs=5,
+            attention_config=attention,
+            block_size=16,
         ),
         env=shuffle({"Z": "1", "A": "2", "M": "3", "TZ": "UTC"}),
         labels=shuffle({"team": "a", "app": "b", "example.com/tier": "c"}),

@@ -1,9 +1,10 @@
 """EngineArgs: flags as vLLM's parser takes them, and those that it does not take."""
 
+import copy
 import enum
 import json
 import warnings
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, asdict, fields, replace
 from functools import partial
 from typing import Any
 
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from vllm_constructs import EngineArgs, VllmConstructsError, VllmConstructsWarning, VllmRelease
-from vllm_constructs.engine import _DERIVED, arguments, as_text, file_options, plain
+from vllm_constructs.derived_flags import DERIVED
+from vllm_constructs.engine import arguments, as_text, file_options, plain
 from vllm_constructs.release import catalogue
 
-OLDER = VllmRelease("vllm/vllm-openai:v0.20.0")
+OLDEST = VllmRelease("vllm/vllm-openai:v0.6.0")
 
 
 class Dtype(str, enum.Enum):  # noqa: UP042  # unlike a StrEnum, its text is not its value
@@ -104,15 +106,6 @@ def test_keywords() -> None:
     assert keywords - known == set()
 
 
-def test_derived_flags() -> None:
-    """Every derived flag is one of the release, and its refusal says where to give the fact."""
-    for name, advice in _DERIVED.items():
-        assert f"--{name}" in catalogue()["flags"]
-        sentence = strategies.refusal(partial(EngineArgs, extra={name: "secret-value"}))
-        assert advice in sentence
-        assert "secret-value" not in sentence
-
-
 def cases() -> list[dict[str, Any]]:
     """Return the argument snippets that were tried on the real parser."""
     found: list[dict[str, Any]] = strategies.facts("vllm-0.33.0-argv-cases.json")
@@ -161,7 +154,9 @@ def test_cases() -> None:
             warnings.simplefilter("ignore", VllmConstructsWarning)
             if name == "enable-auto-tool-choice":
                 EngineArgs(enable_auto_tool_choice=True, tool_call_parser="hermes")
-            elif case["accepted"] and name not in _DERIVED and other is None:
+            elif name == "enable-eplb":
+                EngineArgs(enable_eplb=True, enable_expert_parallel=True)
+            elif case["accepted"] and name not in DERIVED and other is None:
                 engine_with(name, value)
             else:
                 assert (other or "") in strategies.refusal(partial(engine_with, name, value))
@@ -222,10 +217,10 @@ def test_lists_in_a_file() -> None:
 
 
 def test_older_release() -> None:
-    """On a release that this library does not know, any flag passes that can be written."""
+    """On a release older than all that are known, any flag passes that can be written."""
     engine = EngineArgs(extra={"swap-space": 4, "list": [1, "a"], "on": True, "off": False})
 
-    engine.check(OLDER)
+    engine.check(OLDEST)
 
     assert arguments(engine.options({})) == [
         "--list",
@@ -248,8 +243,15 @@ def test_trust_remote_code() -> None:
 
 
 def extra(**flags: Any) -> EngineArgs:
-    """Return an engine with flags that have no keyword, checked against the newest release."""
+    """Return an engine with flags without keywords, checked against the newest release."""
     found = EngineArgs(extra={name.replace("_", "-"): value for name, value in flags.items()})
+    found.check(VllmRelease())
+    return found
+
+
+def checked(**flags: Any) -> EngineArgs:
+    """Return an engine checked against the newest release."""
+    found = EngineArgs(**flags)
     found.check(VllmRelease())
     return found
 
@@ -308,7 +310,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: typed(hf_overrides={"a": 10**5000}), ("['a']", "<int>", "64 bits")),
     (lambda: typed(hf_overrides={"a": nested(30)}), ("nested", "20 deep")),
     (lambda: typed(speculative_config=3), ("speculative_config is 3", "the flag's JSON")),
-    (lambda: typed(compilation_config={"level": 3}), ("'level'", "vLLM refuses")),
+    (lambda: checked(compilation_config={"level": 3}), ("'level'", "vLLM refuses")),
     (lambda: typed(compilation_config={"mod": 3}), ("'mod'", "did you mean 'mode'?")),
     (lambda: typed(kv_transfer_config={"~": 3}), ("'~'", "one of 'enable_permute_local_kv'")),
     (lambda: typed(delivery="file"), ("'file'", "'args', 'config-map'")),
@@ -317,15 +319,15 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: typed(extra={1: 1}), ("is 1", "without dashes")),
     (lambda: typed(extra={"max_logprobs": 1}), ("'max_logprobs'", "'max-logprobs'")),
     (lambda: extra(seed=1), ("'seed'", "a keyword of its own", "seed=")),
-    (lambda: extra(max_logprobs=None), ("is None", "leave the flag out")),
+    (lambda: extra(swap_space=None), ("is None", "leave the flag out")),
     (lambda: extra(max_logprob=5), ("'max-logprob'", "no flag of vLLM 0.33.0", "'max-logprobs'")),
     (lambda: extra(zzzzzzzz=5), ("'zzzzzzzz', which is no flag of vLLM 0.33.0.",)),
     (lambda: extra(no_async_scheduling=True), ("write it as 'async-scheduling'",)),
     (lambda: extra(device_memory_utilization=0.5), ("write it as 'gpu-memory-utilization'",)),
-    (lambda: extra(max_logprobs="5"), ("'5'", "a whole number")),
-    (lambda: extra(mamba_cache_mode="all"), ("'all'", "one of 'align', 'none'")),
-    (lambda: extra(mm_processor_cache_gb=True), ("is True", "a number")),
-    (lambda: extra(block_size=10**30), ("a number of at most 64 bits",)),
+    (lambda: checked(max_logprobs="5"), ("'5'", "a whole number")),
+    (lambda: checked(mamba_cache_mode="all"), ("'all'", "one of 'align', 'none'")),
+    (lambda: checked(mm_processor_cache_gb=True), ("is True", "a number")),
+    (lambda: checked(block_size=10**30), ("a whole number from",)),
 ]
 
 
@@ -337,12 +339,95 @@ def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
     assert [word for word in words if word not in sentence] == [], sentence
 
 
+def test_image_decides() -> None:
+    """A value that only some releases take is judged by the image's release."""
+    transfer: Any = {"kv_connector": "NixlConnector", "kv_role": "kv_both", "kv_rank": 0}
+    engine = EngineArgs(kv_transfer_config=transfer)
+    queue = EngineArgs(max_num_queued_reqs=5)
+
+    engine.check(VllmRelease("vllm/vllm-openai:v0.28.0"))
+    engine.check(VllmRelease("vllm/vllm-openai:v0.30.0"))
+    queue.check(VllmRelease("vllm/vllm-openai:v0.30.0"))
+
+    sentence = strategies.refusal(lambda: engine.check(VllmRelease()))
+    assert "kv_transfer_config has the key 'kv_rank', which vLLM refuses there" in sentence
+    sentence = strategies.refusal(lambda: queue.check(VllmRelease("vllm/vllm-openai:v0.28.0")))
+    assert "vLLM 0.28.0 does not have yet; vLLM 0.33.0 has it" in sentence
+
+
+def test_choices_of_other_releases() -> None:
+    """What the image's release does not take is refused with that release."""
+    tenth: Any = EngineArgs(convert="embed", tool_call_parser="beam")
+
+    sentence = strategies.refusal(
+        lambda: tenth.check(VllmRelease("vllm/vllm-openai:v0.12.0")),
+    )
+
+    assert "tool_call_parser is 'beam'" in sentence
+    old: Any = {"block_size": 24}
+    sentence = strategies.refusal(
+        lambda: EngineArgs(**old).check(VllmRelease("vllm/vllm-openai:v0.12.0"))
+    )
+    assert "The image has vLLM 0.12.0." in sentence
+
+
+def test_plugins() -> None:
+    """A parser of the user's own has any name."""
+    own: Any = {"tool_call_parser": "ours", "tool_parser_plugin": "/parsers/ours.py"}
+
+    EngineArgs(**own).check(VllmRelease())
+
+    assert "'ours'" in strategies.refusal(lambda: typed(tool_call_parser="ours"))
+
+
+def test_middleware() -> None:
+    """The one flag that adds up is repeated, which a file cannot do."""
+    engine = EngineArgs(middleware=["a.b", "c.d"])
+
+    assert arguments(engine.options({})) == ["--middleware=a.b", "--middleware=c.d"]
+    assert "cannot hold" in strategies.refusal(
+        lambda: EngineArgs(middleware=["a.b"], delivery="config-map")
+    )
+
+
+def test_negation_of_an_older_release() -> None:
+    """A switch is off in the words of the image's release, and of both where it lies between."""
+    options = {"enable-prefix-caching": False}
+
+    for tag, expected in (
+        ("0.12.0", "--no-enable-prefix-caching"),
+        ("0.30.0", "--no-enable-prefix-caching"),
+        ("0.33.0", "--disable-prefix-caching"),
+    ):
+        release = VllmRelease(f"vllm/vllm-openai:v{tag}")
+        assert arguments(options, release) == [expected]
+        assert file_options(options, release) == options
+
+
+def test_value() -> None:
+    """It compares, shows and copies like any other value, without naming what is left out."""
+    engine = EngineArgs(seed=1, enable_dbo=True)
+
+    assert repr(engine) == "EngineArgs(seed=1, enable_dbo=True, delivery='args')"
+    assert repr(EngineArgs(extra={"a": 1})) == "EngineArgs(extra={'a': 1}, delivery='args')"
+    assert replace(engine, seed=2) == EngineArgs(seed=2, enable_dbo=True)
+    assert engine != EngineArgs(seed=1)
+    other: Any = 1
+    assert engine != other
+    assert copy.deepcopy(engine) == engine
+    assert asdict(EngineArgs())["extra"] == {}
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(engine)
+    with pytest.raises(FrozenInstanceError):
+        delattr(EngineArgs(), "seed")
+
+
 def test_device_ids() -> None:
     """A flag of numbers or texts takes either, but no number that is none."""
-    assert arguments(extra(device_ids=1).options({})) == ["--device-ids=1"]
-    assert arguments(extra(device_ids="0,1").options({})) == ["--device-ids=0,1"]
+    assert arguments(checked(device_ids=1).options({})) == ["--device-ids=1"]
+    assert arguments(checked(device_ids="0,1").options({})) == ["--device-ids=0,1"]
     with pytest.raises(VllmConstructsError, match="a finite number"):
-        extra(device_ids=float("inf"))
+        checked(device_ids=float("inf"))
 
 
 def test_frozen() -> None:

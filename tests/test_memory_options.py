@@ -225,7 +225,7 @@ def test_graphs(gpu: Gpu, engine: dict[str, Any], expected: int) -> None:
     ("engine", "expected"),
     [
         ({}, 2 * 8192),
-        ({"extra": {"async-scheduling": False}}, 8192),
+        ({"async_scheduling": False}, 8192),
         ({"max_num_batched_tokens": 100, "max_num_seqs": 8}, 200),
     ],
 )
@@ -235,13 +235,11 @@ def test_in_flight(engine: dict[str, Any], expected: int) -> None:
 
 
 def test_flags() -> None:
-    """Flags without a keyword of their own count too."""
+    """Flags that are rarely given count too."""
     found = options(
-        extra={
-            "disable-hybrid-kv-cache-manager": True,
-            "block-size": 32,
-            "mamba-ssm-cache-dtype": "float32",
-        },
+        disable_hybrid_kv_cache_manager=True,
+        block_size=32,
+        mamba_ssm_cache_dtype="float32",
         cpu_offload_gb=2,
         enable_lora=True,
         max_loras=3,

@@ -155,7 +155,7 @@ def test_config(given_pod: GpuPodSpec) -> None:
 def test_checksum() -> None:
     """The checksum changes with the flags, and with nothing else."""
     name = "vllm-constructs/engine-checksum"
-    engine = EngineArgs(max_model_len=4096, delivery="config-map", extra={"seed-x": 1})
+    engine = EngineArgs(max_model_len=4096, delivery="config-map", extra={"swap-space": 1})
 
     def checksum(**fields: Any) -> str:
         return pod(engine=engine, image="vllm/vllm-openai:v0.20.0", **fields).annotations()[name]

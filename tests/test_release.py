@@ -6,7 +6,7 @@ import pytest
 
 from tests import strategies
 from vllm_constructs import VllmConstructsWarning, VllmRelease
-from vllm_constructs.release import DEFAULT_IMAGE, NEWEST, catalogue
+from vllm_constructs.release import DEFAULT_IMAGE, NEWEST, catalogue, releases
 
 DIGEST = "@sha256:" + "0" * 64
 
@@ -26,7 +26,7 @@ def test_flag_details() -> None:
     """Types, choices, counts, negations and fields are those of the real parser."""
     for name, theirs in facts().items():
         ours = catalogue()["flags"][name]
-        assert theirs["type"].partition(":")[0] == ours["type"]
+        assert theirs["type"].partition(":")[0] == ours.get("type")
         assert sorted(theirs.get("choices") or [], key=str) == sorted(
             ours.get("choices", []), key=str
         )
@@ -64,9 +64,8 @@ def test_parsers() -> None:
     ("image", "version", "known"),
     [
         (DEFAULT_IMAGE, (0, 33, 0), True),
-        ("registry.example.com/vllm-openai:0.33.1", (0, 33, 1), True),
         ("vllm/vllm-openai:v0.20.2-cu130", (0, 20, 2), False),
-        ("registry.example.com:5000/ml/vllm:v1.0.0", (1, 0, 0), True),
+        ("vllm/vllm-openai:v0.16.0", (0, 16, 0), True),
         ("vllm/vllm-openai:nightly", None, True),
         (f"vllm/vllm-openai{DIGEST}", None, True),
         (f"vllm/vllm-openai:v0.20.0{DIGEST}", (0, 20, 0), False),
@@ -81,16 +80,119 @@ def test_version(image: str, version: object, known: object) -> None:
     assert release.is_known is known
 
 
+@pytest.mark.parametrize("tag", ["0.33.1", "v1.0.0"])
+def test_newer(tag: str) -> None:
+    """A release newer than all known ones is judged by the newest, with a warning."""
+    with pytest.warns(VllmConstructsWarning, match="newer than 0.33.0, the newest") as caught:
+        release = VllmRelease(f"registry.example.com:5000/ml/vllm:{tag}")
+
+    assert len(caught) == 1
+    assert release.is_known
+    assert release.known_releases == (NEWEST,)
+    assert release.flags("x", "some-flag-of-tomorrow") == ({},)
+    assert "no longer has" in strategies.refusal(lambda: release.flag("x", "swap-space"))
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("0.6.0", ("0.12.0",)),
+        ("0.12.0", ("0.12.0",)),
+        ("0.15.1", ("0.12.0", "0.16.0")),
+        ("0.22.1", ("0.22.1",)),
+        ("0.32.9", ("0.28.0", "0.33.0")),
+        ("0.33.0", ("0.33.0",)),
+    ],
+)
+def test_known_releases(tag: str, expected: tuple[str, ...]) -> None:
+    """A release is judged by its own data, else by that of the next older and newer."""
+    assert VllmRelease(f"vllm:v{tag}").known_releases == expected
+    assert VllmRelease(f"vllm{DIGEST}", vllm=tag).known_releases == expected
+
+
+def test_releases() -> None:
+    """The newest release is the newest that there is data for."""
+    assert releases()[-1] == NEWEST
+    assert len(releases()) >= 4
+    assert [catalogue(one)["release"] for one in releases()] == list(releases())
+
+
 def test_default() -> None:
     """The default image is of the newest release."""
     assert VllmRelease().image == DEFAULT_IMAGE == f"vllm/vllm-openai:v{NEWEST}"
     assert catalogue()["release"] == NEWEST
 
 
-def test_flag_of_an_older_release() -> None:
-    """An older release may have had any flag."""
-    assert VllmRelease("vllm:v0.20.0").flag("x", "swap-space") == {}
-    assert VllmRelease("vllm:v0.20.0").flag("x", "seed") == catalogue()["flags"]["--seed"]
+def test_flag_between_releases() -> None:
+    """Between two known releases a flag of either one passes."""
+    release = VllmRelease("vllm:v0.20.0")
+
+    assert release.flag("x", "swap-space") == catalogue("0.16.0")["flags"]["--swap-space"]
+    assert release.flags("x", "grpc") == (catalogue("0.22.1")["flags"]["--grpc"],)
+    assert len(release.flags("x", "seed")) == 2
+
+
+def test_shutdown_timeout() -> None:
+    """The flag that this library adds itself is one of 0.19.1 and later."""
+    tags = ("0.12.0", "0.19.0", "0.19.1", "0.20.0", "0.33.0")
+
+    found = [VllmRelease(f"vllm:v{tag}").has_flag("shutdown-timeout") for tag in tags]
+
+    assert found == [False, False, True, True, True]
+    assert VllmRelease(f"vllm{DIGEST}").has_flag("shutdown-timeout")
+    assert not VllmRelease("vllm:v0.20.0").has_flag("swap-space")
+
+
+@pytest.mark.parametrize(
+    ("tag", "name", "words"),
+    [
+        ("0.33.0", "swap-space", ("vLLM 0.33.0 no longer has", "does not swap")),
+        ("0.16.0", "grpc", ("vLLM 0.16.0 does not have yet", "vLLM 0.22.1 has it", "newer image")),
+        ("0.12.0", "attention-backend", ("vLLM 0.16.0 has it",)),
+        ("0.16.0", "swap-spase", ("no flag of vLLM 0.16.0", "did you mean 'swap-space'?")),
+        ("0.20.0", "max-num-queued-reqs", ("vLLM 0.20.0 (judged by 0.16.0 and 0.22.1)", "0.33.0")),
+        ("0.20.0", "no-such-thing-zzzz", ("is no flag of vLLM 0.20.0",)),
+        ("0.6.0", "max-modle-len", ("did you mean 'max-model-len'?",)),
+        ("0.28.0", "no-enable-prefix-caching", ("write it as 'enable-prefix-caching'",)),
+    ],
+)
+def test_flags_of_other_releases(tag: str, name: str, words: tuple[str, ...]) -> None:
+    """A flag that the release lacks is refused with what there is instead."""
+    release = VllmRelease(f"vllm:v{tag}")
+
+    sentence = strategies.refusal(lambda: release.flag("x", name))
+
+    assert [word for word in words if word not in sentence] == [], sentence
+
+
+def test_flag_of_an_ancient_release() -> None:
+    """A release older than all known ones may have had flags that are gone, and others."""
+    release = VllmRelease("vllm:v0.6.0")
+
+    assert release.flag("x", "use-v2-block-manager") == {}
+    assert release.flag("x", "zzzz") == {}
+
+
+@pytest.mark.parametrize(
+    ("image", "vllm", "words"),
+    [
+        ("vllm:own", "v0.33.0", ("vllm is 'v0.33.0'", "such as '0.33.0'")),
+        ("vllm:own", 0.33, ("vllm is 0.33",)),
+        ("vllm:own", "0.33", ("'0.33'",)),
+        ("vllm/vllm-openai:v0.33.0", "0.16.0", ("another release", "leave vllm out")),
+    ],
+)
+def test_wrong_vllm(image: str, vllm: Any, words: tuple[str, ...]) -> None:
+    """The release beside an image is a release, and does not contradict an official tag."""
+    sentence = strategies.refusal(lambda: VllmRelease(image, vllm=vllm))
+
+    assert [word for word in words if word not in sentence] == [], sentence
+
+
+def test_vllm() -> None:
+    """An image with a tag of the user's own takes its release beside it."""
+    assert VllmRelease("ml/vllm:v7.0.0", vllm="0.16.0").version == (0, 16, 0)
+    assert VllmRelease("vllm/vllm-openai:v0.16.0", vllm="0.16.0").version == (0, 16, 0)
 
 
 def test_latest() -> None:

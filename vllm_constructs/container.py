@@ -27,7 +27,7 @@ def _args(pod: GpuPodSpec) -> list[str]:
     if pod.engine.delivery == "config-map":
         # Two arguments: vLLM looks for `--config` before it parses, by equality.
         return [pod.model, "--config", f"{_CONFIG_PATH}/{CONFIG_FILE}"]
-    return [pod.model, *arguments(pod.options())]
+    return [pod.model, *arguments(pod.options(), pod.release)]
 
 
 def _environment(pod: GpuPodSpec) -> list[dict[str, Any]]:

@@ -3,54 +3,32 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Literal
 
-from . import _check
-from .errors import refuse, warn
-from .release import VllmRelease, catalogue
+from . import _check, contradictions
+from ._flags import COMMON, Flags
+from .derived_flags import DERIVED
+from .errors import VllmConstructsError, refuse, warn
+from .flag_values import Json, check_json, check_value
+from .release import NEWEST, VllmRelease, catalogue, parsers, releases
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass as late_dataclass
+
     from .release import Flag
+else:
+    from ._late import late_dataclass
 
-Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+__all__ = ["EngineArgs", "Json", "arguments", "as_text", "check_json", "file_options", "plain"]
 
-# Decimals only with the decimal units: vLLM refuses "1.5K".
-_SIZE = re.compile(r"\d+[kKmMgGtT]?|\d+\.\d+[kmgt]", re.ASCII)
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
-# Flags that this library derives or that would contradict what it derives, and where the user
-# says the same thing.
-_DERIVED = {
-    "model": "give ModelDeployment(model=...)",
-    "served-model-name": "give ModelDeployment(served_name=...)",
-    "port": "give ModelDeployment(port=...)",
-    "host": "leave it out: the pod's address is the only one",
-    "uds": "leave it out: the Service needs a port",
-    "config": "give EngineArgs(delivery='config-map')",
-    "root-path": "a ModelFleet gives each model its path",
-    "shutdown-timeout": "give ModelDeployment(drain=Drain(seconds=...))",
-    "api-key": "give ModelDeployment(api_key=ApiKey.from_secret(...)), which keeps it out of args",
-    "hf-token": "give ModelDeployment(hf_token=...), which keeps it out of args",
-    "ssl-keyfile": "end TLS at the ingress",
-    "ssl-certfile": "end TLS at the ingress",
-    "ssl-ca-certs": "end TLS at the ingress",
-    "headless": "leave it out: probes and Service need the HTTP server",
-    "grpc": "leave it out: probes and Service need the HTTP server",
-    "nnodes": "leave it out: one pod holds one engine",
-    "node-rank": "leave it out: one pod holds one engine",
-    "data-parallel-rank": "leave it out: use replicas",
-    "data-parallel-external-lb": "leave it out: use replicas",
-    "data-parallel-size-local": "leave it out: all data-parallel ranks are in the pod",
-    "download-dir": "give ModelDeployment(cache=...)",
-}
 
-
-@dataclass(frozen=True, kw_only=True)
-class EngineArgs:
+@late_dataclass(frozen=True, kw_only=True)
+class EngineArgs(Flags):
     """Flags of `vllm serve`; what is left out keeps vLLM's own default.
 
     A flag's value is checked against the vLLM release in the image. What this library derives
@@ -114,48 +92,6 @@ class EngineArgs:
             flags that contradict each other.
     """
 
-    max_model_len: int | Literal["auto"] | None = None
-    gpu_memory_utilization: float | None = None
-    dtype: Literal["auto", "bfloat16", "float", "float16", "float32", "half"] | None = None
-    kv_cache_dtype: str | None = None
-    kv_cache_memory_bytes: int | str | None = None
-    quantization: str | None = None
-    load_format: str | None = None
-    revision: str | None = None
-    tokenizer: str | None = None
-    trust_remote_code: bool | None = None
-    hf_overrides: Mapping[str, Json] | None = None
-    runner: Literal["auto", "generate", "pooling", "draft"] | None = None
-    convert: Literal["auto", "none", "embed", "classify"] | None = None
-    seed: int | None = None
-    enforce_eager: bool | None = None
-    max_num_seqs: int | None = None
-    max_num_batched_tokens: int | None = None
-    max_num_queued_reqs: int | None = None
-    enable_chunked_prefill: bool | None = None
-    enable_prefix_caching: bool | None = None
-    cpu_offload_gb: float | None = None
-    tensor_parallel_size: int | None = None
-    pipeline_parallel_size: int | None = None
-    data_parallel_size: int | None = None
-    enable_expert_parallel: bool | None = None
-    distributed_executor_backend: Literal["mp", "ray", "uni", "external_launcher"] | None = None
-    enable_auto_tool_choice: bool | None = None
-    tool_call_parser: str | None = None
-    reasoning_parser: str | None = None
-    chat_template: str | None = None
-    generation_config: str | None = None
-    limit_mm_per_prompt: Mapping[str, Json] | None = None
-    enable_lora: bool | None = None
-    max_loras: int | None = None
-    max_lora_rank: int | None = None
-    lora_modules: Sequence[str] | None = None
-    speculative_config: Mapping[str, Json] | None = None
-    compilation_config: Mapping[str, Json] | None = None
-    structured_outputs_config: Mapping[str, Json] | None = None
-    kv_transfer_config: Mapping[str, Json] | None = None
-    enable_log_requests: bool | None = None
-    disable_log_stats: bool | None = None
     extra: Mapping[str, str | int | float | bool | Sequence[Json] | Mapping[str, Json]] = field(
         default_factory=dict
     )
@@ -167,32 +103,50 @@ class EngineArgs:
         self._check_extra()
         self._check_together()
 
+    def __repr__(self) -> str:
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        if not self.extra:
+            del given["extra"]
+        return f"EngineArgs({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
     def _typed(self) -> Iterator[tuple[str, Any]]:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.name not in ("extra", "delivery") and value is not None:
-                yield item.name, value
+        for name, value in vars(self).items():
+            if value is not None and name not in ("extra", "delivery"):
+                yield name, value
 
     def _check_typed(self) -> None:
-        known = catalogue()
         for name, value in self._typed():
             where = f"EngineArgs.{name}"
-            _check_value(where, known["flags"][f"--{name.replace('_', '-')}"], value)
+            _check_any(where, f"--{name.replace('_', '-')}", value)
             if name in _LOWEST:
                 _check.integer(where, value, _LOWEST[name], 2**31 - 1)
         if self.gpu_memory_utilization is not None:
             _check.ratio("EngineArgs.gpu_memory_utilization", self.gpu_memory_utilization)
         if self.max_model_len not in (None, "auto"):
             _check.integer("EngineArgs.max_model_len", self.max_model_len, 1, 2**31 - 1, "tokens")
-        for name in ("tool_call_parser", "reasoning_parser"):
-            if getattr(self, name) is not None:
-                options = known[f"{name}s"]  # type: ignore[literal-required]
-                _check.choice(f"EngineArgs.{name}", getattr(self, name), options)
+        if self.delivery == "config-map" and not isinstance(self.middleware, (str, type(None))):
+            refuse(
+                "EngineArgs.middleware is a list, which vLLM's --config file cannot hold; give one "
+                "text, or delivery='args'."
+            )
+        self._check_parsers((NEWEST,), releases)
+
+    def _check_parsers(
+        self, known: tuple[str, ...], others: Callable[[], tuple[str, ...]] = tuple
+    ) -> None:
+        """Refuse a parser that none of the releases has; a file of the user's may add any."""
+        for name, plugin in _PLUGINS.items():
+            value = getattr(self, name)
+            if value is None or getattr(self, plugin) is not None:
+                continue
+            has = any(value in parsers(release, name) for release in (*known, *others()))
+            if not has:
+                _check.choice(f"EngineArgs.{name}", value, parsers(known[-1], name))
 
     def _check_extra(self) -> None:
         if not isinstance(self.extra, Mapping):
             _check.wrong("EngineArgs.extra", self.extra, "a dict of flags and values")
-        typed = {item.name for item in fields(self)}
+        typed = vars(self)
         for name, value in self.extra.items():
             if not isinstance(name, str) or not _NAME.fullmatch(name):
                 _check.wrong(
@@ -201,8 +155,8 @@ class EngineArgs:
                     "a flag without dashes in front: 'max-logprobs'",
                 )
             where = f"EngineArgs.extra[{name!r}]"
-            if name in _DERIVED:
-                refuse(f"{where} is derived by this library; {_DERIVED[name]}.")
+            if name in DERIVED:
+                refuse(f"{where} is derived by this library; {DERIVED[name]}.")
             if name.replace("-", "_") in typed:
                 refuse(f"{where} has a keyword of its own; give {name.replace('-', '_')}= instead.")
             if value is None:
@@ -210,19 +164,7 @@ class EngineArgs:
             check_json(where, value)
 
     def _check_together(self) -> None:
-        if self.enable_auto_tool_choice and not self.tool_call_parser:
-            refuse(
-                "EngineArgs.enable_auto_tool_choice is True without tool_call_parser, and vLLM "
-                "does not start like that; give the parser of the model, for example 'hermes'."
-            )
-        tokens, seqs = self.max_num_batched_tokens, self.max_num_seqs
-        if tokens is not None and seqs is not None and tokens < seqs:
-            refuse(
-                f"EngineArgs.max_num_batched_tokens is {tokens}, less than max_num_seqs "
-                f"({seqs}), and vLLM does not start like that; raise it to at least {seqs}."
-            )
-        if self.lora_modules and not self.enable_lora:
-            refuse("EngineArgs.lora_modules needs enable_lora=True; add it.")
+        contradictions.check(dict(self._typed()))
         if self.trust_remote_code and self.revision is None:
             warn(
                 "EngineArgs.trust_remote_code is True without revision: code from the model's "
@@ -231,17 +173,57 @@ class EngineArgs:
 
     def check(self, release: VllmRelease) -> None:
         """Refuse what the vLLM release of the image does not take."""
+        for name, value in self._typed():
+            self._check_in(release, f"EngineArgs.{name}", name.replace("_", "-"), value)
         for name, value in self.extra.items():
-            where = f"EngineArgs.extra[{name!r}]"
-            _check_value(where, release.flag(where, name), value)
+            self._check_in(release, f"EngineArgs.extra[{name!r}]", name, value)
+        self._check_parsers(release.known_releases)
+
+    @staticmethod
+    def _check_in(release: VllmRelease, where: str, name: str, value: object) -> None:
+        """Refuse a value that none of the catalogues of the release takes."""
+        refused: VllmConstructsError | None = None
+        for flag in release.flags(where, name):
+            try:
+                check_value(where, flag, value)
+            except VllmConstructsError as error:
+                refused = refused or error
+            else:
+                return
+        if refused is not None and release.known_releases == (NEWEST,):
+            raise refused
+        if refused is not None:
+            refuse(f"{refused} The image has {release.called}.")
 
     def options(self, derived: Mapping[str, Any]) -> dict[str, Any]:
-        """All flags and values, in a stable order: typed, derived, then extra by name."""
-        found = {name.replace("_", "-"): value for name, value in self._typed()}
+        """All flags and values, in a stable order.
+
+        First those that most engines are given, then what the library derives, then all others
+        by their names.
+        """
+        given = {name.replace("_", "-"): value for name, value in self._typed()}
+        first = [name.replace("_", "-") for name in list(vars(self))[:COMMON]]
+        found = {name: given.pop(name) for name in first if name in given}
         found.update(derived)
-        found.update(sorted(self.extra.items()))
+        found.update(sorted((given | dict(self.extra)).items()))
         return found
 
+
+def _whole_docstring(own: str, others: str) -> str:
+    """Every keyword documented, in the order of the signature: generated ones before `extra`."""
+    begin, indent, end = re.split(r"\n( +)extra: ", own)
+    listed = re.findall(r"\n +(\w+: .+)", others.partition("Args:")[2])
+    return "\n".join([begin, *(f"{indent}{one}" for one in listed), f"{indent}extra: {end}"])
+
+
+if EngineArgs.__doc__ and Flags.__doc__:
+    EngineArgs.__doc__ = _whole_docstring(EngineArgs.__doc__, Flags.__doc__)
+
+# Parsers that a file of the user's may add to.
+_PLUGINS = {
+    "tool_call_parser": "tool_parser_plugin",
+    "reasoning_parser": "reasoning_parser_plugin",
+}
 
 _LOWEST = {
     "max_num_seqs": 1,
@@ -256,89 +238,24 @@ _LOWEST = {
 }
 
 
-_UNSAYABLE = re.compile(r"[\x00\ud800-\udfff]")
-_DEEPEST = 20
+def _check_any(where: str, flag: str, value: object) -> None:
+    """Refuse a value that no release takes; which one is in the image is not known here."""
+    try:
+        check_value(where, catalogue()["flags"][flag], value)
+    except VllmConstructsError:
+        for release in releases():
+            known = catalogue(release)["flags"].get(flag)
+            if release != NEWEST and known is not None and _takes(known, value):
+                return
+        raise
 
 
-def check_json(where: str, value: object, depth: int = 0) -> None:
-    """Refuse what JSON cannot say, NaN and infinity among it."""
-    if depth > _DEEPEST:
-        refuse(f"{where} is nested more than {_DEEPEST} deep; vLLM takes flatter JSON.")
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            check_json(f"{where}[{_check.shown(key)}]", item, depth + 1)
-            _check.text(f"a key of {where}", key)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            check_json(where, item, depth + 1)
-    else:
-        _check_leaf(where, value)
-
-
-def _check_leaf(where: str, value: object) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        _check.wrong(where, value, "a finite number")
-    if isinstance(value, int) and abs(value) > 2**64:
-        _check.wrong(where, value, "a number of at most 64 bits")
-    if isinstance(value, str) and _UNSAYABLE.search(value):
-        _check.wrong(where, value, "a text without control characters")
-    if value is not None and not isinstance(value, (bool, int, float, str)):
-        _check.wrong(where, value, "a text, number, boolean, list or dict")
-
-
-def _check_value(where: str, flag: Flag, value: object) -> None:
-    """Refuse a value that the flag does not take."""
-    kind = flag.get("type", "")
-    if not kind:
-        check_json(where, value)
-    elif flag.get("nargs") == "+":
-        found = _check.items(where, value, "a list")
-        if not found:
-            _check.wrong(where, value, "a list with at least one entry", "else leave it out")
-        for item in found:
-            _check_scalar(where, kind, item)
-    elif kind == "json" or (kind == "json-or-str" and not isinstance(value, str)):
-        _check_object(where, flag.get("fields"), value)
-    else:
-        _check_scalar(where, kind, value)
-        options = flag.get("choices")
-        if options and (value not in options or isinstance(value, bool)):
-            near = _check.nearest(value, map(str, options))
-            _check.wrong(where, value, _check.one_of(options), near)
-
-
-def _check_object(where: str, fields: list[str] | None, value: object) -> None:
-    """Refuse what is no JSON, or has a key that vLLM's own class lacks."""
-    check_json(where, value)
-    if not isinstance(value, (Mapping, list, tuple)):
-        _check.wrong(where, value, "a dict (or list), which becomes the flag's JSON")
-    if fields is None or not isinstance(value, Mapping):
-        return
-    for key in value:
-        if key not in fields:
-            near = _check.nearest(key, fields) or f"it takes {_check.one_of(fields)}."
-            refuse(f"{where} has the key {_check.shown(key)}, which vLLM refuses there; {near}")
-
-
-def _check_scalar(where: str, kind: str, value: object) -> None:
-    if kind == "bool":
-        _check.boolean(where, value)
-    elif kind == "int":
-        _check.integer(where, value, -(2**63), 2**63)
-    elif kind.startswith("human-readable-int"):
-        auto = kind.endswith("-or-auto") and value == "auto"
-        if not auto and not (isinstance(value, str) and _SIZE.fullmatch(value)):
-            _check.integer(where, value, -1, 2**63)
-    elif kind == "float":
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            _check.wrong(where, value, "a number")
-        _check_leaf(where, value)
-    elif "|" in kind and isinstance(value, (int, float)) and not isinstance(value, bool):
-        _check_leaf(where, value)
-    elif not isinstance(value, str) or not value or _UNSAYABLE.search(value):
-        _check.wrong(where, value, "a text that is not empty")
-    elif value.startswith("-"):
-        _check.wrong(where, value, "a text without '-' in front, which vLLM takes for a flag")
+def _takes(flag: Any, value: object) -> bool:
+    try:
+        check_value("", flag, value)
+    except VllmConstructsError:
+        return False
+    return True
 
 
 def plain(value: Any) -> Any:
@@ -361,12 +278,29 @@ def as_text(value: Any) -> str:
     return str(plain(value))
 
 
-def arguments(options: Mapping[str, Any]) -> list[str]:
+def _known(release: VllmRelease | None) -> dict[str, Flag]:
+    """The flags of a release; those of two neighbours as the older one has them.
+
+    What the older one spells, such as `--no-enable-prefix-caching`, the newer one takes too.
+    """
+    if release is None:
+        return catalogue()["flags"]
+    found: dict[str, Flag] = {}
+    for known in reversed(release.catalogues):
+        found |= known["flags"]
+    return found
+
+
+def arguments(options: Mapping[str, Any], release: VllmRelease | None = None) -> list[str]:
     """The flags as arguments: `--flag=value`, booleans bare or negated, lists in one flag.
 
     `$(` is written `$$(`, since kubelet would take it for a variable of the container.
+
+    Args:
+        options: Values by the flags' names without dashes.
+        release: The vLLM that reads them. Default: the newest known one.
     """
-    known = catalogue()["flags"]
+    known = _known(release)
     found: list[str] = []
     for name, value in options.items():
         flag = known.get(f"--{name}", {})
@@ -375,6 +309,8 @@ def arguments(options: Mapping[str, Any]) -> list[str]:
         elif value is False:
             if flag.get("negation") or not flag:
                 found.append(flag.get("negation") or f"--no-{name}")
+        elif flag.get("append") and isinstance(value, (list, tuple)):
+            found += [f"--{name}={as_text(item)}" for item in value]
         elif flag.get("nargs") == "+" or (not flag and isinstance(value, (list, tuple))):
             found += [f"--{name}", *(as_text(item) for item in value)]
         else:
@@ -382,12 +318,16 @@ def arguments(options: Mapping[str, Any]) -> list[str]:
     return [argument.replace("$(", "$$(") for argument in found]
 
 
-def file_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def file_options(options: Mapping[str, Any], release: VllmRelease | None = None) -> dict[str, Any]:
     """The flags as vLLM reads them from its `--config` file.
 
     It takes every list there for the values of one flag, so a list that is JSON becomes its text.
+
+    Args:
+        options: Values by the flags' names without dashes.
+        release: The vLLM that reads them. Default: the newest known one.
     """
-    known = catalogue()["flags"]
+    known = _known(release)
 
     def entry(name: str, value: Any) -> Any:
         flag = known.get(f"--{name}", {})

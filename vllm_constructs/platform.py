@@ -13,7 +13,7 @@ from . import _check, names
 from .accelerators import MigSlice, TimeSlicedGpu
 from .engine import Json, check_json, plain
 from .pod import Gpu
-from .release import VllmRelease
+from .release import check_image
 
 POD_SECURITY = ("privileged", "baseline", "restricted")
 
@@ -219,7 +219,7 @@ def namespace(
 
 def smoke_test(*, name: str, gpu: Gpu, image: str, tolerations: Sequence[Any] = ()) -> Any:
     """The Job that runs `nvidia-smi` on one GPU, as an ordinary user."""
-    VllmRelease(image)
+    check_image(image)
     taint = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
     one = {gpu.resource: "1"}
     security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from . import _check, accelerators, container, names, quantity, storage
@@ -90,6 +91,8 @@ class GpuPodSpec:
         served_name: Name that clients send, and the `model_name` of all metrics. Default: the
             model as given.
         image: vLLM image with a tag or digest. Default: the newest release known here.
+        vllm: The release in the image, such as `"0.33.0"`, where its tag does not say it: an
+            image of your own, or a digest. Default: what the tag says, else the newest.
         engine: Flags of `vllm serve`.
         port: Port of the API and of the metrics. Default 8000.
         cpu: Cores as request, or as (request, limit). Default: 4 per GPU and no limit, since
@@ -123,6 +126,7 @@ class GpuPodSpec:
     gpu: Gpu
     served_name: str | None = None
     image: str = DEFAULT_IMAGE
+    vllm: str | None = None
     engine: EngineArgs = field(default_factory=EngineArgs)
     port: int = 8000
     cpu: str | tuple[str, str] | None = None
@@ -159,7 +163,7 @@ class GpuPodSpec:
         self._check_resources()
         storage.shared_memory(self.gpu.count, self.shared_memory, self.memory_pair[1])
         self._check_parallelism()
-        self.engine.check(VllmRelease(self.image))
+        self.engine.check(self.release)
         if self.answers.seconds == 0 and self.engine.runner != "pooling":
             refuse(
                 "Drain.seconds is 0, which aborts streamed answers at every rollout; give the "
@@ -259,6 +263,11 @@ class GpuPodSpec:
                 f"share the GPU's memory; stay below {gpu.share:.2f}, or leave it out."
             )
 
+    @cached_property
+    def release(self) -> VllmRelease:
+        """The vLLM release in the image."""
+        return VllmRelease(self.image, vllm=self.vllm)
+
     @property
     def name_in_metrics(self) -> str:
         """The `model_name` of all metrics: the served name, else the model as given."""
@@ -302,7 +311,8 @@ class GpuPodSpec:
             found["tensor-parallel-size"] = self.gpu.count // size
         if self.gpu.share < 1 and engine.gpu_memory_utilization is None:
             found["gpu-memory-utilization"] = int(self.gpu.share * 90) / 100
-        if self.answers.seconds:
+        # A release without the flag aborts running answers at SIGTERM, whatever it is told.
+        if self.answers.seconds and self.release.has_flag("shutdown-timeout"):
             found["shutdown-timeout"] = self.answers.seconds
         return found
 
@@ -316,7 +326,8 @@ class GpuPodSpec:
             return None
         import yaml
 
-        return yaml.safe_dump(file_options(self.options()), sort_keys=True, width=4096)
+        options = file_options(self.options(), self.release)
+        return yaml.safe_dump(options, sort_keys=True, width=4096)
 
     def _security(self) -> dict[str, Any]:
         seccomp = {"seccompProfile": {"type": "RuntimeDefault"}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,17 +22,35 @@ _IMAGE = re.compile(
     r"(@(?P<digest>[a-z0-9]+:[0-9a-f]{32,}))?",
     re.ASCII,
 )
-_TAG = re.compile(r"v?(\d+)\.(\d+)\.(\d+)([.-].*)?")
+_TAG = re.compile(r"v?(\d+)\.(\d+)\.(\d+)([.-].*)?", re.ASCII)
+_RELEASE = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}", re.ASCII)
+
+
+class Field(TypedDict, total=False):
+    """One key of a flag's JSON, as a data file holds it."""
+
+    type: str
+    default: object
+    choices: list[str | int]
+    known: list[str | int]
+    items: list[str]
+    fields: dict[str, Field]
+    internal: bool
 
 
 class Flag(TypedDict, total=False):
-    """One flag of `vllm serve`, as a data file holds it."""
+    """One flag of `vllm serve`, as a data file holds it; see tools/release_data.py."""
 
     type: str
+    default: object
     choices: list[str | int]
-    fields: list[str]
+    known: list[str]
+    fields: dict[str, Field]
+    engine_fields: dict[str, Field]
     nargs: str
+    append: bool
     negation: str
+    negations: list[str]
     aliases: list[str]
     deprecated: bool
 
@@ -46,11 +65,59 @@ class Catalogue(TypedDict):
     reasoning_parsers: list[str]
 
 
+# Flags that this library adds itself, and the first release that has them.
+_SINCE = {"shutdown-timeout": (0, 19, 1)}
+
+_DATA = Path(__file__).with_name("data")
+
+
 @cache
 def catalogue(release: str = NEWEST) -> Catalogue:
     """The data file of `release`, read once and only when asked for."""
-    path = Path(__file__).with_name("data") / f"vllm-{release}.json"
+    path = _DATA / f"vllm-{release}.json"
     return cast("Catalogue", json.loads(path.read_text(encoding="utf-8")))
+
+
+@cache
+def releases() -> tuple[str, ...]:
+    """The releases that this library has data for, the oldest first."""
+    return tuple(sorted((path.stem[5:] for path in _DATA.glob("vllm-*.json")), key=_numbers))
+
+
+def parsers(release: str, kind: str) -> list[str]:
+    """Names of the parsers of a release: `kind` is `tool_call_parser` or `reasoning_parser`."""
+    known = catalogue(release)
+    is_tool = kind == "tool_call_parser"
+    return known["tool_call_parsers"] if is_tool else known["reasoning_parsers"]
+
+
+def _numbers(release: str) -> tuple[int, int, int]:
+    major, minor, patch = release.split(".")
+    return int(major), int(minor), int(patch)
+
+
+def check_image(image: str) -> re.Match[str]:
+    """Refuse a malformed reference, or one with neither tag nor digest; give its parts."""
+    found = _IMAGE.fullmatch(image) if isinstance(image, str) else None
+    example = f"an image with a tag or digest, such as {DEFAULT_IMAGE!r}"
+    if not found:
+        _check.wrong("image", image, example)
+    if not found["tag"] and not found["digest"]:
+        _check.wrong("image", image, example, "without one, every node may run another")
+    if found["name"].startswith("vllm/vllm-openai") and (found["tag"] or "")[:1].isdigit():
+        _check.wrong("image", image, example, f"its tags begin with 'v': 'v{found['tag']}'")
+    if found["tag"] == "latest" and not found["digest"]:
+        warn(
+            f"image is {image!r}: 'latest' changes under running models; "
+            f"name a release, such as {DEFAULT_IMAGE!r}."
+        )
+    return found
+
+
+def _is_misspelt(flag: str, known: Iterable[str]) -> bool:
+    from difflib import get_close_matches
+
+    return bool(get_close_matches(flag, known, 1, 0.85))
 
 
 @dataclass(frozen=True)
@@ -59,63 +126,134 @@ class VllmRelease:
 
     Args:
         image: Image reference with a tag or a digest, such as `vllm/vllm-openai:v0.33.0`
-            (default: the newest release that this library knows). A tag that names no release
-            works, with a warning for `latest`, and is taken for the newest known release.
+            (default: the newest release that this library knows). The tag says the release. One
+            that names none, or a digest, is taken for the newest known release; `latest` is
+            warned about, and so is a release newer than that.
+        vllm: The release in the image, such as `"0.16.0"`, where the tag does not say it.
+            Default: what the tag says.
 
     Raises:
-        VllmConstructsError: The reference is malformed, or has neither tag nor digest.
+        VllmConstructsError: The reference is malformed, or has neither tag nor digest; `vllm` is
+            no release, or not the one of an official image.
     """
 
     image: str = field(default=DEFAULT_IMAGE)
+    vllm: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        found = _IMAGE.fullmatch(self.image) if isinstance(self.image, str) else None
-        example = f"an image with a tag or digest, such as {DEFAULT_IMAGE!r}"
-        if not found:
-            _check.wrong("image", self.image, example)
-        if not found["tag"] and not found["digest"]:
-            _check.wrong("image", self.image, example, "without one, every node may run another")
-        if found["name"].startswith("vllm/vllm-openai") and (found["tag"] or "")[:1].isdigit():
-            _check.wrong(
-                "image", self.image, example, f"its tags begin with 'v': 'v{found['tag']}'"
+        found = check_image(self.image)
+        official = found["name"].startswith("vllm/vllm-openai")
+        self._check_release(_TAG.fullmatch(found["tag"] or "") if official else None)
+
+    def _check_release(self, tag: re.Match[str] | None) -> None:
+        if self.vllm is not None:
+            _check.matching("vllm", self.vllm, _RELEASE, f"a release such as {NEWEST!r}")
+        version = self.version
+        if self.vllm is not None and tag and version != tuple(map(int, tag.groups()[:3])):
+            refuse(
+                f"vllm is {self.vllm!r}, but the tag of {self.image!r} says another release; "
+                "leave vllm out."
             )
-        if found["tag"] == "latest" and not found["digest"]:
+        if version is not None and version > _numbers(NEWEST):
             warn(
-                f"image is {self.image!r}: 'latest' changes under running models; "
-                f"name a release, such as {DEFAULT_IMAGE!r}."
+                f"vLLM {self._said} is newer than {NEWEST}, the newest release that this library "
+                f"knows; flags are checked as in {NEWEST}. Take a newer vllm-constructs."
             )
 
     @property
     def version(self) -> tuple[int, int, int] | None:
-        """Major, minor and patch from the tag; None where the tag names no release."""
+        """Major, minor and patch; None where neither `vllm` nor the tag names a release."""
+        if self.vllm is not None:
+            return _numbers(self.vllm)
         image = _IMAGE.fullmatch(self.image)
         found = _TAG.fullmatch(image["tag"]) if image and image["tag"] else None
         return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
     @property
     def is_known(self) -> bool:
-        """Whether the flags of this release are those of the shipped catalogue or newer.
+        """Whether this library has the data of this release.
 
-        A tag that names no release counts as the newest one. An older release has flags that
-        the catalogue lacks, so there only the spelling of extra flags is checked.
+        A tag that names no release counts as the newest one, and a newer one counts as known.
         """
-        newest = tuple(int(part) for part in NEWEST.split("."))
-        return self.version is None or self.version >= newest
+        return self.version is None or self.version >= _numbers(NEWEST) or self._said in releases()
+
+    @property
+    def _said(self) -> str:
+        return ".".join(map(str, self.version or _numbers(NEWEST)))
+
+    @property
+    def known_releases(self) -> tuple[str, ...]:
+        """The shipped releases that speak for this one: itself, or the next older and newer."""
+        version = self.version
+        if version is None or version >= _numbers(NEWEST):
+            return (NEWEST,)
+        if self._said in releases():
+            return (self._said,)
+        older = [one for one in releases() if _numbers(one) < version]
+        newer = [one for one in releases() if _numbers(one) > version]
+        return (*older[-1:], *newer[:1])
+
+    @property
+    def catalogues(self) -> tuple[Catalogue, ...]:
+        """What the `known_releases` know, the older one first."""
+        return tuple(catalogue(one) for one in self.known_releases)
+
+    @property
+    def called(self) -> str:
+        """The release in words, with those that it is judged by."""
+        known = self.known_releases
+        if self.is_known:
+            return f"vLLM {known[0]}"
+        return f"vLLM {self._said} (judged by {' and '.join(known)})"
+
+    def has_flag(self, name: str) -> bool:
+        """Whether the release has the flag `--name`; between two shipped ones, if both have it."""
+        if name in _SINCE and self.version is not None:
+            return self.version >= _SINCE[name]
+        return all(f"--{name}" in known["flags"] for known in self.catalogues)
 
     def flag(self, where: str, name: str) -> Flag:
-        """What the catalogue knows of `--name`; refused with the replacement or nearest flag."""
-        known = catalogue()
-        found = known["flags"].get(f"--{name}")
-        if found is not None:
+        """What is known of `--name`; refused with the replacement or nearest flag."""
+        return self.flags(where, name)[0]
+
+    def flags(self, where: str, name: str) -> tuple[Flag, ...]:
+        """What each release that speaks for this one knows of `--name`.
+
+        Between two shipped releases a flag of either one passes. On a release outside of all
+        shipped ones, so does a flag that resembles none of them: it may have been there before,
+        or come since.
+        """
+        flag = f"--{name}"
+        found = tuple(known["flags"][flag] for known in self.catalogues if flag in known["flags"])
+        if found:
             return found
-        if not self.is_known:
-            return {}
-        for flag, item in known["flags"].items():
-            if f"--{name}" in (item.get("negation"), *item.get("aliases", ())):
-                refuse(f"{where} names {name!r}; write it as {flag.removeprefix('--')!r}.")
-        if f"--{name}" in known["removed"]:
-            hint = known["removed"][f"--{name}"]
-            refuse(f"{where} names {name!r}, which vLLM {known['release']} no longer has; {hint}.")
-        near = _check.nearest(name, [flag.removeprefix("--") for flag in known["flags"]])
+        known = self.catalogues[-1]
+        for other, item in known["flags"].items():
+            spellings = (item.get("negation"), *item.get("negations", ()), *item.get("aliases", ()))
+            if flag in spellings:
+                refuse(f"{where} names {name!r}; write it as {other.removeprefix('--')!r}.")
+        version = self.version or _numbers(NEWEST)
+        is_older = version < _numbers(releases()[0])
+        is_newer = version > _numbers(NEWEST)
+        if flag in known["removed"] and not is_older:
+            refuse(
+                f"{where} names {name!r}, which {self.called} no longer has; "
+                f"{known['removed'][flag]}."
+            )
+        others = [one for one in releases() if flag in catalogue(one)["flags"]]
+        later = [one for one in others if _numbers(one) > version]
+        if later:
+            refuse(
+                f"{where} names {name!r}, which {self.called} does not have yet; vLLM {later[0]} "
+                "has it: leave it out, or take a newer image."
+            )
+        if others and not is_newer:
+            refuse(
+                f"{where} names {name!r}, which {self.called} no longer has; vLLM {others[-1]} "
+                "still had it: leave it out."
+            )
+        if is_newer or (is_older and not _is_misspelt(flag, known["flags"])):
+            return ({},)
+        near = _check.nearest(name, [one.removeprefix("--") for one in known["flags"]])
         end = f"; {near}" if near else "."
-        return refuse(f"{where} names {name!r}, which is no flag of vLLM {known['release']}{end}")
+        return refuse(f"{where} names {name!r}, which is no flag of {self.called}{end}")

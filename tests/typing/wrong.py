@@ -33,6 +33,9 @@ ModelDeployment(chart, "a", model=NAME, gpu=GPU, replica=2)  # wrong: replicas
 ModelDeployment(chart, "b", model=NAME)  # wrong: gpu is missing
 ModelDeployment(chart, "c", NAME, gpu=GPU)  # wrong: model is a keyword
 EngineArgs(max_modle_len=4096)  # wrong: max_model_len
+EngineArgs(block_sise=16)  # wrong: block_size
+EngineArgs(compilation_config={"level": 3})  # wrong: mode
+EngineArgs(compilation_config={"pass_config": {"no_such": True}})  # wrong: a key within
 WholeGpu("NVIDIA-L40S", 2)  # wrong: count is a keyword
 KedaScaler(chart, "d", target=model, max_replicas=2, triggers=[])  # wrong: prometheus is missing
 
@@ -49,11 +52,17 @@ EngineArgs(max_model_len="long")  # wrong: a text is no number
 Drain(seconds="90s")  # wrong: a unit
 Startup(minutes=1.5)  # wrong: no whole number
 
+EngineArgs(enable_dbo="yes")  # wrong: a text is no switch
+EngineArgs(cudagraph_capture_sizes=["1"])  # wrong: texts are no numbers
+EngineArgs(compilation_config={"mode": 3.5})  # wrong: a key's type
+
 # Wrong literals.
 ModelCache(chart, "m", size="1Gi", access="RWX")  # wrong: access
 ModelMonitor(chart, "n", target=model, kind="Probe")  # wrong: kind
 Namespace(chart, "o", pod_security="strict")  # wrong: level
 EngineArgs(dtype="bf16")  # wrong: dtype
+EngineArgs(scheduling_policy="lifo")  # wrong: policy
+EngineArgs(kv_transfer_config={"kv_role": "kv_all"})  # wrong: role
 Gateway("edge", implementation="istio")  # wrong: implementation
 TokenSecret(chart, "p", value="x", in_clear_text=False)  # wrong: consent
 

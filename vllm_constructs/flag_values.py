@@ -1,0 +1,115 @@
+"""Values of flags: what the parser of a release takes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from . import _check
+from .errors import refuse
+
+if TYPE_CHECKING:
+    from .release import Field, Flag
+
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+
+# Decimals only with the decimal units: vLLM refuses "1.5K".
+_SIZE = re.compile(r"\d+[kKmMgGtT]?|\d+\.\d+[kmgt]", re.ASCII)
+_UNSAYABLE = re.compile(r"[\x00\ud800-\udfff]")
+_DEEPEST = 20
+
+
+def check_json(where: str, value: object, depth: int = 0) -> None:
+    """Refuse what JSON cannot say, NaN and infinity among it."""
+    if depth > _DEEPEST:
+        refuse(f"{where} is nested more than {_DEEPEST} deep; vLLM takes flatter JSON.")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            check_json(f"{where}[{_check.shown(key)}]", item, depth + 1)
+            _check.text(f"a key of {where}", key)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            check_json(where, item, depth + 1)
+    else:
+        _check_leaf(where, value)
+
+
+def _check_leaf(where: str, value: object) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        _check.wrong(where, value, "a finite number")
+    if isinstance(value, int) and abs(value) > 2**64:
+        _check.wrong(where, value, "a number of at most 64 bits")
+    if isinstance(value, str) and _UNSAYABLE.search(value):
+        _check.wrong(where, value, "a text without control characters")
+    if value is not None and not isinstance(value, (bool, int, float, str)):
+        _check.wrong(where, value, "a text, number, boolean, list or dict")
+
+
+def check_value(where: str, flag: Flag, value: object) -> None:
+    """Refuse a value that the flag does not take."""
+    kind = flag.get("type", "")
+    if not kind:
+        check_json(where, value)
+    elif flag.get("nargs") == "+" or (flag.get("append") and not isinstance(value, str)):
+        found = _check.items(where, value, "a list")
+        if not found:
+            _check.wrong(where, value, "a list with at least one entry", "else leave it out")
+        for item in found:
+            _check_scalar(where, kind, item)
+            _check_choice(where, flag.get("choices"), item)
+    elif kind == "json" or (kind == "json-or-str" and not isinstance(value, str)):
+        _check_object(where, fields_of(flag), value)
+    else:
+        _check_scalar(where, kind, value)
+        _check_choice(where, flag.get("choices"), value)
+
+
+def fields_of(flag: Flag) -> Mapping[str, Field] | None:
+    """The keys of a flag's JSON; None where any will do."""
+    return flag.get("fields") or flag.get("engine_fields")
+
+
+def _check_choice(where: str, choices: Sequence[str | int | None] | None, value: object) -> None:
+    options = [one for one in choices or () if one is not None]
+    if options and (value not in options or isinstance(value, bool)):
+        near = _check.nearest(value, map(str, options))
+        _check.wrong(where, value, _check.one_of(options), near)
+
+
+def _check_object(where: str, fields: Mapping[str, Field] | None, value: object) -> None:
+    """Refuse what is no JSON, or has a key that vLLM's own class lacks."""
+    check_json(where, value)
+    if not isinstance(value, (Mapping, list, tuple)):
+        _check.wrong(where, value, "a dict (or list), which becomes the flag's JSON")
+    if not fields or not isinstance(value, Mapping):
+        return
+    options = sorted(name for name, field in fields.items() if not field.get("internal"))
+    for key, item in value.items():
+        if key not in options:
+            near = _check.nearest(key, options) or f"it takes {_check.one_of(options)}."
+            refuse(f"{where} has the key {_check.shown(key)}, which vLLM refuses there; {near}")
+        if item is not None:
+            _check_choice(f"{where}[{key!r}]", fields[key].get("choices"), item)
+
+
+def _check_scalar(where: str, kind: str, value: object) -> None:
+    if kind == "bool":
+        _check.boolean(where, value)
+    elif kind == "int":
+        _check.integer(where, value, -(2**63), 2**63)
+    elif kind.startswith("human-readable-int"):
+        auto = kind.endswith("-or-auto") and value == "auto"
+        if not auto and not (isinstance(value, str) and _SIZE.fullmatch(value)):
+            _check.integer(where, value, -1, 2**63)
+    elif kind == "float":
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            _check.wrong(where, value, "a number")
+        _check_leaf(where, value)
+    elif "|" in kind and isinstance(value, (int, float)) and not isinstance(value, bool):
+        _check_leaf(where, value)
+    elif not isinstance(value, str) or not value or _UNSAYABLE.search(value):
+        _check.wrong(where, value, "a text that is not empty")
+    elif value.startswith("-"):
+        _check.wrong(where, value, "a text without '-' in front, which vLLM takes for a flag")

@@ -1,5 +1,8 @@
 """Metrics: queries that give one series, scoped to one model, of metrics that exist."""
 
+import subprocess
+import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from typing import Any
@@ -9,9 +12,12 @@ from hypothesis import given, settings
 
 from tests import strategies
 from tests.support import parse_promql
-from vllm_constructs import Metric, Scope, metrics
+from vllm_constructs import Metric, Scope, VllmConstructsWarning, VllmRelease, metrics
+from vllm_constructs._units import UNITS, unit_of
+from vllm_constructs.release import catalogue, releases
 
 SCOPE = Scope(namespace="llm", model_name="qwen-7b")
+HITS = metrics.PREFIX_CACHE_HITS
 METRICS = [one for one in vars(metrics).values() if isinstance(one, Metric)]
 SUFFIXES = {"counter": "_total", "gauge": "", "histogram": ""}
 
@@ -22,6 +28,11 @@ QUERIES: list[Callable[[Scope], str]] = [
     lambda scope: metrics.TIME_TO_FIRST_TOKEN.quantile(scope, 0.95),
     lambda scope: metrics.PREEMPTIONS.rate(scope, "10m"),
     lambda scope: metrics.REQUESTS_ENDED.rate(scope, finished_reason="error"),
+    lambda scope: metrics.REQUESTS_ENDED.share(scope, finished_reason="abort"),
+    lambda scope: metrics.REQUESTS_WAITING.total(scope, pod="qwen-1"),
+    lambda scope: metrics.QUEUE_TIME.quantile(scope, 0.5, engine="0"),
+    lambda scope: metrics.quotient(HITS, metrics.PREFIX_CACHE_QUERIES, scope),
+    lambda scope: Metric.named("vllm:engine_sleep_state").total(scope, sleep_state="awake"),
     metrics.in_flight,
 ]
 
@@ -34,7 +45,100 @@ def test_existence(metric: Metric) -> None:
 
     assert metric.name.endswith(SUFFIXES[metric.type])
     assert known[metric.name]["type"] == metric.type
-    assert {"model_name", "engine"} <= set(known[metric.name]["labels"])
+    assert sorted(known[metric.name]["labels"]) == list(metric.labels)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_constants(metric: Metric) -> None:
+    """Each constant is what the shipped catalogue says of that name."""
+    assert Metric.named(metric.name) == metric
+
+
+def entries(release: str) -> dict[str, Any]:
+    """Return what the data of a release says of its metrics."""
+    found: dict[str, Any] = dict(catalogue(release))["metrics"]  # type: ignore[assignment]
+    return found
+
+
+def of(release: str) -> VllmRelease:
+    """Return a release by its number."""
+    return VllmRelease(f"vllm/vllm-openai:v{release}")
+
+
+@pytest.mark.parametrize("release", releases())
+def test_catalogue(release: str) -> None:
+    """Every metric of a release is an object with its type, labels and a unit that fits."""
+    for name, entry in entries(release).items():
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            found = Metric.named(name, release=of(release))
+
+        assert (entry["type"], tuple(sorted(entry["labels"]))) == (found.type, found.labels)
+        assert bool(entry.get("deprecated")) == bool(warned), name
+        assert metrics.is_exposed(found, of(release)) != bool(entry.get("hidden"))
+        assert ("_info" in name) == (found.unit == "info"), name
+        for word, unit in (("_seconds", "seconds"), ("bytes", "bytes"), ("_perc", "ratio")):
+            assert word not in name or unit == found.unit, name
+
+
+def test_units() -> None:
+    """Units that names do not tell are those of the calls that make the metrics; all are used."""
+    expected = {
+        "vllm:prefix_cache_hits_total": "tokens",
+        "vllm:mm_cache_hits_total": "items",
+        "vllm:kv_offload_size": "bytes",
+        "vllm:kv_offload_load_time_total": "seconds",
+        "vllm:kv_offload_tiering_backpressure_store_latency_ema": "seconds",
+        "vllm:iteration_tokens_total": "tokens",
+        "vllm:request_time_per_output_token_seconds": "seconds",
+        "vllm:mooncake_store_operation_keys_total": "keys",
+        "vllm:mooncake_store_operation_total": "operations",
+        "vllm:umbp_transfer_failed_total": "transfers",
+        "vllm:nixl_num_kv_expired_reqs_total": "requests",
+        "vllm:request_params_n": "sequences",
+        "vllm:websocket_connections_active": "connections",
+        "vllm:simple_kv_offload_used_blocks": "blocks",
+        "vllm:kv_offload_tiering_active_cascade_jobs": "jobs",
+    }
+
+    assert expected == {name: unit_of(name) for name in expected}
+    assert set(UNITS) == {unit_of(name) for name in entries(releases()[-1])}
+
+
+def test_start_up() -> None:
+    """Importing the metrics reads no data file."""
+    code = """
+import sys
+def look(event, arguments):
+    if event == "open" and str(arguments[0]).endswith(".json"):
+        raise SystemExit(f"read {arguments[0]}")
+sys.addaudithook(look)
+import vllm_constructs.alerts, vllm_constructs.dashboard, vllm_constructs.metrics
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+def test_releases() -> None:
+    """A metric is there in one release and not in another; between two, in both or in neither."""
+    retried = Metric.named("vllm:request_num_preemptions")
+
+    assert metrics.is_exposed(retried)
+    assert not metrics.is_exposed(retried, of("0.28.0"))
+    assert not metrics.is_exposed(retried, of("0.30.0"))
+    assert metrics.is_exposed(metrics.INTER_TOKEN_LATENCY, of("0.30.0"))
+    assert [False, True, True] == [
+        metrics.counts_errors(one) for one in (of("0.12.0"), of("0.16.0"), None)
+    ]
+
+
+def test_deprecation() -> None:
+    """A deprecated metric is found with a warning, a hidden one with what brings it back."""
+    with pytest.warns(VllmConstructsWarning, match="kv_offload_size is deprecated"):
+        Metric.named("vllm:kv_offload_size")
+    with pytest.warns(VllmConstructsWarning, match="show_hidden_metrics_for_version"):
+        Metric.named("vllm:time_per_output_token_seconds", release=of("0.12.0"))
 
 
 @settings(max_examples=60, deadline=None)
@@ -82,6 +186,10 @@ def test_adapter_rules() -> None:
 
 WAITING, USAGE = metrics.REQUESTS_WAITING, metrics.KV_CACHE_USAGE
 FIRST, ENDED = metrics.TIME_TO_FIRST_TOKEN, metrics.REQUESTS_ENDED
+INFO = Metric.named("vllm:kv_offload_config_info")
+SOCKETS = Metric.named("vllm:websocket_connections_active")
+EMA = Metric.named("vllm:kv_offload_tiering_backpressure_store_latency_ema")
+CACHED = "vllm:prompt_tokens_cached_total"
 
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: USAGE.total(SCOPE), ("kv_cache_usage_perc is a gauge in ratio", "sum")),
@@ -92,6 +200,30 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: FIRST.quantile(SCOPE, 95), ("is 95", "write 0.95")),
     (lambda: FIRST.quantile(SCOPE, 0.5, "5 m"), ("'5 m'", "'10m'")),
     (lambda: ENDED.rate(SCOPE, "five"), ("'five'", "'10m'")),
+    (lambda: ENDED.rate(SCOPE, finish_reason="error"), ("'finish_reason'", "'finished_reason'?")),
+    (lambda: ENDED.rate(SCOPE, finished_reason="errors"), ("'errors'", "did you mean 'error'?")),
+    (lambda: ENDED.rate(SCOPE, namespace="b"), ("label 'namespace'", "lacks")),
+    (lambda: ENDED.rate(SCOPE, model_name="b"), ("label 'model_name'", "lacks")),
+    (lambda: ENDED.rate(SCOPE, pod=""), ("label 'pod'", "''")),
+    (lambda: ENDED.share(SCOPE), ("request_success_total", "without a label")),
+    (lambda: WAITING.total(SCOPE, reason="x"), ("num_requests_waiting", "label 'reason'")),
+    (lambda: FIRST.quantile(SCOPE, 0.5, le="1"), ("label 'le'",)),
+    (lambda: metrics.quotient(HITS, ENDED, SCOPE), ("counts tokens", "requests", "one unit")),
+    (lambda: INFO.total(SCOPE), ("gauge in info", "a sum")),
+    (lambda: INFO.mean(SCOPE), ("kv_offload_config_info", "by its labels")),
+    (lambda: SOCKETS.total(SCOPE), ("no label 'model_name'", "query of your own")),
+    (lambda: EMA.total(SCOPE, tier="x"), ("gauge in seconds", "a sum")),
+    (lambda: Metric.named("vllm:gpu_cache_usage_perc"), ("0.33.0 any more", "kv_cache_usage")),
+    (lambda: Metric.named("vllm:num_preemptions"), ("as 'vllm:num_preemptions_total'",)),
+    (lambda: Metric.named("num_requests_running"), ("as 'vllm:num_requests_running'",)),
+    (lambda: Metric.named(f"{FIRST.name}_bucket"), (f"as '{FIRST.name}'.",)),
+    (lambda: Metric.named("vllm:num_request_waiting"), ("mean 'vllm:num_requests_waiting'?",)),
+    (lambda: Metric.named("qqq"), ("'qqq' is no metric of vLLM 0.33.0.",)),
+    (lambda: Metric.named(CACHED, release=of("0.12.0")), ("vLLM 0.12.0; vLLM 0.16.0 has it",)),
+    (lambda: Metric.named(""), ("Metric.named name is ''",)),
+    (lambda: Metric.named(CACHED, release="0.12.0"), ("release is '0.12.0'", "VllmRelease")),  # type: ignore[arg-type]  # the mistake
+    (lambda: Metric(name="a", type="gauge", unit="ratio", labels="pod"), ("labels is 'pod'",)),  # type: ignore[arg-type]  # the mistake
+    (lambda: unit_of("vllm:new"), ("the unit of 'vllm:new'", "Metric(name=")),
     (lambda: Metric(name="a b", type="gauge", unit="ratio"), ("'a b'", "num_requests")),
     (lambda: Metric(name="a", type="sum", unit="ratio"), ("'sum'", "'counter'")),  # type: ignore[arg-type]  # the mistake
     (lambda: Metric(name="a", type="gauge", unit="ms"), ("'ms'", "'seconds'")),  # type: ignore[arg-type]  # the mistake

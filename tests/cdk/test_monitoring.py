@@ -13,6 +13,7 @@ from vllm_constructs import (
     VllmConstructsError,
     VllmConstructsWarning,
 )
+from vllm_constructs.alerts import Objectives
 
 LABELS = {"release": "kube-prometheus-stack"}
 
@@ -69,11 +70,13 @@ def test_queries() -> None:
     rules = only(scope, "PrometheusRule")["spec"]["groups"][0]["rules"]
     board = json.loads(only(scope, "ConfigMap")["data"]["qwen-dashboard.json"])
     queries = [rule["expr"] for rule in rules]
-    queries += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
-    assert len(rules) + len(board["panels"]) <= len(queries)
+    panels = [panel for panel in board["panels"] if panel["type"] != "row"]
+    queries += [target["expr"] for panel in panels for target in panel["targets"]]
+    assert len(rules) + len(panels) <= len(queries)
     for query in queries:
         for selector in parse_promql(query).selectors:
-            assert selector.is_scoped(namespace="llm")
+            space = "exported_" if "exported_pod" in selector.matchers else ""
+            assert selector.is_scoped(**{f"{space}namespace": "llm"})
             assert selector.is_scoped(model_name="qwen-7b") == selector.metric.startswith("vllm:")
 
 
@@ -84,6 +87,59 @@ def test_startup() -> None:
     ModelMonitor(scope, "monitor", target=qwen, labels=LABELS)
     rules = only(scope, "PrometheusRule")["spec"]["groups"][0]["rules"]
     assert "45m" == {rule["alert"]: rule["for"] for rule in rules}["VllmEngineDown"]
+
+
+def test_objectives() -> None:
+    """Objectives reach the alerts and the dashboard, and the runbook's address every alert."""
+    scope = chart()
+    goals = Objectives(time_to_first_token=7.5)
+    ModelMonitor(
+        scope,
+        "monitor",
+        target=model(scope),
+        labels=LABELS,
+        objectives=goals,
+        runbook="https://wiki.example.com/vllm",
+    )
+    rules = only(scope, "PrometheusRule")["spec"]["groups"][0]["rules"]
+    slow = {rule["alert"]: rule for rule in rules}["VllmFirstTokenSlow"]
+    assert slow["expr"].endswith("> 7.5")
+    board = only(scope, "ConfigMap")["data"]["qwen-dashboard.json"]
+    assert {"color": "red", "value": 7.5} in [
+        step
+        for panel in json.loads(board)["panels"]
+        for step in panel.get("fieldConfig", {})
+        .get("defaults", {})
+        .get("thresholds", {})
+        .get("steps", [])
+    ]
+    for rule in rules:
+        section = f"https://wiki.example.com/vllm#{rule['alert'].lower()}"
+        assert section == rule["annotations"]["runbook_url"]
+
+
+@pytest.mark.parametrize(("tag", "expected"), [("v0.33.0", True), ("v0.12.0", False)])
+def test_release(tag: str, expected: bool) -> None:  # noqa: FBT001  # a column of the table
+    """Alerts are those that the release in the image can fill."""
+    scope = chart()
+    qwen = model(scope, image=f"vllm/vllm-openai:{tag}")
+    ModelMonitor(scope, "monitor", target=qwen, labels=LABELS)
+    rules = only(scope, "PrometheusRule")["spec"]["groups"][0]["rules"]
+    assert expected == ("VllmRequestErrors" in {rule["alert"] for rule in rules})
+
+
+def test_pods() -> None:
+    """Alerts on pods and scalers are about the model's Deployment, whatever it serves."""
+    scope = chart()
+    ModelMonitor(
+        scope, "monitor", target=model(scope, name="server", served_name="qwen"), labels=LABELS
+    )
+    rules = only(scope, "PrometheusRule")["spec"]["groups"][0]["rules"]
+    found = {rule["alert"]: rule["expr"] for rule in rules}
+    assert 'pod=~"server-[a-z0-9]+-[a-z0-9]+"' in found["VllmRestartingWhileLoading"]
+    assert 'scaletargetref_name="server"' in found["VllmGpuIdle"]
+    assert 'deployment="server"' in found["VllmEngineDown"]
+    assert "server" == only(scope, "Deployment")["metadata"]["name"]
 
 
 @pytest.mark.parametrize("alerts", [True, False])
@@ -150,6 +206,8 @@ def test_chart_without_namespace() -> None:
         ("folder", ""),
         ("namespace", "a.b"),
         ("name", "Monitor"),
+        ("objectives", {"errors": 0.1}),
+        ("runbook", ""),
     ],
 )
 def test_refusals(keyword: str, value: object) -> None:

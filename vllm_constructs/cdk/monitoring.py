@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from vllm_constructs import _check, monitoring, names, network
+from vllm_constructs import (
+    _check,
+    monitoring,
+    names,
+    network,
+)
+from vllm_constructs import (
+    alerts as alerting,
+)
+from vllm_constructs import (
+    dashboard as dashboards,
+)
+from vllm_constructs.alerts import RUNBOOK, Objectives
 from vllm_constructs.errors import warn
 
 from .base import Room, place_of
@@ -37,6 +49,12 @@ class ModelMonitor(Room):
         folder: Grafana folder of the dashboard. Default: Grafana's own.
         namespace: Namespace of Prometheus, for the NetworkPolicy. Default `monitoring`.
         name: Name of the monitor, and beginning of the others' names. Default: the model's.
+        objectives: What is promised of the model: alerts fire where it is missed, and the
+            dashboard draws it. Default: `Objectives()`.
+        runbook: Address or path of the runbook's page; each alert adds its section. Default: the
+            page's path in this project.
+
+    Alerts and panels read only what the vLLM release of the model's image exposes.
 
     Attributes:
         monitor: The ServiceMonitor or PodMonitor.
@@ -61,6 +79,8 @@ class ModelMonitor(Room):
         folder: str | None = None,
         namespace: str = "monitoring",
         name: str | None = None,
+        objectives: Objectives | None = None,
+        runbook: str = RUNBOOK,
     ) -> None:
         place = place_of(scope, id)
         model = model_of("ModelMonitor.target", target)
@@ -71,6 +91,9 @@ class ModelMonitor(Room):
         names.label("ModelMonitor.namespace", namespace)
         if folder is not None:
             _check.text("ModelMonitor.folder", folder)
+        goals = Objectives() if objectives is None else objectives
+        _check.instance("ModelMonitor.objectives", goals, Objectives, "Objectives")
+        _check.text("ModelMonitor.runbook", runbook)
         picked = names.label_map("ModelMonitor.labels", {} if labels is None else labels)
         if not picked:
             warn(
@@ -84,14 +107,28 @@ class ModelMonitor(Room):
         else:
             make, job = monitoring.pod_monitor, f"{scope_of.namespace}/{own}"
         body = make(name=own, selector=model.selector, interval=interval, labels=picked)
-        rule = monitoring.prometheus_rule(
+        release = model.pod.release
+        wanted = alerting.alerts(
+            scope_of,
+            job=job,
+            workload=model.name,
+            startup=model.pod.startup.budget,
+            objectives=goals,
+            release=release,
+        )
+        rule = alerting.prometheus_rule(
             name=f"{own}-alerts",
             labels=picked,
             model=model.served_name,
-            wanted=monitoring.alerts(scope_of, job=job, startup=model.pod.startup.budget),
+            wanted=wanted,
+            runbook=runbook,
         )
-        board = monitoring.dashboard_config_map(
-            name=f"{own}-dashboard", scope=scope_of, folder=folder
+        board = dashboards.dashboard_config_map(
+            name=f"{own}-dashboard",
+            scope=scope_of,
+            folder=folder,
+            objectives=goals,
+            release=release,
         )
         model.check_monitor()
         place.check_free(body, *([rule] if alerts else []), *([board] if dashboard else []))

@@ -10,6 +10,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 PYTHON ?= python3
 # `make lock UPGRADE=1` moves to the newest versions, `make lock` keeps all that still fits.
 UPGRADE ?=
+# The vLLM releases of `make release-data`, with blanks between them.
+VLLM ?=
 # What `make test-cluster` runs.
 TESTS ?= tests/cluster
 
@@ -43,7 +45,7 @@ synth: $(SYNTH) ## Render main.py into dist/.
 .PHONY: test
 test: $(DEV) $(KUBECTL) $(PLUS) $(NODE_MODULES) ## Run all tests and measure coverage.
 	@mkdir -p build
-	@python -m tests.cluster.binaries --why-skipped
+	@python -m tests.cluster.binaries --before-other-tests
 	@pytest -n 2 --cov --cov-report=term-missing --ignore=tests/cluster
 
 .PHONY: test-cluster
@@ -79,6 +81,11 @@ examples: $(DEV) ## Render the YAML beside each example again.
 .PHONY: imports
 imports: $(SYNTH) $(NODE_MODULES) ## Remake imports/ from ../shared/crds.
 	@python tools/make_imports.py
+
+.PHONY: release-data
+release-data: $(DEV) ## Make the catalogue of a vLLM release from its wheel (VLLM=0.33.0).
+	@python tools/release_data.py $(VLLM)
+	@python tools/release_flags.py
 
 .PHONY: wheel
 wheel: $(DEV) ## Build the wheel into build/wheel/.

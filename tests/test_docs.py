@@ -4,6 +4,7 @@ On each page, in order:
 
 - `python` blocks are executed in one namespace. Titled "refused" or "warned", a block has to end
   in the library's error or warning; titled "main.py", it is an excerpt of that file instead.
+- An `sh` block that starts `vllm-constructs` is run in the folder of main.py.
 - A `text` block is what the block before it printed, or the sentence that it ended in.
 - A `yaml` block titled with a path below `dist/` is an excerpt of what the page's last App
   renders (after an excerpt of main.py: of the committed dist/). Titled "values.yaml", it becomes
@@ -13,6 +14,9 @@ On each page, in order:
 import contextlib
 import io
 import re
+import shlex
+import subprocess
+import sys
 import textwrap
 import warnings
 from collections.abc import Iterator
@@ -97,6 +101,8 @@ class Page:
             self.quote(block)
         elif block.language == "python":
             self.execute(block)
+        elif block.language == "sh" and block.code.startswith("vllm-constructs "):
+            self.command(block)
         elif block.language == "text":
             assert one_line(self.said) == one_line(block.code)
         elif block.title.startswith("dist/"):
@@ -123,6 +129,19 @@ class Page:
             else:
                 exec(code, self.namespace)  # noqa: S102 - our own pages
                 self.said = printed.getvalue()
+
+    def command(self, block: Block) -> None:
+        """Run our command and keep what it said."""
+        done = subprocess.run(
+            [sys.executable, "-m", "vllm_constructs", *shlex.split(block.code)[1:]],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+        )
+        self.said = done.stdout + done.stderr
+        # A page shows what fails under this title only.
+        assert (done.returncode != 0) == (block.title == "refused")
 
     def quote(self, block: Block) -> None:
         """Compare an excerpt of main.py."""

@@ -23,7 +23,7 @@ _APPS = ROOT / "tests" / "apps"
 _NEWER_PLUS = ROOT / ".venv-plus-34" / "bin"
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 # What a wheel brings into an environment beside its package.
-_INFO = {"LICENSE", "METADATA", "RECORD", "WHEEL"}
+_INFO = {"LICENSE", "METADATA", "RECORD", "WHEEL", "entry_points.txt"}
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """Typed cdk8s constructs that put vLLM model servers on Kubernetes.
 
 Values (such as `EngineArgs`, `WholeGpu` and `Startup`) need no Node. Constructs (such as
-`ModelDeployment`) are loaded when they are first used, and start it.
+`ModelDeployment`) are loaded when they are first used, and start it. So are values that not
+every app needs (such as `MemoryPlan`), without Node.
 """
 
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ from .triggers import (
 )
 
 if TYPE_CHECKING:
+    from .alerts import Objectives
     from .cdk.availability import DisruptionBudget
     from .cdk.deployment import ModelDeployment
     from .cdk.fleet import ModelFleet
@@ -41,7 +43,17 @@ if TYPE_CHECKING:
     from .cdk.secrets import ExternalToken, TokenSecret
     from .cdk.storage import ModelCache
     from .cdk.values import ModelStack
+    from .flag_parser import ParsedArgs, parse_args
+    from .memory import MemoryPlan
+    from .shapes import ModelShape
 else:
+    _VALUES = {
+        "MemoryPlan": "memory",
+        "ModelShape": "shapes",
+        "Objectives": "alerts",
+        "ParsedArgs": "flag_parser",
+        "parse_args": "flag_parser",
+    }
     _CONSTRUCTS = {
         "DisruptionBudget": "availability",
         "ExternalToken": "secrets",
@@ -61,20 +73,21 @@ else:
         "StreamingIngress": "ingress",
         "TokenSecret": "secrets",
     }
+    _LAZY = _VALUES | {name: f"cdk.{room}" for name, room in _CONSTRUCTS.items()}
 
     def __getattr__(name: str) -> object:
-        """Load a construct, and with it cdk8s, when it is first asked for."""
-        if name not in _CONSTRUCTS:
+        """Load a name from its room, and with a construct cdk8s, when it is first asked for."""
+        if name not in _LAZY:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        found = getattr(import_module(f".cdk.{_CONSTRUCTS[name]}", __name__), name)
+        found = getattr(import_module(f".{_LAZY[name]}", __name__), name)
         globals()[name] = found
         return found
 
     def __dir__() -> list[str]:
-        """Offer the constructs to completion before they are loaded."""
-        return sorted({*globals(), *_CONSTRUCTS})
+        """Offer the names to completion before they are loaded."""
+        return sorted({*globals(), *_LAZY})
 
 
 __all__ = [
@@ -104,6 +117,7 @@ __all__ = [
     "KedaScaler",
     "Kubernetes",
     "KvCacheUsage",
+    "MemoryPlan",
     "Metric",
     "MigSlice",
     "ModelCache",
@@ -111,8 +125,11 @@ __all__ = [
     "ModelFleet",
     "ModelMonitor",
     "ModelRoute",
+    "ModelShape",
     "ModelStack",
     "Namespace",
+    "Objectives",
+    "ParsedArgs",
     "PrometheusAdapter",
     "PrometheusQuery",
     "QueueDepth",
@@ -133,4 +150,5 @@ __all__ = [
     "VllmConstructsWarning",
     "VllmRelease",
     "WholeGpu",
+    "parse_args",
 ]

@@ -128,9 +128,10 @@ def _check_groups(shape: ModelShape, options: MemoryOptions) -> None:
     if not group or quantization is None:
         return
     widths = {}
-    if shape.experts and not split.expert_parallel:
+    # On one GPU vLLM pads a group that is not full (fp8_utils.py, validate_fp8_block_shape).
+    if shape.experts and not split.expert_parallel and split.tensor * split.data > 1:
         widths["expert"] = shape.experts.size // (split.tensor * split.data)
-    if shape.intermediate_size and not quantization.experts_only:
+    if shape.intermediate_size and not quantization.experts_only and split.tensor > 1:
         widths["feed-forward"] = shape.intermediate_size // split.tensor
     for what, width in widths.items():
         if width % group:

@@ -264,12 +264,13 @@ class MemoryPlan:
             VllmConstructsError: The model does not fit, whatever the margin.
         """
         if self.verdict == "too large":
-            refuse(f"{where}: {self._sentence()}")
+            refuse(f"{where}: {self.sentence}")
         if self.verdict == "tight":
-            warn(f"{where}: {self._sentence()}")
+            warn(f"{where}: {self.sentence}")
 
-    def _sentence(self) -> str:
-        """The verdict in one sentence with its numbers."""
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence: the numbers that decide it, and what does fit."""
         gpus = _called(self.gpu)
         request = f"one request of {self.max_model_len} tokens needs {_gib(self.kv_bytes_at_least)}"
         left = f"weights of {_gib(self.weights)} leave {_gib(self.kv_cache)} per GPU"

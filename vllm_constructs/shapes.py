@@ -153,6 +153,11 @@ def _names() -> dict[str, str]:
     return found | {other: name for name, one in catalogue().items() for other in one["also"]}
 
 
+def is_named(name: str) -> bool:
+    """Whether the catalogue has a model of this name."""
+    return name in _names()
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
     """The sizes of a model that decide about its memory.

@@ -35,6 +35,7 @@ from vllm_constructs import (
     KvCacheUsage,
     MigSlice,
     ModelDeployment,
+    ModelShape,
     PrometheusQuery,
     QueueDepth,
     Rollout,
@@ -49,6 +50,7 @@ from vllm_constructs import (
     VllmConstructsWarning,
     WholeGpu,
 )
+from vllm_constructs.alerts import Objectives
 from vllm_constructs.values import Values
 
 Keywords = dict[str, Any]
@@ -117,6 +119,7 @@ def _model_deployment(_: Chart) -> Keywords:
         "service_name": "vllm-service",
         "served_name": "qwen-7b",
         "image": "registry.example.com/vllm/vllm-openai:v0.33.0",
+        "vllm": "0.33.0",
         "engine": EngineArgs(
             max_model_len=4096,
             gpu_memory_utilization=0.9,
@@ -124,7 +127,7 @@ def _model_deployment(_: Chart) -> Keywords:
             enable_auto_tool_choice=True,
             tool_call_parser="hermes",
             compilation_config={"mode": 3},
-            extra={"max-logprobs": 5},
+            max_logprobs=5,
             delivery="config-map",
         ),
         "replicas": 2,
@@ -155,6 +158,7 @@ def _model_deployment(_: Chart) -> Keywords:
         "network_policy": True,
         "allow_from": ["gateway", "evaluation"],
         "run_as_root": False,
+        "shape": ModelShape.named(MODEL),
     }
 
 
@@ -342,6 +346,8 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "folder": "Models",
             "namespace": "observability",
             "name": "vllm-monitor",
+            "objectives": Objectives(time_to_first_token=5.0, inter_token_latency=0.1),
+            "runbook": "https://wiki.example.com/vllm",
         },
     },
     "ModelRoute": {

@@ -61,7 +61,8 @@ def test_samples() -> None:
     constructs = {
         name
         for name in vllm_constructs.__all__
-        if issubclass(getattr(vllm_constructs, name), Construct)
+        if isinstance(found := getattr(vllm_constructs, name), type)
+        and issubclass(found, Construct)
     }
     assert constructs == set(SAMPLES) == set(MAIN)
 

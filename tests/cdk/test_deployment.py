@@ -33,6 +33,7 @@ from vllm_constructs import (
     ModelFleet,
     ModelMonitor,
     ModelRoute,
+    ModelShape,
     QueueDepth,
     Rollout,
     Scope,
@@ -335,3 +336,57 @@ class TestNetworkPolicy:
         kinds = [item["kind"] for item in manifests(scope)]
         assert "NetworkPolicy" not in kinds
         assert {"Ingress", "HTTPRoute", "ServiceMonitor"} < set(kinds)
+
+
+class TestMemory:
+    """Whether the model fits."""
+
+    def test_plan(self) -> None:
+        """The plan of a model of the catalogue is an attribute."""
+        qwen = model(chart(), engine=EngineArgs(max_model_len=4096))
+        plan = qwen.memory_plan
+        assert plan is not None
+        assert (ModelShape.named(MODEL), 4096) == (plan.shape, plan.max_model_len)
+        assert (qwen.pod.gpu, "fits") == (plan.gpu, plan.verdict)
+
+    def test_shape(self) -> None:
+        """A model that the catalogue lacks is planned by its shape, else not at all."""
+        scope = chart()
+        shape = ModelShape.named("Qwen/Qwen3-8B")
+        plan = model(scope, "a", model="/models/a", shape=shape).memory_plan
+        assert plan is not None
+        assert shape == plan.shape
+        assert model(scope, "b", model="/models/b").memory_plan is None
+
+    def test_too_large(self) -> None:
+        """What cannot fit is refused with the numbers and what does; nothing is made."""
+        scope = chart()
+        with pytest.raises(VllmConstructsError) as refused:
+            model(scope, model="Qwen/Qwen2.5-32B-Instruct")
+        assert str(refused.value) == (
+            "ModelDeployment 'qwen': Qwen/Qwen2.5-32B-Instruct does not fit on 1 x NVIDIA-L40S: "
+            "weights take 61.04 GiB of each GPU, and vLLM asks for 40.96 GiB; what fits: "
+            "2 x NVIDIA-L40S (2.2 requests at once), 1 x NVIDIA-A100-80GB-PCIe (1.3 requests at "
+            "once)."
+        )
+        assert [] == scope.node.children
+
+    def test_tight(self) -> None:
+        """What is tight is warned about at the user's line, once."""
+        gpu = WholeGpu("NVIDIA-H100-80GB-HBM3")
+        with pytest.warns(VllmConstructsWarning, match="just fits on") as warned:
+            found = model(chart(), model="Qwen/Qwen2.5-32B-Instruct", gpu=gpu)
+        assert 1 == len(warned)
+        assert found.memory_plan is not None
+        assert "tight" == found.memory_plan.verdict
+
+    def test_split(self) -> None:
+        """Heads that the GPUs cannot split are refused, as vLLM does it at start."""
+        with pytest.raises(VllmConstructsError, match="28 attention heads, which cannot be split"):
+            model(chart(), gpu=WholeGpu("NVIDIA-L40S", count=3))
+
+    def test_latest(self) -> None:
+        """An image whose tag changes is warned about once, not once more by the plan."""
+        with pytest.warns(VllmConstructsWarning, match="'latest' changes") as warned:
+            model(chart(), image="vllm/vllm-openai:latest")
+        assert 1 == len(warned)

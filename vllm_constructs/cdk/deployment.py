@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdk8s import ApiObject, JsonPatch
 
-from vllm_constructs import _check, deployment, names, network, storage
+from vllm_constructs import _check, deployment, fit, names, network, storage
 from vllm_constructs.availability import Budget, Drain, Rollout, Startup
 from vllm_constructs.engine import EngineArgs
 from vllm_constructs.errors import VllmConstructsError, refuse
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from vllm_constructs.pod import Gpu
     from vllm_constructs.secrets import ApiKey, HasName, HuggingFaceToken
+    from vllm_constructs.shapes import ModelShape
 
 
 class ModelDeployment(Room):
@@ -46,6 +47,8 @@ class ModelDeployment(Room):
         service_name: Name of the Service. Default: `name`.
         served_name: Name that clients send, and `model_name` in all metrics. Default: `model`.
         image: vLLM image with a tag or digest. Default: the newest release known here.
+        vllm: The release in the image, such as `"0.33.0"`, where its tag does not say it: an
+            image of your own, or a digest. Default: what the tag says, else the newest.
         engine: Flags of `vllm serve`.
         replicas: Pods, where no scaler decides. Default 1.
         port: Port of the API, the Service and the metrics. Default 8000.
@@ -75,6 +78,9 @@ class ModelDeployment(Room):
         network_policy: Whether to make the NetworkPolicy. Default True.
         allow_from: More namespaces whose pods may reach the API.
         run_as_root: Run as root. Default False.
+        shape: The model's sizes, by which its memory is planned: a model that is too large is
+            refused, a tight one warned about. Default: those of the catalogue, where it has
+            `model`; else nothing is planned.
 
     Attributes:
         deployment: The Deployment.
@@ -83,6 +89,8 @@ class ModelDeployment(Room):
         network_policy: The NetworkPolicy, or None.
         config_map: The ConfigMap of the engine's flags, or None.
         pod: The pod as a value.
+        memory_plan: The MemoryPlan of one pod, or None where it could not be made: the shape or
+            the GPU's memory is not known, or a flag changes what no plan counts.
         name: Name of the Deployment.
 
     Raises:
@@ -100,6 +108,7 @@ class ModelDeployment(Room):
         service_name: str | None = None,
         served_name: str | None = None,
         image: str = DEFAULT_IMAGE,
+        vllm: str | None = None,
         engine: EngineArgs | None = None,
         replicas: int = 1,
         port: int = 8000,
@@ -126,6 +135,7 @@ class ModelDeployment(Room):
         network_policy: bool = True,
         allow_from: Sequence[str] = (),
         run_as_root: bool = False,
+        shape: ModelShape | None = None,
     ) -> None:
         place = place_of(scope, id)
         self.name = names.sanitised(id) if name is None else names.label("name", name)
@@ -137,6 +147,7 @@ class ModelDeployment(Room):
             gpu=gpu,
             served_name=served_name,
             image=image,
+            vllm=vllm,
             engine=EngineArgs() if engine is None else engine,
             port=port,
             cpu=cpu,
@@ -165,6 +176,7 @@ class ModelDeployment(Room):
             pod_annotations={} if pod_annotations is None else pod_annotations,
             run_as_root=run_as_root,
         )
+        self.memory_plan = fit.checked(f"ModelDeployment {self.name!r}", self.pod, shape)
         self.replicas = _check.integer("replicas", replicas, 1, 1000)
         allowed = "Rollout(spare_gpus=...)"
         self.rollout = _check.instance(

@@ -1,0 +1,174 @@
+from typing import Any
+
+import pytest
+
+from vllm_constructs import (
+    EngineArgs,
+    GpuPodSpec,
+    MemoryPlan,
+    MigSlice,
+    ModelShape,
+    VirtualGpu,
+    VllmConstructsError,
+    VllmConstructsWarning,
+    VllmRelease,
+    WholeGpu,
+    fit,
+)
+from vllm_constructs.release import catalogue
+from vllm_constructs.shapes import is_named
+
+QWEN = "Qwen/Qwen2.5-7B-Instruct"
+L40S = WholeGpu("NVIDIA-L40S")
+FLAGS = catalogue()["flags"]
+
+
+def known(flag: str) -> list[str]:
+    """The values of a flag that vLLM knows."""
+    found: dict[str, Any] = dict(FLAGS[flag])
+    return list(found["known"])
+
+
+def pod(**keywords: Any) -> GpuPodSpec:
+    """A pod of a small model on a large GPU."""
+    options: dict[str, Any] = {"model": QWEN, "gpu": L40S} | keywords
+    return GpuPodSpec(**options)
+
+
+def plan(**keywords: Any) -> MemoryPlan | None:
+    """The plan of a pod without a shape of its own."""
+    return fit.checked("a pod", pod(**keywords), None)
+
+
+class TestPlan:
+    """Where a plan is made, and where none is."""
+
+    def test_catalogue(self) -> None:
+        """A model of the catalogue is planned with the pod's GPU, flags and release."""
+        engine = EngineArgs(max_model_len=4096)
+        image = "vllm/vllm-openai:v0.20.0"
+        found = plan(engine=engine, image=image)
+        expected = MemoryPlan(
+            shape=ModelShape.named(QWEN), gpu=L40S, engine=engine, release=VllmRelease(image)
+        )
+        assert expected == found
+        assert 0.9 == expected.gpu_memory_utilization
+
+    def test_shape(self) -> None:
+        """A shape that is given is planned, whatever the model is called."""
+        shape = ModelShape.named("Qwen/Qwen3-8B")
+        found = fit.checked("a pod", pod(model="/models/mine"), shape)
+        assert found is not None
+        assert shape == found.shape
+
+    def test_shape_first(self) -> None:
+        """A shape that is given goes before the one of the catalogue."""
+        shape = ModelShape.named("Qwen/Qwen3-8B")
+        found = fit.checked("a pod", pod(), shape)
+        assert found is not None
+        assert shape == found.shape
+
+    @pytest.mark.parametrize(
+        "keywords",
+        [
+            {"model": "a/b"},
+            {"model": "/models/Qwen2.5-7B-Instruct"},
+            {"gpu": VirtualGpu("GRID-A100D-40C")},
+            {"engine": EngineArgs(quantization="torchao")},
+            {"engine": EngineArgs(kv_cache_dtype="turboquant_k8v4")},
+            {"engine": EngineArgs(hf_overrides={"num_hidden_layers": 2})},
+            {"engine": EngineArgs(hf_overrides={"rope_scaling": {"factor": 4.0}})},
+            {"engine": EngineArgs(max_model_len=65536), "env": {fit.LONGER: "1"}},
+        ],
+        ids=lambda keywords: str(keywords)[:60],
+    )
+    def test_none(self, keywords: dict[str, Any]) -> None:
+        """Without a shape, a memory, or figures for a flag there is no plan, and no refusal."""
+        assert plan(**keywords) is None
+
+    def test_scaled(self) -> None:
+        """Scaled positions are planned for the length that is given."""
+        overrides: dict[str, Any] = {"rope_scaling": {"factor": 4.0, "rope_type": "yarn"}}
+        found = plan(engine=EngineArgs(hf_overrides=overrides, max_model_len=65536))
+        assert found is not None
+        assert 65536 == found.max_model_len
+
+    @pytest.mark.parametrize(
+        ("flag", "keyword"),
+        [("--kv-cache-dtype", "kv_cache_dtype"), ("--quantization", "quantization")],
+    )
+    @pytest.mark.parametrize("model", [QWEN, "deepseek-ai/DeepSeek-V2-Lite-Chat"])
+    def test_every_value(self, flag: str, keyword: str, model: str) -> None:
+        """No value that vLLM knows is refused for lack of a figure."""
+        values = known(flag)
+        assert "fp8" in values
+        gpu = WholeGpu("NVIDIA-H200")
+        options: list[dict[str, Any]] = [{keyword: one} for one in values]
+        engines = [EngineArgs(max_model_len=4096, **one) for one in options]
+        plans = [plan(model=model, gpu=gpu, engine=engine) for engine in engines]
+        assert {"fits"} == {found.verdict for found in plans if found is not None}
+
+
+class TestRefusal:
+    """What does not fit."""
+
+    def test_too_large(self) -> None:
+        """A model that is too large is refused with the numbers and what does fit."""
+        with pytest.raises(VllmConstructsError) as refused:
+            plan(model="meta-llama/Llama-3.1-8B-Instruct", gpu=WholeGpu("NVIDIA-L4"))
+        assert str(refused.value) == (
+            "a pod: meta-llama/Llama-3.1-8B-Instruct does not fit on 1 x NVIDIA-L4: one request "
+            "of 131072 tokens needs 16.00 GiB of KV cache, and weights of 14.99 GiB leave 3.80 "
+            "GiB per GPU; what fits: max_model_len=24576, 2 x NVIDIA-L4 (1.4 requests at once), "
+            "1 x NVIDIA-A100-PCIE-40GB (1.2 requests at once)."
+        )
+
+    def test_tight(self) -> None:
+        """A tight one is warned about, and has its plan."""
+        gpu = WholeGpu("NVIDIA-A100-SXM4-80GB", count=2)
+        with pytest.warns(VllmConstructsWarning, match="a pod: .* the estimates may be"):
+            found = plan(model="Qwen/Qwen2.5-72B-Instruct", gpu=gpu)
+        assert found is not None
+        assert "tight" == found.verdict
+
+    @pytest.mark.parametrize(
+        ("keywords", "sentence"),
+        [
+            (
+                {"model": "Qwen/Qwen2.5-14B-Instruct", "gpu": WholeGpu("NVIDIA-L40S", count=3)},
+                "40 attention heads, which cannot be split over 3 GPUs",
+            ),
+            ({"engine": EngineArgs(max_model_len=65536)}, "takes 32768 tokens"),
+            (
+                {"engine": EngineArgs(max_model_len=65536), "env": {fit.LONGER: "0"}},
+                "takes 32768 tokens",
+            ),
+        ],
+        ids=["heads", "longer", "longer-not-allowed"],
+    )
+    def test_start(self, keywords: dict[str, Any], sentence: str) -> None:
+        """What vLLM itself refuses at start is refused."""
+        with pytest.raises(VllmConstructsError, match=sentence):
+            plan(**keywords)
+
+    @pytest.mark.parametrize("shape", [QWEN, {"hidden_size": 1}, 1])
+    def test_no_shape(self, shape: Any) -> None:
+        """What is no ModelShape is refused with how to make one."""
+        with pytest.raises(VllmConstructsError, match=r"shape is .*ModelShape\.named"):
+            fit.checked("a pod", pod(), shape)
+
+
+def test_names() -> None:
+    """Every name of the catalogue has a shape, its other names too; no other name has one."""
+    assert is_named("Qwen/Qwen2.5-Coder-7B-Instruct")
+    assert not is_named("a/b")
+    found = fit.shape_of("Qwen/Qwen2.5-Coder-7B-Instruct")
+    assert found is not None
+    assert "Qwen/Qwen2.5-Coder-7B-Instruct" == found.name
+    assert fit.shape_of("a/b") is None
+
+
+def test_slice() -> None:
+    """A slice is planned with its own memory."""
+    with pytest.raises(VllmConstructsError, match=r"does not fit on MIG slice 1g\.10gb"):
+        plan(gpu=MigSlice("1g.10gb"))

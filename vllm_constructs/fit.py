@@ -1,0 +1,130 @@
+"""Fit: a memory plan for a model that is about to be deployed, where one can be made.
+
+A plan that cannot be made refuses nothing: vLLM takes more than this library can count. What
+vLLM itself refuses when it starts, such as heads that cannot be split, is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+from . import _check
+from .budget import check_split
+from .errors import VllmConstructsError
+from .memory import MemoryPlan
+from .memory_options import amount, flag, resolve
+from .shapes import ModelShape, is_named
+
+if TYPE_CHECKING:
+    from .engine import EngineArgs
+    from .memory_options import Gpu
+    from .pod import GpuPodSpec
+    from .release import VllmRelease
+
+LONGER = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
+
+# Flags with which vLLM keeps another model, or another part of it, on the GPU than is counted.
+_UNCOUNTED = (
+    "cpu_offload_params",
+    "hf_config_path",
+    "offload_backend",
+    "offload_group_size",
+    "offload_num_in_group",
+    "offload_params",
+    "prefill_context_parallel_size",
+)
+
+
+@cache
+def shape_of(model: str) -> ModelShape | None:
+    """The shape of a model of the catalogue, or None; read once."""
+    return ModelShape.named(model) if is_named(model) else None
+
+
+def plan_of(
+    shape: ModelShape,
+    gpu: Gpu,
+    engine: EngineArgs,
+    release: VllmRelease,
+    env: Mapping[str, str] | None = None,
+) -> MemoryPlan | str:
+    """The plan, or in words why there is none.
+
+    Args:
+        shape: The model's sizes.
+        gpu: What a pod gets.
+        engine: Flags of the engine.
+        release: The vLLM release.
+        env: Variables of the container, which may allow longer requests. Default: none.
+
+    Raises:
+        VllmConstructsError: vLLM would not start with this split, or this `max_model_len`.
+    """
+    reason = _uncounted(engine)
+    if reason:
+        return reason
+    try:
+        options = resolve(shape, gpu, engine, release)
+    except VllmConstructsError as error:
+        if _is_too_long(shape, engine, env or {}):
+            raise
+        return str(error)
+    check_split(shape, options)
+    try:
+        return MemoryPlan(shape=shape, gpu=gpu, engine=engine, release=release)
+    except VllmConstructsError as error:
+        return str(error)
+
+
+def checked(where: str, pod: GpuPodSpec, shape: ModelShape | None) -> MemoryPlan | None:
+    """The plan of a pod, refused where it cannot fit and warned about where it is tight.
+
+    Args:
+        where: Name of what is checked, for the sentence.
+        pod: The pod.
+        shape: The model's sizes. Default: those of the catalogue, where it has the model.
+
+    Raises:
+        VllmConstructsError: `shape` is none, the model is too large, or vLLM would not start.
+    """
+    if shape is None:
+        shape = shape_of(pod.model)
+    else:
+        allowed = "ModelShape.named(...) or ModelShape.from_config(...)"
+        _check.instance("shape", shape, ModelShape, allowed)
+    if shape is None:
+        return None
+    found = plan_of(shape, pod.gpu, pod.engine, pod.release, pod.env)
+    if isinstance(found, str):
+        return None
+    found.check(where)
+    return found
+
+
+def _uncounted(engine: EngineArgs) -> str:
+    """The first flag that a plan does not understand, in words."""
+    for name in _UNCOUNTED:
+        if flag(engine, name) is not None:
+            return f"{name} changes what is on the GPU, which no plan counts."
+    overrides = engine.hf_overrides
+    if not overrides:
+        return ""
+    # Scaled positions change no sizes, but what they do to the longest request is not known.
+    is_scaling = isinstance(overrides, Mapping) and all(
+        isinstance(key, str) and key.startswith("rope_") for key in overrides
+    )
+    if is_scaling and engine.max_model_len is not None:
+        return ""
+    return "hf_overrides change the model, which no plan counts."
+
+
+def _is_too_long(shape: ModelShape, engine: EngineArgs, env: Mapping[str, str]) -> bool:
+    """Whether the sentence is vLLM's own: the model does not take that many tokens."""
+    asked = engine.max_model_len
+    if shape.longest is None or engine.hf_overrides or env.get(LONGER, "0") == "1":
+        return False
+    if asked in (None, "auto", -1):
+        return False
+    return amount("EngineArgs.max_model_len", asked) > shape.longest

@@ -19,7 +19,6 @@ NAME = "vllm"
 PORT_NAME = "http"
 CONFIG_FILE = "engine.yaml"
 _CONFIG_PATH = "/etc/vllm"
-_HOME = "/home/vllm"
 
 
 def _args(pod: GpuPodSpec) -> list[str]:
@@ -34,7 +33,7 @@ def _environment(pod: GpuPodSpec) -> list[dict[str, Any]]:
     found: dict[str, str] = {}
     if not pod.run_as_root:
         # Torch asks for the name of the user, which other images than CUDA's do not know.
-        found |= {"HOME": _HOME, "USER": "vllm"}
+        found |= {"HOME": pod.release.family.home, "USER": "vllm"}
     found["HF_HOME"] = storage.MOUNT_PATH
     if pod.cache.is_read_only:
         found["HF_HUB_OFFLINE"] = "1"
@@ -71,7 +70,7 @@ def volumes(pod: GpuPodSpec, config_map: str | None) -> list[tuple[dict[str, Any
         ("model-cache", pod.cache.volume(), cache_mount),
     ]
     if not pod.run_as_root:
-        found.append(("home", {"emptyDir": {}}, {"mountPath": _HOME}))
+        found.append(("home", {"emptyDir": {}}, {"mountPath": pod.release.family.home}))
     if config_map is not None:
         volume = {"configMap": {"name": config_map}}
         found.append(("engine", volume, {"mountPath": _CONFIG_PATH, "readOnly": True}))

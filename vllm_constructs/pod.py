@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from . import _check, accelerators, container, names, quantity, storage
+from . import _check, accelerators, container, environment, names, quantity, storage
 from .accelerators import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
 from .availability import Drain, Startup
 from .engine import EngineArgs, file_options
@@ -21,7 +21,6 @@ from .storage import EphemeralCache, ExistingClaim
 
 Gpu: TypeAlias = "WholeGpu | MigSlice | TimeSlicedGpu | VirtualGpu"
 
-_USER = 2000
 
 _MODEL = re.compile(r"/?[A-Za-z0-9][\w.-]*(/[\w.-]+)*(:[\w.-]+)?", re.ASCII)
 _SERVED = re.compile(r"[A-Za-z0-9][\w.:/@+-]{0,252}", re.ASCII)
@@ -159,6 +158,7 @@ class GpuPodSpec:
         _check.integer("longest_answer", self.longest_answer, 1, 86400, "seconds")
         _check.boolean("run_as_root", self.run_as_root)
         self._check_scheduling()
+        self._check_image()
         self._check_environment()
         self._check_resources()
         storage.shared_memory(self.gpu.count, self.shared_memory, self.memory_pair[1])
@@ -209,17 +209,21 @@ class GpuPodSpec:
             names.subdomain("image_pull_secrets", item)
         names.annotation_map("pod_annotations", self.pod_annotations)
 
+    def _check_image(self) -> None:
+        family = self.release.family
+        if family.accelerator != "CUDA":
+            refuse(
+                f"image is {self.image!r}, which is built for {family.accelerator}, and gpu is one "
+                "of NVIDIA's; take 'vllm/vllm-openai'."
+            )
+
     def _check_environment(self) -> None:
         for name, value in _check.text_map("env", self.env).items():
             allowed = "a variable of letters, digits and '_'"
             _check.matching("a key of env", name, _VARIABLE, allowed)
             if name in _RESERVED:
                 refuse(f"env has {name}, but {_RESERVED[name]}; leave it out.")
-            if name.startswith("VLLM_") and value.lower() in ("true", "false", "yes", "no"):
-                refuse(
-                    f"env has {name}={value!r}, which vLLM does not read as a boolean (it fails "
-                    "after loading); write '1' or '0'."
-                )
+            environment.check(self.release, name, value)
 
     def _check_resources(self) -> None:
         for name, amount in (("cpu", quantity.cpu), ("memory", quantity.memory)):
@@ -333,7 +337,9 @@ class GpuPodSpec:
         seccomp = {"seccompProfile": {"type": "RuntimeDefault"}}
         if self.run_as_root:
             return {"runAsUser": 0, **seccomp}
-        user = {"runAsNonRoot": True, "runAsUser": _USER, "runAsGroup": 0, "fsGroup": 0}
+        family = self.release.family
+        user = {"runAsNonRoot": True, "runAsUser": family.user, "runAsGroup": family.group}
+        user["fsGroup"] = family.group
         return user | {"fsGroupChangePolicy": "OnRootMismatch"} | seccomp
 
     def manifest(

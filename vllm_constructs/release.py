@@ -12,6 +12,7 @@ from typing import TypedDict, cast
 
 from . import _check
 from .errors import refuse, warn
+from .image import ImageFamily, family_of
 
 NEWEST = "0.33.0"
 DEFAULT_IMAGE = f"vllm/vllm-openai:v{NEWEST}"
@@ -61,6 +62,8 @@ class Catalogue(TypedDict):
     release: str
     flags: dict[str, Flag]
     removed: dict[str, str]
+    environment: dict[str, dict[str, object]]
+    removed_environment: dict[str, str]
     tool_call_parsers: list[str]
     reasoning_parsers: list[str]
 
@@ -114,7 +117,8 @@ def check_image(image: str) -> re.Match[str]:
     return found
 
 
-def _is_misspelt(flag: str, known: Iterable[str]) -> bool:
+def is_misspelt(flag: str, known: Iterable[str]) -> bool:
+    """Whether a name is almost one that is known."""
     from difflib import get_close_matches
 
     return bool(get_close_matches(flag, known, 1, 0.85))
@@ -159,6 +163,12 @@ class VllmRelease:
                 f"vLLM {self._said} is newer than {NEWEST}, the newest release that this library "
                 f"knows; flags are checked as in {NEWEST}. Take a newer vllm-constructs."
             )
+
+    @property
+    def family(self) -> ImageFamily:
+        """How the image is built: its user, home and accelerator."""
+        image = _IMAGE.fullmatch(self.image)
+        return family_of(image["name"] if image else "")
 
     @property
     def version(self) -> tuple[int, int, int] | None:
@@ -252,7 +262,7 @@ class VllmRelease:
                 f"{where} names {name!r}, which {self.called} no longer has; vLLM {others[-1]} "
                 "still had it: leave it out."
             )
-        if is_newer or (is_older and not _is_misspelt(flag, known["flags"])):
+        if is_newer or (is_older and not is_misspelt(flag, known["flags"])):
             return ({},)
         near = _check.nearest(name, [one.removeprefix("--") for one in known["flags"]])
         end = f"; {near}" if near else "."

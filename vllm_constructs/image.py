@@ -1,0 +1,54 @@
+"""Image families: who runs in vLLM's official images, and where that user writes.
+
+Source: docker/Dockerfile of vLLM 0.33 and its siblings for other accelerators. The package index
+has no images, so all releases are taken for this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Accelerator: TypeAlias = Literal["CUDA", "ROCm", "XPU", "CPU"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFamily:
+    """Images that are built in one way.
+
+    Args:
+        repository: Last part of the image's name.
+        accelerator: What its kernels are built for.
+        user: User id that is not root and has a passwd entry; None where there is none.
+        home: Home of that user, or of root.
+    """
+
+    repository: str
+    accelerator: Accelerator
+    user: int | None
+    home: str
+
+    @property
+    def group(self) -> int:
+        """Group id: 0, to which the files that may be written belong."""
+        return 0
+
+    @property
+    def cache(self) -> str:
+        """Where Hugging Face's files are kept unless `HF_HOME` says otherwise."""
+        return f"{self.home}/.cache/huggingface"
+
+
+CUDA = ImageFamily(repository="vllm-openai", accelerator="CUDA", user=2000, home="/home/vllm")
+FAMILIES = (
+    CUDA,
+    ImageFamily(repository="vllm-openai-rocm", accelerator="ROCm", user=None, home="/root"),
+    ImageFamily(repository="vllm-openai-xpu", accelerator="XPU", user=None, home="/root"),
+    ImageFamily(repository="vllm-openai-cpu", accelerator="CPU", user=None, home="/root"),
+)
+
+
+def family_of(name: str) -> ImageFamily:
+    """The family of an image's name; one of your own is taken for a CUDA image of vLLM's."""
+    repository = name.rpartition("/")[2]
+    return next((one for one in FAMILIES if one.repository == repository), CUDA)

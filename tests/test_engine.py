@@ -216,6 +216,13 @@ def test_lists_in_a_file() -> None:
     }
 
 
+def test_misspelt() -> None:
+    """A misspelt keyword is refused with the nearest one."""
+    misspelt: dict[str, Any] = {"max_modle_len": 4096}
+    with pytest.raises(VllmConstructsError, match=r"'max_modle_len'.*did you mean 'max_model_len'"):
+        EngineArgs(**misspelt)
+
+
 def test_older_release() -> None:
     """On a release older than all that are known, any flag passes that can be written."""
     engine = EngineArgs(extra={"swap-space": 4, "list": [1, "a"], "on": True, "off": False})

@@ -21,6 +21,7 @@ from vllm_constructs import (
     TimeSlicedGpu,
     Toleration,
     VirtualGpu,
+    VllmConstructsWarning,
     WholeGpu,
 )
 from vllm_constructs.engine import plain
@@ -340,3 +341,12 @@ def test_frozen() -> None:
         pod().port = 1  # type: ignore[misc]  # the point
     with pytest.raises(TypeError):
         GpuPodSpec("gpt2", L4)  # type: ignore[call-arg]  # the point
+
+
+def test_no_drain() -> None:
+    """A release that cannot drain is warned about, and is not given a flag that it lacks."""
+    image = "vllm/vllm-openai:v0.16.0"
+    with pytest.warns(VllmConstructsWarning, match="no --shutdown-timeout"):
+        pod = GpuPodSpec(model="a/b", gpu=WholeGpu("NVIDIA-L40S"), image=image)
+
+    assert "shutdown-timeout" not in pod.options()

@@ -12,6 +12,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NoReturn, TypeVar
 
+from . import _check
+from .errors import refuse
+
 T = TypeVar("T", bound=type)
 
 
@@ -49,6 +52,26 @@ class _Late:
         return getattr(_real(owner), self.name)
 
 
+class _Signature:
+    """What a class takes: its `__init__`, which `__new__` would hide."""
+
+    def __get__(self, _: object, owner: type) -> Any:
+        import inspect
+
+        own = inspect.signature(owner.__init__)  # type: ignore[misc]  # of this very class
+        return own.replace(parameters=list(own.parameters.values())[1:])
+
+
+def _new(kind: type, *_: object, **given: object) -> object:
+    """Refuse a misspelt keyword with the nearest one: Python's own TypeError knows none."""
+    known = kind.__init__.__kwdefaults__ or {}  # type: ignore[misc]  # as above
+    for name in given:
+        if name not in known:
+            end = _check.nearest(name, known) or "look at its documentation."
+            refuse(f"{kind.__name__} has no keyword {name!r}, nor has the newest vLLM; {end}")
+    return object.__new__(kind)
+
+
 def _equal(self: object, other: object) -> bool:
     return vars(self) == vars(other) if type(self) is type(other) else NotImplemented
 
@@ -64,6 +87,8 @@ def late_dataclass(**_: bool) -> Callable[[T], T]:
         own: dict[str, Any] = {
             "__dataclass_fields__": _Late("__dataclass_fields__"),
             "__dataclass_params__": _Late("__dataclass_params__"),
+            "__signature__": _Signature(),
+            "__new__": _new,
             "__eq__": _equal,
             "__hash__": None,
             "__setattr__": _frozen,

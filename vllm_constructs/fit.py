@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import _check
 from .budget import check_split
-from .errors import VllmConstructsError
+from .errors import VllmConstructsError, refuse
 from .memory import MemoryPlan
 from .memory_options import amount, flag, resolve
 from .shapes import ModelShape, is_named
@@ -89,6 +89,7 @@ def checked(where: str, pod: GpuPodSpec, shape: ModelShape | None) -> MemoryPlan
     Raises:
         VllmConstructsError: `shape` is none, the model is too large, or vLLM would not start.
     """
+    is_own = shape is not None
     if shape is None:
         shape = shape_of(pod.model)
     else:
@@ -96,7 +97,13 @@ def checked(where: str, pod: GpuPodSpec, shape: ModelShape | None) -> MemoryPlan
         _check.instance("shape", shape, ModelShape, allowed)
     if shape is None:
         return None
-    found = plan_of(shape, pod.gpu, pod.engine, pod.release, pod.env)
+    try:
+        found = plan_of(shape, pod.gpu, pod.engine, pod.release, pod.env)
+    except VllmConstructsError as error:
+        if is_own or not _is_too_long(shape, pod.engine, pod.env):
+            raise
+        hint = "if its config.json says more, give shape=ModelShape.from_config('config.json')."
+        refuse(f"{str(error).removesuffix('.')}; {hint}")
     if isinstance(found, str):
         return None
     found.check(where)

@@ -13,7 +13,7 @@ from . import _check, accelerators, container, environment, names, quantity, sto
 from .accelerators import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
 from .availability import Drain, Startup
 from .engine import EngineArgs, file_options
-from .errors import refuse
+from .errors import refuse, warn
 from .kubernetes import Kubernetes
 from .release import DEFAULT_IMAGE, VllmRelease
 from .secrets import ApiKey, HuggingFaceToken
@@ -210,6 +210,12 @@ class GpuPodSpec:
         names.annotation_map("pod_annotations", self.pod_annotations)
 
     def _check_image(self) -> None:
+        if self.answers.seconds and not self.release.has_flag("shutdown-timeout"):
+            warn(
+                f"image is {self.image!r}, whose {self.release.called} has no --shutdown-timeout: "
+                "answers that run when a pod stops are aborted after the pause of Drain.pre_stop; "
+                "take 0.19.1 or newer."
+            )
         family = self.release.family
         if family.accelerator != "CUDA":
             refuse(

@@ -5,7 +5,7 @@ import pytest
 from cdk8s import App, Chart
 from syrupy.assertion import SnapshotAssertion
 
-from tests.cdk.samples import chart, check_sample, manifests, model, only, variants
+from tests.cdk.samples import chart, check_sample, manifests, model, only, unwarned, variants
 from tests.support import parse_promql
 from vllm_constructs import (
     ModelMonitor,
@@ -122,7 +122,8 @@ def test_objectives() -> None:
 def test_release(tag: str, expected: bool) -> None:  # noqa: FBT001  # a column of the table
     """Alerts are those that the release in the image can fill."""
     scope = chart()
-    qwen = model(scope, image=f"vllm/vllm-openai:{tag}")
+    with unwarned():
+        qwen = model(scope, image=f"vllm/vllm-openai:{tag}")
     ModelMonitor(scope, "monitor", target=qwen, labels=LABELS)
     rules = only(scope, "PrometheusRule")["spec"]["groups"][0]["rules"]
     assert expected == ("VllmRequestErrors" in {rule["alert"] for rule in rules})

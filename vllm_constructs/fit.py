@@ -11,9 +11,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from . import _check
-from .budget import check_split
 from .errors import VllmConstructsError, refuse
 from .memory import MemoryPlan
+from .memory_budget import check_split
 from .memory_options import amount, flag, resolve
 from .shapes import ModelShape, is_named
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Literal
 from . import _check
 from .accelerators import KINDS, MigSlice, TimeSlicedGpu, VirtualGpu
 from .activations import GIB
-from .budget import Budget, budget
 from .engine import EngineArgs
 from .errors import refuse, warn
+from .memory_budget import MemoryBudget, budget
 from .memory_options import Gpu, MemoryOptions, resolve
 from .release import VllmRelease
 from .shapes import ModelShape
@@ -65,7 +65,7 @@ class MemoryPlan:
         return resolve(self.shape, self.gpu, self.engine, self.release)
 
     @cached_property
-    def _budget(self) -> Budget:
+    def _budget(self) -> MemoryBudget:
         return budget(self.shape, self._options)
 
     @property

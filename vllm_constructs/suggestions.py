@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from .accelerators import MigSlice, WholeGpu, catalogue
-from .budget import Budget, budget
 from .engine import EngineArgs
 from .errors import VllmConstructsError
+from .memory_budget import MemoryBudget, budget
 from .memory_options import Gpu, MemoryOptions, cuda_memory, resolve
 from .quantization import METHODS
 from .release import VllmRelease
@@ -55,7 +55,7 @@ class Asked:
         return found
 
 
-def _tried(shape: ModelShape, options: MemoryOptions) -> Budget | None:
+def _tried(shape: ModelShape, options: MemoryOptions) -> MemoryBudget | None:
     """The budget, where the model fits with these options whatever the margin."""
     try:
         found = budget(shape, options)
@@ -127,7 +127,7 @@ def _smaller_weights(shape: ModelShape, options: MemoryOptions) -> Iterator[Sugg
         yield Suggestion(kind="quantization", value="fp8", text=text)
 
 
-def _elsewhere(shape: ModelShape, gpu: Gpu, asked: Asked) -> Budget | None:
+def _elsewhere(shape: ModelShape, gpu: Gpu, asked: Asked) -> MemoryBudget | None:
     """The budget on other GPUs, with the defaults that the engine would have there."""
     try:
         options = resolve(shape, gpu, asked.engine_for_any_gpu, asked.release)
@@ -168,5 +168,5 @@ def _other(shape: ModelShape, gpu: Gpu, asked: Asked) -> Iterator[Suggestion]:
                     yield Suggestion(kind="gpu", value=product, text=text)
 
 
-def _with(change: str, found: Budget) -> str:
+def _with(change: str, found: MemoryBudget) -> str:
     return f"{change} ({found.concurrency:.1f} requests at once)"

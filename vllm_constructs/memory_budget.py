@@ -42,7 +42,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Budget:
+class MemoryBudget:
     """The budget of all stages."""
 
     cache: KvCache
@@ -143,7 +143,7 @@ def _check_groups(shape: ModelShape, options: MemoryOptions) -> None:
 
 
 @lru_cache(maxsize=1024)
-def budget(shape: ModelShape, options: MemoryOptions) -> Budget:
+def budget(shape: ModelShape, options: MemoryOptions) -> MemoryBudget:
     """The budget of a model with resolved options."""
     check_split(shape, options)
     graphs = options.graphs * GRAPH
@@ -204,7 +204,7 @@ def budget(shape: ModelShape, options: MemoryOptions) -> Budget:
         )
         spare = free - requested
         margin = int(OUTSIDE_MARGIN * outside) + LEAST_MARGIN
-    return Budget(cache, stages, length, graphs, OUTSIDE_TORCH, margin, spare, problem)
+    return MemoryBudget(cache, stages, length, graphs, OUTSIDE_TORCH, margin, spare, problem)
 
 
 def _weights(shape: ModelShape, options: MemoryOptions, stage: int) -> int:

@@ -8,12 +8,12 @@ from tests import strategies
 from tests.test_memory_options import H100, L4, LLAMA, options
 from vllm_constructs import TimeSlicedGpu, WholeGpu
 from vllm_constructs.activations import CONTEXT, GIB, GRAPH, LEAST_MARGIN, MIB, OUTSIDE_TORCH
-from vllm_constructs.budget import Budget, budget
+from vllm_constructs.memory_budget import MemoryBudget, budget
 from vllm_constructs.memory_options import Gpu
 from vllm_constructs.shapes import ModelShape
 
 
-def made(gpu: Gpu = H100, shape: ModelShape = LLAMA, **engine: Any) -> Budget:
+def made(gpu: Gpu = H100, shape: ModelShape = LLAMA, **engine: Any) -> MemoryBudget:
     """Return the budget of an engine."""
     return budget(shape, options(gpu, shape, **engine))
 

@@ -79,6 +79,7 @@ class TestPlan:
             {"engine": EngineArgs(hf_overrides={"num_hidden_layers": 2})},
             {"engine": EngineArgs(hf_overrides={"rope_scaling": {"factor": 4.0}})},
             {"engine": EngineArgs(max_model_len=65536), "env": {fit.LONGER: "1"}},
+            {"engine": EngineArgs(max_model_len=65536), "env": {fit.LONGER: "true"}},
         ],
         ids=lambda keywords: str(keywords)[:60],
     )

@@ -130,7 +130,8 @@ def _uncounted(engine: EngineArgs) -> str:
 def _is_too_long(shape: ModelShape, engine: EngineArgs, env: Mapping[str, str]) -> bool:
     """Whether the sentence is vLLM's own: the model does not take that many tokens."""
     asked = engine.max_model_len
-    if shape.longest is None or engine.hf_overrides or env.get(LONGER, "0") == "1":
+    is_allowed = env.get(LONGER, "0").strip().lower() in ("1", "true")
+    if shape.longest is None or engine.hf_overrides or is_allowed:
         return False
     if asked in (None, "auto", -1):
         return False

@@ -135,9 +135,9 @@ MISTAKES = [
         "E09",
         "true for 1",
         DEPLOYMENT,
-        variable("VLLM_ALLOW_LONG_MAX_MODEL_LEN", "true"),
+        variable("VLLM_USE_DEEP_GEMM", "true"),
         admitted=VARIABLES,
-        ours=pod(env={"VLLM_ALLOW_LONG_MAX_MODEL_LEN": "true"}),
+        ours=pod(env={"VLLM_USE_DEEP_GEMM": "true"}),
     ),
     Mistake(
         "E09",

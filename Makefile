@@ -21,7 +21,9 @@ export CDK8S_CHECK_UPGRADE := false
 export CUSTOM_COMPILE_COMMAND := make lock
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-INSTALL := -m pip install --quiet --no-input --require-hashes
+# A lock names all that is needed, and pip is not to look for more: it takes a newer release for the
+# extra of a package that is pinned without it (coverage[toml]), and then refuses that for its hash.
+INSTALL := -m pip install --quiet --no-input --no-deps --require-hashes
 COMPILE := pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras \
 	--no-emit-find-links --no-emit-index-url --no-emit-trusted-host $(if $(UPGRADE),--upgrade)
 
@@ -118,6 +120,7 @@ $(SYNTH): requirements/synth.txt tools/link_node.py | .venv/pyvenv.cfg
 # Linked again: were the Node in this lock another one, pip would have put its scripts back.
 $(DEV): requirements/dev.txt | $(SYNTH)
 	@python $(INSTALL) -r requirements/dev.txt
+	@python -m pip check --quiet
 	@python tools/link_node.py
 	@touch $@
 

@@ -1,156 +1,390 @@
-from collections.abc import Sequence
+"""Argv: the command line of vLLM, read as its own parser reads it."""
+
+import warnings
+from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
-from vllm_constructs import EngineArgs, VllmConstructsError, argv
-from vllm_constructs.engine import arguments
-
-
-class TestFlags:
-    """What stands on a command line."""
-
-    @pytest.mark.parametrize(
-        ("tokens", "expected"),
-        [
-            (["--max-model-len=4096"], {"max-model-len": 4096}),
-            (["--max-model-len", "4096"], {"max-model-len": 4096}),
-            (["--max_model_len", "4k"], {"max-model-len": 4000}),
-            (["--max-model-len=4K"], {"max-model-len": 4096}),
-            (["--max-model-len", "auto"], {"max-model-len": "auto"}),
-            (["--max-model-len=-1"], {"max-model-len": "auto"}),
-            (["-tp", "2"], {"tensor-parallel-size": 2}),
-            (["-tp=2"], {"tensor-parallel-size": 2}),
-            (["--gpu-memory-utilization", "0.5"], {"gpu-memory-utilization": 0.5}),
-            (["--enforce-eager"], {"enforce-eager": True}),
-            (["--no-enforce-eager"], {"enforce-eager": False}),
-            (["--no-enable-prefix-caching"], {"enable-prefix-caching": False}),
-            (["--cudagraph-capture-sizes", "1", "2", "4"], {"cudagraph-capture-sizes": [1, 2, 4]}),
-            (['--compilation-config={"mode":3}'], {"compilation-config": {"mode": 3}}),
-            (
-                ["--kv-cache-dtype", "fp8", "--dtype=auto"],
-                {"kv-cache-dtype": "fp8", "dtype": "auto"},
-            ),
-            (["--served-model-name", "a", "b", "--port=80"], {}),
-        ],
-        ids=lambda item: " ".join(item) if isinstance(item, list) else "",
-    )
-    def test_values(self, tokens: Sequence[str], expected: dict[str, Any]) -> None:
-        """Values come in every spelling that vLLM takes; other flags are passed over."""
-        found = argv.command_line(["a/b", *tokens])
-        assert expected == found.options
-        assert ("a/b", (), ()) == (found.model, found.problems, found.unread)
-
-    @pytest.mark.parametrize(
-        ("tokens", "model", "config"),
-        [
-            (["a/b"], "a/b", None),
-            (["--served-model-name", "x", "--model", "a/b"], "a/b", None),
-            (["--trust-remote-code", "a/b"], "a/b", None),
-            (["a/b", "--config", "/etc/vllm/engine.yaml"], "a/b", "/etc/vllm/engine.yaml"),
-            (["--port", "80"], None, None),
-        ],
-    )
-    def test_model(self, tokens: Sequence[str], model: str | None, config: str | None) -> None:
-        """The model is the first word, or stands behind its flag."""
-        found = argv.command_line(tokens)
-        assert (model, config) == (found.model, found.config)
-
-    @pytest.mark.parametrize(
-        ("token", "sentence"),
-        [
-            ("--max-model-len=many", "--max-model-len is 'many'; it takes a whole number"),
-            ("--tensor-parallel-size=two", "--tensor-parallel-size is 'two'; it takes a whole"),
-            ("--gpu-memory-utilization=a", "--gpu-memory-utilization is 'a'; it takes a number"),
-            ("--compilation-config={", "--compilation-config is '{'; it takes JSON"),
-            ("--max-num-seqs=$(SEQS)", "--max-num-seqs is '$(SEQS)', and its value is in none"),
-            ("--max-num-seqs=${SEQS}", "--max-num-seqs is '${SEQS}', and its value is in none"),
-            ("--max-num-seqs", "--max-num-seqs has no value"),
-        ],
-    )
-    def test_problems(self, token: str, sentence: str) -> None:
-        """A value that cannot be read is said, and not guessed."""
-        found = argv.command_line(["a/b", token])
-        assert {} == found.options
-        (problem,) = found.problems
-        assert problem.startswith(sentence)
-
-    def test_unknown(self) -> None:
-        """A flag that nobody knows is said, and its values are not taken for others."""
-        found = argv.command_line(["a/b", "--new-thing", "7", "--dtype=auto"])
-        assert ("'--new-thing' is no flag that this library knows.",) == found.unread
-        assert {"dtype": "auto"} == found.options
-
-    def test_leftover(self) -> None:
-        """A word that belongs to no flag is said."""
-        assert ("'c' belongs to no flag.",) == argv.command_line(["a/b", "c"]).unread
-
-    def test_variable_model(self) -> None:
-        """A model that only a variable names is not known."""
-        (problem,) = argv.command_line(["$(MODEL)"]).problems
-        assert problem.startswith("the model is '$(MODEL)'")
+from tests import strategies
+from vllm_constructs import EngineArgs, VllmConstructsWarning, VllmRelease
+from vllm_constructs.arguments import arguments, differing
+from vllm_constructs.argv import ParsedArgs, file_words, parse_args, parsed
+from vllm_constructs.argv import read as read_words
+from vllm_constructs.derived_flags import DERIVED
+from vllm_constructs.flag_values import fields_of
+from vllm_constructs.release import Flag, catalogue, releases
 
 
-def test_round() -> None:
-    """What EngineArgs renders reads back as the same EngineArgs."""
-    engine = EngineArgs(
-        max_model_len=8192,
-        gpu_memory_utilization=0.8,
-        kv_cache_dtype="fp8",
-        enforce_eager=True,
-        enable_prefix_caching=False,
-        tensor_parallel_size=2,
-        compilation_config={"cudagraph_capture_sizes": [1, 2]},
-    )
-    line = argv.command_line(arguments(engine.options({})))
-    assert engine == argv.engine_of(line.options)
+def read(line: str, **options: Any) -> ParsedArgs:
+    """Read a line whose words have no spaces in them."""
+    return parse_args(line.split(), **options)
 
 
-def test_file() -> None:
-    """A file for `--config` says the same: lists, booleans and JSON included."""
-    options = {
-        "model": "a/b",
-        "max-model-len": 4096,
-        "enforce-eager": True,
-        "enable-lora": False,
-        "served-model-name": ["x"],
-        "cudagraph-capture-sizes": [1, 2],
-        "compilation-config": {"mode": 3},
-    }
-    found = argv.file_options(options)
-    assert "a/b" == found.model
-    assert {
-        "max-model-len": 4096,
-        "enforce-eager": True,
-        "cudagraph-capture-sizes": [1, 2],
-        "compilation-config": {"mode": 3},
-    } == found.options
+# What the parser itself takes, and vLLM refuses before it starts: here with what is missing.
+COMPANIONS = {
+    "--enable-auto-tool-choice": ["--tool-call-parser", "hermes"],
+    "--enable-eplb": ["--enable-expert-parallel"],
+}
 
 
-def test_engine() -> None:
-    """Flags that no plan can do without are refused as EngineArgs refuses them."""
-    with pytest.raises(VllmConstructsError, match=r"EngineArgs\.gpu_memory_utilization is 90"):
-        argv.engine_of({"gpu-memory-utilization": 90.0})
+def cases() -> list[Any]:
+    """The argument snippets that were tried on the real parser."""
+    found: list[dict[str, Any]] = strategies.facts("vllm-0.33.0-argv-cases.json")
+    return found
+
+
+def words_of(case: dict[str, Any]) -> list[str]:
+    """The words of a snippet; JSON is one word, and "error" is the rest of a long snippet."""
+    text = case["args"] + ((case["error"] or "") if case["accepted"] else "")
+    flag, _, rest = text.partition(" ")
+    values = [rest] if rest[:1] in ("{", "[") else rest.split()
+    return [flag, *values, *COMPANIONS.get(text, ())]
+
+
+def test_cases() -> None:
+    """Each snippet is accepted or refused as by the real parser, and survives being rendered."""
+    for case in cases():
+        words = ["m/n", *words_of(case)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VllmConstructsWarning)
+            if case["accepted"]:
+                found = parse_args(words)
+                options = found.engine.options(found.derived)
+                again = parse_args(["m/n", *arguments(options)])
+                # What is vLLM's default anyway is not written.
+                assert again.engine.options(again.derived) == differing(options)
+                assert again.model == found.model
+            else:
+                assert strategies.refusal(partial(parse_args, words)) != ""
 
 
 @pytest.mark.parametrize(
-    ("command", "args", "expected"),
+    ("line", "expected"),
     [
-        ([], ["a/b", "--port=80"], ["a/b", "--port=80"]),
-        (["vllm", "serve"], ["a/b"], ["a/b"]),
-        (["/usr/bin/vllm", "serve", "a/b"], ["-tp", "2"], ["a/b", "-tp", "2"]),
+        ("--max_model_len=32k", {"max_model_len": 32000}),
+        ("--max-model-len 32K", {"max_model_len": 32768}),
+        ("--max-model-len -1", {"max_model_len": "auto"}),
+        ("--max-num-batched-tokens 1.5k", {"max_num_batched_tokens": 1500}),
+        ("--kv-cache-memory-bytes 4G", {"kv_cache_memory_bytes": 4 * 2**30}),
+        ("--gpu-memory-util 0.5", {"gpu_memory_utilization": 0.5}),
+        ("--device-memory-utilization 0.5", {"gpu_memory_utilization": 0.5}),
+        ("-tp 2 -tp=4", {"tensor_parallel_size": 4}),
+        ("-O3", {"optimization_level": "3"}),
+        ("-O 3", {"optimization_level": "3"}),
+        ("-O=3", {"optimization_level": "3"}),
+        ("--no-enable-log-requests", {"enable_log_requests": False}),
+        ("--disable-log-requests", {"enable_log_requests": False}),
+        ("--no-enable-pre", {"enable_prefix_caching": False}),
+        ("--seed 1 --seed 2", {"seed": 2}),
+        ("--seed 1 --revision None", {"seed": 1}),
+        ("--compilation-config.mode 3", {"compilation_config": {"mode": 3}}),
+        ("-cc.mode=3", {"compilation_config": {"mode": 3}}),
         (
-            ["python3", "-m", "vllm.entrypoints.openai.api_server"],
-            ["--model", "a"],
-            ["--model", "a"],
+            '-cc {"mode":2,"pass_config":{"fuse_act_padding":true}} -cc.mode 3',
+            {"compilation_config": {"mode": 3, "pass_config": {"fuse_act_padding": True}}},
         ),
-        (["/bin/sh", "-c"], ["exec vllm serve a/b \\\n  --port 80"], ["a/b", "--port", "80"]),
-        (["bash", "-ec", "vllm serve 'a/b'"], [], ["a/b"]),
-        (["bash", "-c", "vllm serve 'a/b"], [], None),
-        (["bash"], [], None),
-        (["nginx", "serve"], [], None),
+        (
+            "-cc.custom_ops+ +a -cc.custom_ops+=-b",
+            {"compilation_config": {"custom_ops": ["+a", "-b"]}},
+        ),
+        ("--lora-modules a=/x b=/y --enable-lora", {"lora_modules": ["a=/x", "b=/y"]}),
+        ("--cudagraph-capture-sizes 1 2", {"cudagraph_capture_sizes": [1, 2]}),
+        ("--middleware a.b --middleware c.d", {"middleware": ["a.b", "c.d"]}),
+        ("--middleware a.b", {"middleware": "a.b"}),
+        ("--moe-backend DEEP-GEMM", {"moe_backend": "deep_gemm"}),
+        ("--device-ids 0,1", {"device_ids": "0,1"}),
+        ('--hf-overrides {"a":1}', {"hf_overrides": {"a": 1}}),
+        ("--chat-template $$(HOME)/t", {"chat_template": "$(HOME)/t"}),
     ],
 )
-def test_command(command: list[str], args: list[str], expected: list[str] | None) -> None:
-    """What follows `vllm serve` is found in whatever starts it."""
-    assert expected == argv.after_serve(command, args)
+def test_ways(line: str, expected: dict[str, Any]) -> None:
+    """A flag may be written in many ways, and means the same."""
+    found = read(line).engine
+
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+def test_model() -> None:
+    """The model stands first, or behind its own flag; what this library derives stands apart."""
+    line = "a/b --served-model-name x y --port 8001 --seed 1 --headless"
+
+    found = read(f"vllm serve {line}")
+
+    assert found == read(line)
+    assert found == ParsedArgs(
+        engine=EngineArgs(seed=1),
+        model="a/b",
+        derived={"served-model-name": ["x", "y"], "port": 8001, "headless": True},
+    )
+    assert read("--model a/b").model == "a/b"
+    assert read("--seed 1").model is None
+
+
+def test_other_releases() -> None:
+    """The release decides which flags there are, and those without a keyword go into extra."""
+    old = VllmRelease("vllm/vllm-openai:v0.12.0")
+
+    found = read("m --swap-space 4 --seed 1", release=old)
+
+    assert found.engine == EngineArgs(seed=1, extra={"swap-space": 4.0})
+    assert "no longer has" in strategies.refusal(lambda: read("m --swap-space 4"))
+    sentence = strategies.refusal(lambda: read("m --max-num-queued-reqs 4", release=old))
+    assert "vLLM 0.12.0 does not have yet" in sentence
+
+
+REFUSED = [
+    ("m --enable-prefix-caching=true", ("is a switch", "'--enable-prefix-caching=true'")),
+    ("m --enable-prefix-caching true", ("'true' belongs to no flag",)),
+    ("m --seed", ("--seed has no value",)),
+    ("m --seed --enforce-eager", ("--seed has no value",)),
+    ("m --seed x", ("--seed is 'x'", "a whole number")),
+    ("m --gpu-memory-utilization x", ("is 'x'", "a number")),
+    ("m --max-model-len 1.5K", ("'1.5K'", "32K")),
+    ("m --dtype bf16", ("--dtype is 'bf16'", "did you mean")),
+    ("m --enable-lo", ("'--enable-lo' may be", "write it out")),
+    ("m --maxx-model-len 1", ("did you mean 'max-model-len'?",)),
+    ("m -x 1", ("'-x' is no flag",)),
+    ("m --compilation-config.modee 3", ("'modee'", "did you mean 'mode'?")),
+    ("m --compilation-config.mode.x 3 -cc.mode 1 -cc.mode.y 2", ("needs a dict",)),
+    ("m --limit-mm-per-prompt image=2", ('{"image": 2}',)),
+    ("m --compilation-config {", ("it takes JSON",)),
+    ("m --dtype None", ("'None'", "leave the flag out")),
+    ("m n", ("'n' belongs to no flag",)),
+    ("m --enable-auto-tool-choice", ("without --tool-call-parser",)),
+]
+
+
+@pytest.mark.parametrize(("line", "words"), REFUSED)
+def test_refusals(line: str, words: tuple[str, ...]) -> None:
+    """What the parser refuses is refused with the word and what to do."""
+    sentence = strategies.refusal(lambda: read(line))
+
+    assert [word for word in words if word not in sentence] == [], sentence
+
+
+def test_wrong_argv() -> None:
+    """A command line is a list of texts."""
+    one: Any = "m --seed 1"
+    two: Any = ["m", "--seed", 1]
+
+    assert "a list of texts" in strategies.refusal(lambda: parse_args(one))
+    assert "argv is 1" in strategies.refusal(lambda: parse_args(two))
+
+
+def test_newer_release() -> None:
+    """A flag of a release that is not known cannot be read, since nobody knows its values."""
+    with pytest.warns(VllmConstructsWarning, match="newer"):
+        newer = VllmRelease("vllm/vllm-openai:v9.0.0")
+
+    sentence = strategies.refusal(lambda: read("m --of-tomorrow-xyz 1", release=newer))
+
+    assert "give it in EngineArgs.extra" in sentence
+
+
+WORDS = st.text("abcXYZ019/._ {}=,$()", min_size=1, max_size=9).filter(
+    lambda one: one.strip() == one and one not in ("", "None") and not one.startswith("{")
+)
+
+
+def json_of(fields: Any) -> SearchStrategy[Any]:
+    """JSON with the keys that the flag has."""
+    open_keys = [
+        name
+        for name, one in (fields or {}).items()
+        if not one.get("internal") and not one.get("choices")
+    ]
+    if fields and not open_keys:
+        return st.just({})
+    keys = st.sampled_from(open_keys) if open_keys else WORDS
+    return st.dictionaries(keys, strategies.json_values(), max_size=2)
+
+
+def others_of(flag: Flag) -> SearchStrategy[Any]:
+    """Values that the flag takes, without its default, which is not written."""
+    default = flag.get("default")
+    return values_of(flag).filter(lambda one: type(one) is not type(default) or one != default)
+
+
+def values_of(flag: Flag) -> SearchStrategy[Any]:
+    """Values that the flag takes."""
+    kind = flag.get("type", "")
+    choices = [one for one in flag.get("choices", ()) if one is not None]
+    single: SearchStrategy[Any]
+    if kind == "bool":
+        # Where there is no negation, off is what it is when it is left out.
+        return st.booleans() if "negation" in flag else st.just(value=True)
+    if kind == "json":
+        is_list = isinstance(flag.get("default"), list)
+        return st.lists(WORDS, max_size=3) if is_list else json_of(fields_of(flag))
+    if kind == "json-or-str":
+        return st.one_of(WORDS, json_of(None))
+    if choices:
+        single = st.sampled_from(choices)
+    elif kind.startswith("comma-list"):
+        return st.one_of(st.integers(0, 9), st.just("0,1"))
+    elif kind in ("int", "human-readable-int", "human-readable-int-or-auto"):
+        single = st.integers(1, 2**31 - 1)
+    elif kind == "float":
+        single = st.floats(0.001, 1)
+    else:
+        single = WORDS
+    if flag.get("nargs") == "+":
+        return st.lists(single, min_size=1, max_size=3)
+    return st.one_of(single, st.lists(single, min_size=2)) if flag.get("append") else single
+
+
+def engine_flags(release: str) -> dict[str, Flag]:
+    """The flags of a release that a user may give."""
+    return {
+        name.removeprefix("--"): flag
+        for name, flag in catalogue(release)["flags"].items()
+        if name.removeprefix("--") not in DERIVED
+    }
+
+
+# What other checks look at, so that not every value of the right type will do.
+PARSERS = {"tool-call-parser": "hermes", "reasoning-parser": "deepseek_r1"}
+KEYWORDS = {name: name.replace("-", "_") for name in engine_flags(releases()[-1])}
+
+
+def engine_of(flags: dict[str, Any]) -> EngineArgs:
+    """An engine with flags that fit together."""
+    flags = flags | {name: value for name, value in PARSERS.items() if name in flags}
+    needed: dict[str, dict[str, Any]] = {
+        "enable-auto-tool-choice": {"tool-call-parser": "hermes"},
+        "enable-log-outputs": {"enable-log-requests": True},
+        "enable-eplb": {"enable-expert-parallel": True},
+        "lora-modules": {"enable-lora": True},
+        "trust-remote-code": {"revision": "main"},
+        "kv-transfer-config": {"kv-transfer-config": {"kv_role": "kv_both", "kv_port": 1}},
+    }
+    for name, more in needed.items():
+        flags = flags | more if flags.get(name) else flags
+    for one, other in (
+        ("max-num-seqs", "max-num-batched-tokens"),
+        ("tensor-parallel-size", "decode-context-parallel-size"),
+        ("enable-per-request-metrics", "disable-log-stats"),
+        ("data-parallel-hybrid-lb", "data-parallel-multi-port-external-lb"),
+    ):
+        if one in flags:
+            flags.pop(other, None)
+    typed = {KEYWORDS[name]: value for name, value in flags.items() if name in KEYWORDS}
+    rest = {name: value for name, value in flags.items() if name not in KEYWORDS}
+    return EngineArgs(**typed, extra=rest)
+
+
+@pytest.mark.parametrize("name", sorted(engine_flags(releases()[-1])))
+@settings(max_examples=5, deadline=None)
+@given(st.data())
+def test_each_flag(name: str, data: st.DataObject) -> None:
+    """Every flag, rendered and read, is what it was."""
+    flag = engine_flags(releases()[-1])[name]
+    engine = engine_of({name: data.draw(others_of(flag))})
+
+    args = arguments(engine.options({"served-model-name": ["a", "b"]}))
+    found = parse_args(["m", *args])
+
+    assert getattr(engine, KEYWORDS[name]) is not None
+    assert found == ParsedArgs(engine=engine, model="m", derived={"served-model-name": ["a", "b"]})
+
+
+@pytest.mark.parametrize("release", releases())
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_identity(release: str, data: st.DataObject) -> None:
+    """Any flags of any release, rendered and read, are what they were."""
+    flags = engine_flags(release)
+    # Deprecated doubles of flags that are the negation of another one in the newest release.
+    names = data.draw(st.lists(st.sampled_from(sorted(flags)), max_size=12, unique=True))
+    engine = engine_of({name: data.draw(others_of(flags[name])) for name in names})
+    image = VllmRelease(f"vllm/vllm-openai:v{release}")
+
+    args = arguments(engine.options({"port": 8001}), image)
+    found = parse_args(["m", *args], release=image)
+
+    assert found == ParsedArgs(engine=engine, model="m", derived={"port": 8001})
+
+
+# What of a foreign manifest can be read, where not all of it can.
+
+
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        ("a/b --max-model-len=4096", {"max-model-len": 4096}),
+        ("--trust-remote-code a/b", {"trust-remote-code": True}),
+        ("--served-model-name=x --model a/b", {"served-model-name": ["x"]}),
+        ("a/b --config /etc/vllm/engine.yaml", {"config": "/etc/vllm/engine.yaml"}),
+    ],
+)
+def test_read(line: str, options: dict[str, Any]) -> None:
+    """The model stands first, behind other flags or behind its own."""
+    found = read_words(line.split(), VllmRelease())
+
+    assert (found.model, found.options) == ("a/b", options)
+    assert (found.unread, found.refusals) == ({}, [])
+
+
+def test_read_refusals() -> None:
+    """Each flag that vLLM refuses is said, and all others are read."""
+    line = "a/b c --new-thing 7 8 --swap-space=4 --dtype=half --seed x --max-num-seqs 9 -cc.modee 1"
+
+    found = read_words(line.split(), VllmRelease())
+
+    assert found.options == {"dtype": "half", "max-num-seqs": 9}
+    expected = ("'c' belongs to", "'new-thing'", "'swap-space'", "--seed is 'x'", "'modee'")
+    assert len(found.refusals) == len(expected)
+    for word, sentence in zip(expected, found.refusals, strict=True):
+        assert word in sentence
+
+
+def test_read_variables() -> None:
+    """A value that is in a variable is said, and not guessed."""
+    line = "$(MODEL) --max-num-seqs=$(SEQS) --max-model-len ${LEN} -cc.mode $MODE --seed 1"
+
+    found = read_words(line.split(), VllmRelease())
+
+    assert found.options == {"seed": 1}
+    assert sorted(found.unread) == ["compilation-config", "max-model-len", "max-num-seqs", "model"]
+    assert found.unread["model"] == (
+        "the model is '$(MODEL)', and its value is in none of the manifests."
+    )
+    assert "--max-num-seqs is '$(SEQS)', and" in found.unread["max-num-seqs"]
+    assert found.refusals == []
+
+
+def test_contradiction() -> None:
+    """What the parser takes and vLLM does not start with is refused when it becomes an engine."""
+    found = read_words(["a/b", "--enable-auto-tool-choice"], VllmRelease())
+
+    assert found.refusals == []
+    sentence = strategies.refusal(lambda: parsed(found, VllmRelease()))
+    assert sentence.startswith("--enable-auto-tool-choice is True without --tool-call-parser")
+
+
+def test_file_words() -> None:
+    """The file's entries become the words that vLLM makes of them."""
+    options: dict[str, Any] = {
+        "model": "a/b",
+        "max-model-len": 4096,
+        "enforce-eager": True,
+        "enable-prefix-caching": False,
+        "return-tokens-as-token-ids": False,
+        "served-model-name": ["x", "y"],
+        "cudagraph-capture-sizes": [1, 2],
+        "lora-modules": [],
+        "compilation-config": {"mode": 3},
+    }
+
+    found = parse_args(file_words(options, VllmRelease()))
+
+    assert found.model == "a/b"
+    assert found.derived == {"served-model-name": ["x", "y"]}
+    assert found.engine.max_model_len == 4096
+    assert found.engine.enable_prefix_caching is False
+    assert found.engine.lora_modules is None
+    assert found.engine.compilation_config == {"mode": 3}

@@ -293,7 +293,7 @@ class TestModel:
         ((*ONE, "--image", "vllm"), "image is 'vllm'"),
         ((*ONE, "--mig", "1g.10gb", "--shared", "2"), "--mig goes with --gpu only"),
         ((*ONE, "--config", "a", "--config", "b"), "--config is given more than once"),
-        ((*ONE, "--", "--max-modellen=1"), "'--max-modellen' is no flag"),
+        ((*ONE, "--", "--max-modellen=1"), "The command line names 'max-modellen', which"),
         ((*ONE, "--", "a/b"), "after -- only flags"),
         ((*ONE, "--", "--quantization=torchao"), "EngineArgs.quantization is 'torchao'"),
         ((*ONE, "--", "--hf-config-path=x"), "hf_config_path changes what is on the GPU"),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from tests import strategies
 from tests.support import quantity
 from vllm_constructs import EphemeralCache, GpuPodSpec, Kubernetes, WholeGpu
-from vllm_constructs.engine import arguments
+from vllm_constructs.arguments import arguments
 
 
 def pod(**fields: Any) -> GpuPodSpec:
@@ -124,7 +124,7 @@ def test_arguments(given_pod: GpuPodSpec) -> None:
     assert len(flags) == len(set(flags))
     assert not any("$(" in one.replace("$$(", "") for one in args)
     if given_pod.engine.delivery == "args":
-        assert args[1:] == arguments(given_pod.options())
+        assert args[1:] == arguments(given_pod.options(), given_pod.release)
         assert f"--shutdown-timeout={given_pod.answers.seconds}" in args
 
 

@@ -1,7 +1,6 @@
 """EngineArgs: flags as vLLM's parser takes them, and those that it does not take."""
 
 import copy
-import enum
 import json
 import warnings
 from dataclasses import FrozenInstanceError, asdict, fields, replace
@@ -14,17 +13,11 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from vllm_constructs import EngineArgs, VllmConstructsError, VllmConstructsWarning, VllmRelease
+from vllm_constructs.arguments import arguments
 from vllm_constructs.derived_flags import DERIVED
-from vllm_constructs.engine import arguments, as_text, file_options, plain
 from vllm_constructs.release import catalogue
 
 OLDEST = VllmRelease("vllm/vllm-openai:v0.6.0")
-
-
-class Dtype(str, enum.Enum):  # noqa: UP042  # unlike a StrEnum, its text is not its value
-    """A type as some users keep it: a text whose own text is another one."""
-
-    HALF = "half"
 
 
 def engine_with(name: str, value: object) -> EngineArgs:
@@ -36,51 +29,6 @@ def engine_with(name: str, value: object) -> EngineArgs:
     found = EngineArgs(**given)
     found.check(VllmRelease())
     return found
-
-
-def read(args: list[str]) -> dict[str, Any]:
-    """Read arguments as vLLM's parser does, after kubelet has replaced its variables."""
-    flags = catalogue()["flags"]
-    negated = {one["negation"]: name for name, one in flags.items() if "negation" in one}
-    found: dict[str, Any] = {}
-    last = ""
-    for argument in args:
-        text = argument.replace("$$(", "$(")
-        name, is_value, value = text.partition("=")
-        if name in flags and is_value:
-            kind = flags[name]["type"]
-            is_json = kind == "json" or (kind == "json-or-str" and value[:1] in ("{", "["))
-            numbers: dict[str, type] = {"int": int, "float": float}
-            found[name] = json.loads(value) if is_json else numbers.get(kind, str)(value)
-        elif text in flags:
-            last = text
-            found[text] = [] if flags[text].get("nargs") else True
-        elif text in negated:
-            found[negated[text]] = False
-        else:
-            found[last].append(text)
-    return {name.removeprefix("--"): value for name, value in found.items()}
-
-
-@settings(max_examples=100, deadline=None)
-@given(strategies.engines())
-def test_arguments(engine: EngineArgs) -> None:
-    """What vLLM reads from the arguments is what was given."""
-    options = engine.options({"served-model-name": ["a", "b"], "shutdown-timeout": 90})
-
-    found = read(arguments(options))
-
-    flags = catalogue()["flags"]
-    for name, value in options.items():
-        flag = flags[f"--{name}"]
-        if value is False and "negation" not in flag:
-            # Off is the default of such a flag, and there is no way to say it.
-            assert name not in found
-        elif flag["type"].startswith("human-readable"):
-            assert found.pop(name) == str(value)
-        else:
-            assert found.pop(name) == plain(value)
-    assert found == {}
 
 
 @settings(max_examples=60, deadline=None)
@@ -173,54 +121,27 @@ def test_removed_flags(flag: str) -> None:
     assert f"vLLM 0.33.0 no longer has; {catalogue()['removed'][flag]}" in sentence
 
 
-def test_exotic_values() -> None:
-    """Numbers and texts of other classes are written as vLLM reads them."""
-    half: Any = Dtype.HALF
-    engine = EngineArgs(dtype=half, delivery="config-map")
+@pytest.mark.parametrize(
+    ("keyword", "words"),
+    [
+        ("max_modle_len", ("'max_modle_len'", "did you mean 'max_model_len'?")),
+        ("disable_prefix_caching", ("another spelling of enable_prefix_caching=",)),
+        ("device_memory_utilization", ("another spelling of gpu_memory_utilization=",)),
+        ("swap_space", ("no longer has that flag", "leave it out", "extra={'swap-space': ...}")),
+        ("task", ("use runner='pooling'", "up to vLLM 0.12.0")),
+        ("rope_scaling", ("use hf_overrides={'rope_parameters': {...}}.",)),
+        ("port", ("derived by this library", "ModelDeployment(port=...)")),
+        ("qqq", ("nor has vLLM 0.33.0 such a flag; look at its documentation.",)),
+    ],
+)
+def test_unknown_keyword(keyword: str, words: tuple[str, ...]) -> None:
+    """A keyword that is none is refused with what took its place, or the nearest one."""
+    sentence = strategies.refusal(lambda: typed(**{keyword: 1}))
 
-    assert arguments(engine.options({})) == ["--dtype=half"]
-    assert file_options(engine.options({})) == {"dtype": "half"}
-    assert as_text({"b": [1, (2, None)], "a": True}) == '{"a":true,"b":[1,[2,null]]}'
-    assert as_text(0.5) == "0.5"
-
-
-def test_false() -> None:
-    """A switch is off by its negation, and left out where off is all that it can be."""
-    names = ("aggregate-engine-logging", "enable-prefix-caching", "new-flag")
-    options = dict.fromkeys(names, False)
-
-    assert arguments(options) == ["--disable-prefix-caching", "--no-new-flag"]
-
-
-def test_variables() -> None:
-    """Kubelet replaces no variable in a flag."""
-    engine = EngineArgs(chat_template="$(HOME)/t", lora_modules=["a=$(X)"], enable_lora=True)
-
-    assert arguments(engine.options({})) == [
-        "--chat-template=$$(HOME)/t",
-        "--enable-lora",
-        "--lora-modules",
-        "a=$$(X)",
-    ]
-
-
-def test_lists_in_a_file() -> None:
-    """A list that is JSON is text in the file, one of several values a list."""
-    options = {"allowed-origins": ["*"], "lora-modules": ["a=/x"], "unknown": [1], "seed": 1}
-
-    assert file_options(options) == {
-        "allowed-origins": '["*"]',
-        "lora-modules": ["a=/x"],
-        "unknown": [1],
-        "seed": 1,
-    }
-
-
-def test_misspelt() -> None:
-    """A misspelt keyword is refused with the nearest one."""
-    misspelt: dict[str, Any] = {"max_modle_len": 4096}
-    with pytest.raises(VllmConstructsError, match=r"'max_modle_len'.*did you mean 'max_model_len'"):
-        EngineArgs(**misspelt)
+    assert [word for word in words if word not in sentence] == [], sentence
+    unknown: Any = {keyword: 1}
+    with pytest.raises(VllmConstructsError):
+        replace(EngineArgs(), **unknown)
 
 
 def test_older_release() -> None:
@@ -388,27 +309,10 @@ def test_plugins() -> None:
 
 
 def test_middleware() -> None:
-    """The one flag that adds up is repeated, which a file cannot do."""
-    engine = EngineArgs(middleware=["a.b", "c.d"])
-
-    assert arguments(engine.options({})) == ["--middleware=a.b", "--middleware=c.d"]
+    """The one flag that adds up cannot stand in a file more than once."""
     assert "cannot hold" in strategies.refusal(
         lambda: EngineArgs(middleware=["a.b"], delivery="config-map")
     )
-
-
-def test_negation_of_an_older_release() -> None:
-    """A switch is off in the words of the image's release, and of both where it lies between."""
-    options = {"enable-prefix-caching": False}
-
-    for tag, expected in (
-        ("0.12.0", "--no-enable-prefix-caching"),
-        ("0.30.0", "--no-enable-prefix-caching"),
-        ("0.33.0", "--disable-prefix-caching"),
-    ):
-        release = VllmRelease(f"vllm/vllm-openai:v{tag}")
-        assert arguments(options, release) == [expected]
-        assert file_options(options, release) == options
 
 
 def test_value() -> None:

@@ -40,6 +40,33 @@ def plan(**keywords: Any) -> MemoryPlan | None:
     return fit.checked("a pod", pod(**keywords), None)
 
 
+SHAPES = ("Qwen/Qwen3-8B", "Qwen/Qwen3-30B-A3B", "deepseek-ai/DeepSeek-V3", "openai/gpt-oss-20b")
+
+
+@pytest.mark.parametrize("flags", [{}, {"enable_lora": True, "max_model_len": 4096}])
+@pytest.mark.parametrize("name", SHAPES)
+def test_read(name: str, flags: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every flag that a plan looks at is known as one that it needs."""
+    seen: set[str] = set()
+
+    def look(engine: EngineArgs, attribute: str) -> Any:
+        seen.add(attribute)
+        return object.__getattribute__(engine, attribute)
+
+    engine = EngineArgs(**flags)
+    monkeypatch.setattr(EngineArgs, "__getattribute__", look)
+    fit.plan_of(ModelShape.named(name), WholeGpu("NVIDIA-B200"), engine, VllmRelease())
+
+    flags_seen = {one.replace("_", "-") for one in seen if not one.startswith("_")} - {"extra"}
+    assert len(flags_seen) > 25
+    assert flags_seen - fit.READ == set()
+
+
+def test_known_flags() -> None:
+    """Each of them is a flag of the newest release."""
+    assert {f"--{name}" for name in fit.READ} - set(FLAGS) == set()
+
+
 class TestPlan:
     """Where a plan is made, and where none is."""
 

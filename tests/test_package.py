@@ -145,7 +145,7 @@ def fresh(wheel: Path, tmp_path: Path) -> Iterator[Path]:
     pip = (environment / "bin" / "python", "-m", "pip")
     install = (*pip, "install", "--quiet", "--no-input")
     locked = ROOT / "requirements" / "synth.txt"
-    succeed(*install, "--require-hashes", "-r", locked, cwd=tmp_path, may_talk=True)
+    succeed(*install, "--no-deps", "--require-hashes", "-r", locked, cwd=tmp_path, may_talk=True)
     succeed(*install, "--no-deps", "--no-index", wheel, cwd=tmp_path, may_talk=True)
     succeed(*pip, "check", cwd=tmp_path, may_talk=True)
     yield environment

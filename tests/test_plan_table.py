@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vllm_constructs import EngineArgs, ModelShape, WholeGpu, plan_table
+from vllm_constructs import EngineArgs, ModelShape, VllmRelease, WholeGpu, plan_table
 from vllm_constructs.rendered import Rendered
 
 QWEN = "Qwen/Qwen2.5-7B-Instruct"
@@ -14,6 +14,7 @@ FOUND = Rendered(
     name="qwen",
     model=QWEN,
     image="vllm/vllm-openai:v0.33.0",
+    release=VllmRelease("vllm/vllm-openai:v0.33.0"),
     env={},
     gpu=WholeGpu("NVIDIA-L40S"),
     gpu_text="1 x NVIDIA-L40S",

@@ -1,7 +1,6 @@
 """GpuPodSpec: what follows from its facts, and what it refuses."""
 
 import hashlib
-import json
 from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
@@ -24,8 +23,7 @@ from vllm_constructs import (
     VllmConstructsWarning,
     WholeGpu,
 )
-from vllm_constructs.engine import plain
-from vllm_constructs.release import catalogue
+from vllm_constructs.arguments import file_options
 
 L4 = WholeGpu("NVIDIA-L4")
 MI = 2**20
@@ -140,15 +138,9 @@ def test_config(given_pod: GpuPodSpec) -> None:
     config = changed.config()
 
     assert config is not None
-    options, found = changed.options(), yaml.safe_load(config)
-    flags = catalogue()["flags"]
-    assert sorted(options) == list(found)
-    for name, value in options.items():
-        if isinstance(value, (list, tuple)) and flags[f"--{name}"].get("nargs") != "+":
-            # vLLM takes a list in the file for several values, so one that is JSON is its text.
-            assert json.loads(found[name]) == plain(value)
-        else:
-            assert found[name] == plain(value)
+    found = yaml.safe_load(config)
+    assert sorted(found) == list(found)
+    assert found == file_options(changed.options(), changed.release)
     checksum = hashlib.sha256(config.encode()).hexdigest()
     assert changed.annotations()["vllm-constructs/engine-checksum"] == checksum
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from vllm_constructs import EngineArgs, MigSlice, VllmConstructsError, WholeGpu, rendered
+from vllm_constructs import EngineArgs, VllmConstructsError, WholeGpu, rendered
 from vllm_constructs.rendered import Rendered
 
 PRODUCT = "nvidia.com/gpu.product"
@@ -48,12 +48,8 @@ def on(resource: str, product: str | None, *args: str, count: str = "1") -> Rend
     """A model with another resource or label."""
     labels = {} if product is None else {PRODUCT: product}
     found = deployment(*args, resources={"limits": {resource: count, "cpu": "8"}})
-    return only(_relabelled(found, labels))
-
-
-def _relabelled(found: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
     found["spec"]["template"]["spec"]["nodeSelector"] = labels
-    return found
+    return only(found)
 
 
 class TestModel:
@@ -104,6 +100,12 @@ class TestModel:
         assert (4096, 7) == (found.engine.max_model_len, found.engine.max_num_seqs)
         assert "--dtype is '$(DTYPE)', and its value is in none of the manifests." == found.problem
 
+    def test_variable_that_does_not_matter(self) -> None:
+        """A variable that a plan does not need is only said."""
+        found = only(deployment("--revision=$(COMMIT)"))
+        (note,) = found.notes
+        assert ("", True) == (found.problem, "--revision is '$(COMMIT)'" in note)
+
     def test_config_file(self) -> None:
         """Flags in a mounted ConfigMap count, and the command line goes before them."""
         model = deployment("--config", "/etc/vllm/engine.yaml", "--max-num-seqs=7")
@@ -126,8 +128,31 @@ class TestModel:
     def test_bad_flag(self) -> None:
         """A flag that vLLM refuses is said."""
         assert "EngineArgs.gpu_memory_utilization is 90" in (
-            only(deployment("--gpu-memory-utilization=90")).problem
+            only(deployment("--gpu-memory-utilization=90")).refusal
         )
+
+    def test_refusals(self) -> None:
+        """The vLLM in the image decides which flags it starts with."""
+        old = only(deployment("--swap-space=4", image="vllm/vllm-openai:v0.12.0"))
+        assert ("", (), "0.12.0") == (old.refusal, old.notes, old.release.said)
+        new = only(deployment("--swap-space=4", "--task=embed"))
+        assert "'swap-space', which vLLM 0.33.0 no longer has" in new.refusal
+        (note,) = new.notes
+        assert "'task', which vLLM 0.33.0 no longer has" in note
+        assert EngineArgs(tensor_parallel_size=1) == new.engine
+
+    @pytest.mark.parametrize("image", ["mine/vllm", "mine/vllm:1", ":", ""])
+    def test_unknown_release(self, image: str) -> None:
+        """Where the image does not say its vLLM, nothing is refused for its sake."""
+        command = {"image": image, "command": ["vllm", "serve"]}
+        found = only(deployment("--swap-space=4", **command))
+        said, refused = found.notes
+        assert ("", "") == (found.refusal, found.problem)
+        assert "'swap-space'" in refused
+        assert said == (f"{image!r} does not say which vLLM it has; it is judged as vLLM 0.33.0.")
+        wrong = only(deployment("--enable-auto-tool-choice", **command))
+        assert "without --tool-call-parser" in wrong.problem
+        assert wrong.engine is None
 
     def test_unnamed(self) -> None:
         """Without a model in the manifest there is no plan."""
@@ -142,58 +167,16 @@ class TestModel:
 class TestGpu:
     """What a pod gets."""
 
-    @pytest.mark.parametrize(
-        ("resource", "product", "expected", "text"),
-        [
-            ("nvidia.com/gpu", "NVIDIA-L4", WholeGpu("NVIDIA-L4"), "1 x NVIDIA-L4"),
-            ("nvidia.com/mig-1g.10gb", None, MigSlice("1g.10gb"), "MIG 1g.10gb"),
-            (
-                "nvidia.com/mig-1g.10gb",
-                "NVIDIA-A100-80GB-PCIe",
-                MigSlice("1g.10gb", product="NVIDIA-A100-80GB-PCIe"),
-                "MIG 1g.10gb",
-            ),
-            (
-                "nvidia.com/gpu",
-                "NVIDIA-A100-80GB-PCIe-MIG-1g.10gb",
-                MigSlice("1g.10gb", product="NVIDIA-A100-80GB-PCIe", strategy="single"),
-                "MIG 1g.10gb",
-            ),
-        ],
-    )
-    def test_kinds(self, resource: str, product: str | None, expected: object, text: str) -> None:
-        """Resource and node label together say which GPU or slice it is."""
-        found = on(resource, product)
-        assert (expected, text, "") == (found.gpu, found.gpu_text, found.problem)
-
-    @pytest.mark.parametrize(
-        ("resource", "product", "problem"),
-        [
-            ("nvidia.com/gpu", None, f"no node label {PRODUCT} says which GPU it is."),
-            ("nvidia.com/gpu", "NVIDIA-L4-SHARED", "how many pods share the GPU is not in"),
-            ("nvidia.com/gpu.shared", "NVIDIA-L4", "how many pods share the GPU is not in"),
-            ("nvidia.com/gpu", "NVIDIA-B9000", "WholeGpu.product is 'NVIDIA-B9000'"),
-            ("nvidia.com/mig-9g.9gb", None, "MigSlice.profile is '9g.9gb'"),
-            ("amd.com/gpu", "NVIDIA-L4", "the pod asks for no GPU."),
-        ],
-    )
-    def test_unknown(self, resource: str, product: str | None, problem: str) -> None:
-        """What the manifest does not say about the GPU is said in words."""
-        found = on(resource, product)
-        assert found.gpu is None
-        assert found.problem.startswith(problem)
-
-    def test_virtual(self) -> None:
-        """A virtual GPU's memory is in no manifest."""
-        labels = {"nvidia.com/vgpu.present": "true"}
-        found = only(_relabelled(deployment(), labels))
-        assert "the memory of a virtual GPU is not in its manifest." == found.problem
+    def test_facts(self) -> None:
+        """Resource and node label together say which GPU it is."""
+        found = on("nvidia.com/gpu", "NVIDIA-L4", count="2")
+        assert ("2 x NVIDIA-L4", "NVIDIA-L4", 2) == (found.gpu_text, found.kind, found.pod_gpus)
+        assert on("nvidia.com/gpu", None).problem.startswith(f"no node label {PRODUCT}")
 
     def test_share(self) -> None:
         """A share is planned by the part that vLLM asks for, which is said."""
         found = on("nvidia.com/gpu", "NVIDIA-L4-SHARED", "--gpu-memory-utilization=0.22")
         assert WholeGpu("NVIDIA-L4") == found.gpu
-        assert "a share of NVIDIA-L4" == found.gpu_text
         (note,) = found.notes
         assert "planned is the part that --gpu-memory-utilization asks for" in note
 
@@ -204,9 +187,12 @@ class TestGpu:
         assert 4 == found.pod_gpus
         assert ("vLLM is told to use 1 of the pod's 4 GPUs.",) == found.notes
 
-    def test_too_few(self) -> None:
-        """More GPUs than the pod has are a refusal."""
-        found = on("nvidia.com/gpu", "NVIDIA-L4", "-tp", "2", "-pp", "2", count="2")
+    @pytest.mark.parametrize("image", ["vllm/vllm-openai:v0.33.0", "mine/vllm:1"])
+    def test_too_few(self, image: str) -> None:
+        """More GPUs than the pod has are a refusal, whatever the vLLM."""
+        sizes = ["serve", "a/b", "-tp", "2", "-pp", "2"]
+        limits = {"limits": {"nvidia.com/gpu": "2"}}
+        found = only(deployment(command=["vllm"], args=sizes, image=image, resources=limits))
         assert found.refusal == (
             "vLLM is told to use 4 GPUs (tensor 2 x pipeline 2 x data 1), but the pod has 2."
         )
@@ -318,3 +304,26 @@ def test_garbage(path: tuple[str, ...], value: object) -> None:
 def test_garbage_container(field: str, value: object) -> None:
     """So is a malformed container."""
     assert len(rendered.models([deployment("--config=/x/y", **{field: value})])) <= 1
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "expected"),
+    [
+        ([], ["a/b", "--port=80"], ["a/b", "--port=80"]),
+        (["vllm", "serve"], ["a/b"], ["a/b"]),
+        (["/usr/bin/vllm", "serve", "a/b"], ["-tp", "2"], ["a/b", "-tp", "2"]),
+        (
+            ["python3", "-m", "vllm.entrypoints.openai.api_server"],
+            ["--model", "a"],
+            ["--model", "a"],
+        ),
+        (["/bin/sh", "-c"], ["exec vllm serve a/b \\\n  --port 80"], ["a/b", "--port", "80"]),
+        (["bash", "-ec", "vllm serve 'a/b'"], [], ["a/b"]),
+        (["bash", "-c", "vllm serve 'a/b"], [], None),
+        (["bash"], [], None),
+        (["nginx", "serve"], [], None),
+    ],
+)
+def test_command(command: list[str], args: list[str], expected: list[str] | None) -> None:
+    """What follows `vllm serve` is found in whatever starts it."""
+    assert expected == rendered.after_serve(command, args)

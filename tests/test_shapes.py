@@ -35,7 +35,10 @@ def test_catalogue() -> None:
 
     assert len(catalogue()) >= 25
     assert len(names) == len(set(names))
-    assert all(one["source"] == f"config.json of {name}" for name, one in catalogue().items())
+    kinds = [one["source"].partition(": ")[0] for one in catalogue().values()]
+    assert {"config.json", "config.json of a sibling", "tables"} == set(kinds)
+    assert kinds.count("tables") <= 10
+    assert all(one["source"].partition(": ")[2] for one in catalogue().values())
     assert sorted(catalogue()) == list(catalogue())
 
 

@@ -228,41 +228,29 @@ def keywords(release: str, flags: Mapping[str, Any], parsers: Mapping[str, list[
     head = _HEAD.format(
         what=f"The keywords of EngineArgs: the flags of `vllm serve` {release}.", release=release
     )
-    listed = [f"            {name}: {sentence(named[name])}" for name in others]
+    listed = [f"        {name}: {sentence(named[name])}" for name in others]
     # A default that does not fit into the line is left out.
     args = "\n".join(one if len(one) <= 100 else one.partition(" Default:")[0] for one in listed)
-    ordered = (*COMMON, *others)
     types = "\n".join(
-        f"        {name}: {keyword_type(name, named[name], parsers)} | None = None"
-        for name in ordered
+        f"    {name}: {keyword_type(name, named[name], parsers)} | None = None"
+        for name in (*COMMON, *others)
     )
-    given = "".join(f"            {name}=None,\n" for name in ordered)
     return (
-        f"{head}\n# The literals beside `str` are what editors complete; the types stand above.\n"
-        "# ruff: noqa: ANN001, ANN204, PYI051\n\n"
+        f"{head}\n# ruff: noqa: PYI051  # the literals beside `str` are what editors complete\n\n"
         "from __future__ import annotations\n\n"
         "from collections.abc import Mapping, Sequence\n"
-        "from dataclasses import dataclass\n"
         "from typing import TYPE_CHECKING, Literal\n\n"
-        "from ._late import EMPTY\n\n"
         "if TYPE_CHECKING:\n"
+        "    from dataclasses import dataclass\n\n"
         "    from . import engine_configs as configs\n"
-        "    from .flag_values import Json\n\n"
+        "    from .flag_values import Json\n"
+        "else:\n"
+        "    from ._keywords import dataclass\n\n"
         "# How many keywords stand first: those that most engines are given.\n"
-        f"COMMON = {len(COMMON)}\n\n"
-        "if TYPE_CHECKING:\n\n"
-        "    @dataclass(frozen=True, kw_only=True)\n"
-        f'    class Flags:\n        """The flags of `vllm serve` {release}."""\n\n{types}\n\n'
-        "else:\n\n"
-        f'    class Flags:\n        """The flags of `vllm serve` {release}.\n\n'
-        f'        Args:\n{args}\n        """\n\n'
-        f"        def __init__(\n            self,\n            *,\n{given}"
-        '            extra=EMPTY,\n            delivery="args",\n        ):\n'
-        "            given = dict(locals())\n"
-        '            del given["self"]\n'
-        '            given["extra"] = {} if extra is EMPTY else extra\n'
-        "            self.__dict__.update(given)\n"
-        "            self.__post_init__()\n"
+        f"COMMON = {len(COMMON)}\n\n\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        f'class Flags:\n    """The flags of `vllm serve` {release}.\n\n'
+        f'    Args:\n{args}\n    """\n\n{types}\n'
     )
 
 

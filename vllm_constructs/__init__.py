@@ -33,6 +33,7 @@ from .triggers import (
 
 if TYPE_CHECKING:
     from .alerts import Objectives
+    from .argv import ParsedArgs, parse_args
     from .cdk.availability import DisruptionBudget
     from .cdk.deployment import ModelDeployment
     from .cdk.fleet import ModelFleet
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from .cdk.secrets import ExternalToken, TokenSecret
     from .cdk.storage import ModelCache
     from .cdk.values import ModelStack
-    from .flag_parser import ParsedArgs, parse_args
     from .memory import MemoryPlan
     from .shapes import ModelShape
 else:
@@ -51,8 +51,8 @@ else:
         "MemoryPlan": "memory",
         "ModelShape": "shapes",
         "Objectives": "alerts",
-        "ParsedArgs": "flag_parser",
-        "parse_args": "flag_parser",
+        "ParsedArgs": "argv",
+        "parse_args": "argv",
     }
     _CONSTRUCTS = {
         "DisruptionBudget": "availability",

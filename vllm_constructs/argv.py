@@ -1,265 +1,375 @@
-"""Argv: what a command line of `vllm serve` says about memory.
+"""Argv: the command line of `vllm serve`, read as its own parser reads it.
 
-Only what a memory plan reads is taken over; all other flags are known by how many values they
-take, and passed over.
+The rules are those of vllm/utils/argparse_utils.py and of Python's argparse: `_` is `-`, a name
+may be cut where that is unambiguous, booleans take no value, JSON may be written with dots, and
+of a flag that is repeated the last one counts.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from itertools import pairwise
-from typing import Any
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
-from . import _check
+from . import _check, contradictions
+from .derived_flags import DERIVED
 from .engine import EngineArgs
 from .errors import VllmConstructsError, refuse
-from .memory_options import amount
-from .release import Flag, catalogue
+from .flag_values import check_value
+from .release import VllmRelease, refuse_unknown
 
-# What a plan reads, and what makes one impossible.
-_READ = frozenset(
-    (
-        "async-scheduling",
-        "block-size",
-        "compilation-config",
-        "cpu-offload-gb",
-        "cpu-offload-params",
-        "cudagraph-capture-sizes",
-        "data-parallel-size",
-        "decode-context-parallel-size",
-        "disable-hybrid-kv-cache-manager",
-        "dtype",
-        "enable-chunked-prefill",
-        "enable-expert-parallel",
-        "enable-lora",
-        "enable-prefix-caching",
-        "enforce-eager",
-        "gpu-memory-utilization",
-        "hf-config-path",
-        "hf-overrides",
-        "kv-cache-dtype",
-        "kv-cache-memory-bytes",
-        "mamba-ssm-cache-dtype",
-        "max-cudagraph-capture-size",
-        "max-lora-rank",
-        "max-loras",
-        "max-model-len",
-        "max-num-batched-tokens",
-        "max-num-seqs",
-        "offload-backend",
-        "offload-group-size",
-        "offload-num-in-group",
-        "offload-params",
-        "optimization-level",
-        "pipeline-parallel-size",
-        "prefill-context-parallel-size",
-        "quantization",
-        "runner",
-        "speculative-config",
-        "tensor-parallel-size",
-    )
-)
+if TYPE_CHECKING:
+    from .release import Flag
+
+_NEGATIVE = re.compile(r"-\d+|-\d*\.\d+", re.ASCII)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([kKmMgGtT])", re.ASCII)
+_UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_BINARY = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_LEVEL = re.compile(r"-O\.?=?(\d)")
 # A variable of the container, as Kubernetes writes it, or of a shell.
 _VARIABLE = re.compile(r"\$[({A-Za-z_]")
-_SHELLS = ("sh", "bash", "dash")
+_ON = "write the flag alone to switch it on, or its negation"
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommandLine:
-    """What was found on a command line.
+class ParsedArgs:
+    """What a command line of `vllm serve` says.
 
     Args:
-        model: The model, where it is named.
-        config: Path of the file of more flags, where one is given.
-        options: The flags that a plan reads, by name without dashes, with their values.
-        problems: Flags that a plan reads whose values cannot be read, a sentence each.
-        unread: What else could not be read, a sentence each.
+        engine: The flags that a user gives.
+        model: The model; None where it is left out.
+        derived: The flags that this library derives from other facts, by their names without
+            dashes, such as `{"served-model-name": ["qwen"], "port": 8000}`.
     """
 
+    engine: EngineArgs
     model: str | None
-    config: str | None
-    options: Mapping[str, Any]
-    problems: tuple[str, ...]
-    unread: tuple[str, ...]
+    derived: Mapping[str, Any]
 
 
-def command_line(tokens: Sequence[str]) -> CommandLine:
-    """Read what follows `vllm serve`.
+@dataclass(kw_only=True)
+class CommandLine:
+    """What could be read of a command line, and what could not.
 
     Args:
-        tokens: Model and flags, as the container's `args` have them.
+        model: The model; None where it is left out.
+        options: Flags by their names without dashes, with values of their own types.
+        unread: Flags whose values are not on the line but in a variable, a sentence each.
+        refusals: What vLLM's parser refuses, a sentence each.
     """
-    flags, negations, aliases = _spellings()
-    found: dict[str, Any] = {}
-    problems: list[str] = []
-    unread: list[str] = []
+
     model: str | None = None
-    rest = list(tokens)
-    while rest:
-        token = rest.pop(0)
-        if not token.startswith("-") or token == "-":
-            if model is None:
-                model = token
-            else:
-                unread.append(f"{_check.shown(token)} belongs to no flag.")
-            continue
-        name, equals, value = token.partition("=")
-        name = "--" + name[2:].replace("_", "-") if name.startswith("--") else name
-        if name in negations:
-            found[negations[name]] = False
-            continue
-        name = aliases.get(name, name)
-        known = flags.get(name)
-        if known is None:
-            unread.append(f"{_check.shown(name)} is no flag that this library knows.")
-            if not equals:
-                _values(rest, "*")
-        elif known.get("type") == "bool" and not equals:
-            found[name.removeprefix("--")] = True
-        else:
-            texts = [value] if equals else _values(rest, known.get("nargs", ""))
-            try:
-                found[name.removeprefix("--")] = _converted(name, known, texts)
-            except VllmConstructsError as error:
-                problems.append(str(error))
-    model = model or found.pop("model", None)
-    if model is not None and _VARIABLE.search(model):
-        problems.append(f"the model is {model!r}, and its value is in none of the manifests.")
-    config = found.pop("config", None)
-    return CommandLine(
-        model=model,
-        config=config,
-        options={name: value for name, value in found.items() if name in _READ},
-        problems=tuple(problems),
-        unread=tuple(unread),
-    )
+    options: dict[str, Any] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+    refusals: list[str] = field(default_factory=list)
 
 
-def file_options(options: Mapping[str, Any]) -> CommandLine:
-    """Read the flags of vLLM's `--config` file, as YAML has them.
+def parse_args(argv: Sequence[str], *, release: VllmRelease | None = None) -> ParsedArgs:
+    """Read the arguments of `vllm serve`.
 
     Args:
-        options: What stands in the file.
-    """
-    tokens: list[str] = []
-    for key, value in options.items():
-        if isinstance(value, bool):
-            # vLLM takes false for a flag that is left out.
-            tokens += [f"--{key}"] if value else []
-        elif isinstance(value, Mapping):
-            tokens.append(f"--{key}={json.dumps(value)}")
-        elif isinstance(value, list):
-            tokens += [f"--{key}", *map(str, value)]
-        else:
-            tokens.append(f"--{key}={value}")
-    return command_line(tokens)
-
-
-def engine_of(options: Mapping[str, Any]) -> EngineArgs:
-    """The options as EngineArgs.
-
-    Args:
-        options: Flags by their names without dashes, with typed values.
+        argv: The arguments as a manifest has them, so that `$$(` is `$(`: the model first, then
+            flags. `vllm` and `serve` may stand before it.
+        release: The vLLM that reads them. Default: the newest known one.
 
     Raises:
-        VllmConstructsError: A value that vLLM does not take.
+        VllmConstructsError: The parser of that release refuses them, or vLLM does not start with
+            them.
     """
-    typed = {item.name for item in fields(EngineArgs)}
-    keywords: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
-    for name, value in options.items():
-        key = name.replace("-", "_")
-        if key in typed:
-            keywords[key] = value
-        else:
-            extra[name] = value
-    return EngineArgs(**keywords, extra=extra)
+    release = VllmRelease() if release is None else release
+    words = _check.items("argv", argv, "a list of texts")
+    texts = [one if isinstance(one, str) else _check.wrong("argv", one, "texts") for one in words]
+    texts = [one.replace("$$(", "$(") for one in texts]
+    for word in ("vllm", "serve"):
+        if texts[:1] == [word]:
+            del texts[0]
+    line = read(texts, release, has_variables=False)
+    for sentence in line.refusals:
+        refuse(sentence)
+    return parsed(line, release)
 
 
-def after_serve(command: Sequence[str], args: Sequence[str]) -> list[str] | None:
-    """What follows `vllm serve` in a container's `command` and `args`; None where nothing does.
-
-    Without a command it is the image that starts vLLM, and `args` are all that follows.
+def read(words: Sequence[str], release: VllmRelease, *, has_variables: bool = True) -> CommandLine:
+    """Read what follows `vllm serve` as far as it can be read, and refuse nothing.
 
     Args:
-        command: The container's `command`, which may be empty.
-        args: Its `args`.
+        words: Model and flags, as vLLM gets them.
+        release: The vLLM that reads them.
+        has_variables: Whether `$(NAME)` stands for something else. Default True.
     """
-    if not command:
-        return list(args)
-    tokens = [*command, *args]
-    if tokens[0].rpartition("/")[2] in _SHELLS:
-        script = next(
-            (later for one, later in pairwise(tokens) if one.startswith("-") and one.endswith("c")),
-            "",
-        )
-        try:
-            tokens = shlex.split(script.replace("\\\n", " "), comments=True)
-        except ValueError:
-            return None
-    for at, token in enumerate(tokens):
-        if token == "vllm.entrypoints.openai.api_server" or (
-            token == "serve" and at and tokens[at - 1].rpartition("/")[2] == "vllm"
-        ):
-            return tokens[at + 1 :]
-    return None
+    return _Reader(release, has_variables=has_variables).read(words)
 
 
-def _spellings() -> tuple[dict[str, Flag], dict[str, str], dict[str, str]]:
-    """All flags; what negates one; and other spellings of one."""
-    flags = catalogue()["flags"]
-    negations: dict[str, str] = {}
-    aliases: dict[str, str] = {}
-    for name, item in flags.items():
-        negations |= dict.fromkeys(_negations(item), name.removeprefix("--"))
-        aliases |= dict.fromkeys(item.get("aliases", ()), name)
-    return flags, negations, aliases
+def parsed(line: CommandLine, release: VllmRelease) -> ParsedArgs:
+    """What was read, as EngineArgs and what this library derives.
+
+    Args:
+        line: A command line that was read.
+        release: The vLLM that reads it.
+
+    Raises:
+        VllmConstructsError: vLLM does not start with these flags.
+    """
+    given = {name.replace("-", "_"): value for name, value in line.options.items()}
+    contradictions.check(given, dashed=True)
+    typed = {one.name for one in fields(EngineArgs)}
+    derived: dict[str, Any] = {}
+    keywords: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for name, value in sorted(line.options.items()):
+        if name in DERIVED:
+            derived[name] = value
+        elif name.replace("-", "_") in typed:
+            keywords[name.replace("-", "_")] = value
+        else:
+            extra[name] = value
+    engine = EngineArgs(**keywords, extra=extra)
+    engine.check(release)
+    return ParsedArgs(engine=engine, model=line.model, derived=derived)
 
 
-def _negations(item: Mapping[str, Any]) -> list[str]:
-    return [one for one in (item.get("negation"), *item.get("negations", ())) if one]
+def file_words(options: Mapping[str, Any], release: VllmRelease) -> list[str]:
+    """The flags of vLLM's `--config` file as the words that it makes of them.
 
+    They go between the model and the other words of the command line, which so count more.
 
-def _values(rest: list[str], nargs: str) -> list[str]:
-    """Take a flag's values off the rest: one, or with `nargs` all up to the next flag."""
-    if not nargs:
-        return [rest.pop(0)] if rest else []
+    Args:
+        options: What stands in the file, as YAML has it.
+        release: The vLLM that reads it.
+    """
     found: list[str] = []
-    while rest and not rest[0].startswith("-"):
-        found.append(rest.pop(0))
+    negations = _Reader(release).spellings
+    for key, value in options.items():
+        if isinstance(value, bool):
+            word = f"--{key}" if value else f"--no-{key}"
+            # What has no negation is left out.
+            found += [word] if value or word in negations else []
+        elif isinstance(value, Mapping):
+            found += [f"--{key}", json.dumps(value)]
+        elif isinstance(value, list):
+            found += [f"--{key}", *map(str, value)] if value else []
+        else:
+            found += [f"--{key}", str(value)]
     return found
 
 
-def _converted(name: str, known: Mapping[str, Any], texts: list[str]) -> Any:
-    """A flag's value in its own type."""
-    if name.removeprefix("--") not in _READ:
-        return texts[0] if texts else None
-    if not texts:
-        refuse(f"{name} has no value; give one.")
-    kind = str(known.get("type", "str"))
-    values = [_typed(name, kind, one) for one in texts]
-    return values if known.get("nargs") in ("+", "*") else values[0]
+class _Reader:
+    """One pass over the arguments."""
+
+    def __init__(self, release: VllmRelease, *, has_variables: bool = True) -> None:
+        self.release = release
+        self.has_variables = has_variables
+        self.line = CommandLine()
+        self.dotted: dict[str, dict[str, Any]] = {}
+        self.flags: dict[str, Flag] = {}
+        for known in reversed(release.catalogues):
+            self.flags |= known["flags"]
+        # Every spelling, with its flag and whether it switches the flag off.
+        self.spellings: dict[str, tuple[str, bool]] = {}
+        for name, flag in self.flags.items():
+            self.spellings[name] = (name, False)
+            self.spellings |= dict.fromkeys(flag.get("aliases", ()), (name, False))
+            negations = [flag.get("negation"), *flag.get("negations", ())]
+            self.spellings |= {one: (name, True) for one in negations if one}
+
+    def read(self, words: Sequence[str]) -> CommandLine:
+        line, rest = self.line, list(words)
+        while rest:
+            word = rest.pop(0)
+            try:
+                self._word(word, rest)
+            except VllmConstructsError as error:
+                line.refusals.append(str(error))
+                # The values of a flag that nobody knows are not taken for others.
+                while word.startswith("-") and "=" not in word and rest and not _is_flag(rest[0]):
+                    rest.pop(0)
+        for key, parts in self.dotted.items():
+            # What is written with dots stands beside what is written as JSON.
+            whole = line.options.get(key)
+            value = _merged(whole, parts) if isinstance(whole, dict) else parts
+            try:
+                check_value(f"--{key}", self.flags[f"--{key}"], value)
+            except VllmConstructsError as error:
+                line.refusals.append(str(error))
+            else:
+                line.options[key] = value
+        model = line.options.pop("model", None)
+        line.model = model if line.model is None else line.model
+        return line
+
+    def _word(self, word: str, rest: list[str]) -> None:
+        """Read a word, and the values that belong to it off the rest."""
+        if not _is_flag(word):
+            if self.line.model is not None:
+                refuse(
+                    f"{_check.shown(word)} belongs to no flag: the model stands first, and a "
+                    "boolean flag takes no value; take it out."
+                )
+            self.line.model = word
+            if self.has_variables and _VARIABLE.search(word):
+                self.line.unread["model"] = (
+                    f"the model is {_check.shown(word)}, and its value is in none of the manifests."
+                )
+            return
+        level = _LEVEL.fullmatch(word)
+        text, is_given, value = (f"-O={level[1]}" if level else word).partition("=")
+        text, _, path = text.partition(".")
+        name, off = self._flag(text)
+        key, flag = name.removeprefix("--"), self.flags[name]
+        if not path and (flag.get("type", "") == "bool" or off):
+            if is_given:
+                refuse(f"{name} is a switch, and {_check.shown(word)} gives it a value; {_ON}.")
+            self.line.options[key] = not off
+            return
+        several = flag.get("nargs") == "+" and not path
+        optional = flag.get("nargs") == "?" and not path
+        if is_given:
+            values = [value]
+        elif optional and (not rest or _is_flag(rest[0])):
+            values = [""]
+        else:
+            values = _take(word if path else name, rest, several=several)
+        hidden = [one for one in values if self.has_variables and _VARIABLE.search(one)]
+        if hidden:
+            self.line.unread[key] = (
+                f"{name} is {_check.shown(hidden[0])}, and its value is in none of the manifests."
+            )
+        elif path:
+            _set(self.dotted.setdefault(key, {}), path, values[0], name)
+        else:
+            self._put(key, flag, [_value(name, flag, one) for one in values])
+
+    def _put(self, key: str, flag: Flag, values: list[Any]) -> None:
+        """Keep a flag's value; the last one counts, but such flags as add to each other."""
+        found = self.line.options
+        value = values if flag.get("nargs") == "+" else values[0]
+        if value is None:
+            found.pop(key, None)
+            return
+        if flag.get("append") and key in found:
+            before = found[key] if isinstance(found[key], list) else [found[key]]
+            value = [*before, value]
+        check_value(f"--{key}", flag, value)
+        found[key] = value
+
+    def _flag(self, text: str) -> tuple[str, bool]:
+        """The flag that a word names, and whether it switches it off."""
+        name = "--" + text[2:].replace("_", "-") if text.startswith("--") else text
+        name = "--optimization-level" if name == "-O" else name
+        if name in self.spellings:
+            return self.spellings[name]
+        if not name.startswith("--"):
+            refuse(f"{_check.shown(text)} is no flag of {self.release.called}; write it out.")
+        if name not in self.release.catalogues[-1]["removed"]:
+            options = sorted(one for one in self.spellings if one.startswith(name))
+            if len(options) == 1:
+                return self.spellings[options[0]]
+            if options:
+                refuse(f"{_check.shown(text)} may be {_check.one_of(options)}; write it out.")
+        plain = name.removeprefix("--")
+        if self.release.may_have(plain):
+            refuse(
+                f"The command line names {plain!r}, which {self.release.said} may have, but this "
+                "library does not know; give it in EngineArgs.extra."
+            )
+        return refuse_unknown("The command line", plain, self.release)
 
 
-def _typed(name: str, kind: str, text: str) -> Any:
-    if _VARIABLE.search(text):
-        refuse(f"{name} is {_check.shown(text)}, and its value is in none of the manifests.")
+def _is_flag(word: str) -> bool:
+    return word.startswith("-") and word != "-" and not _NEGATIVE.fullmatch(word)
+
+
+def _take(name: str, rest: list[str], *, several: bool) -> list[str]:
+    """Take the values of a flag off what follows it."""
+    found: list[str] = []
+    while rest and (several or not found):
+        if _is_flag(rest[0]):
+            break
+        found.append(rest.pop(0))
+    if not found:
+        refuse(f"{name} has no value; give one after it.")
+    return found
+
+
+def _set(into: dict[str, Any], path: str, text: str, name: str) -> None:
+    """Put the value of `--flag.a.b value` in its place; `b+` adds to a list."""
+    keys = path.split(".")
+    for key in keys[:-1]:
+        inner = into.setdefault(key.replace("-", "_"), {})
+        if not isinstance(inner, dict):
+            refuse(f"{name}.{path} needs a dict, but {key!r} is {_check.shown(inner)}.")
+        into = inner
+    last = keys[-1].replace("-", "_")
     try:
-        if kind == "int":
-            return int(text)
-        if kind == "float":
-            return float(text)
-        if kind.startswith("json"):
-            return json.loads(text)
+        value = json.loads(text)
     except ValueError:
-        allowed = {"int": "a whole number", "float": "a number"}.get(kind, "JSON")
-        _check.wrong(name, text, allowed)
-    if kind == "human-readable-int-or-auto" and text in ("auto", "-1"):
-        return "auto"
+        value = text
+    if last.endswith("+"):
+        before = into.get(last[:-1], [])
+        into[last[:-1]] = [*before, *(value if isinstance(value, list) else [value])]
+    else:
+        into[last] = value
+
+
+def _merged(whole: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(whole)
+    for key, value in more.items():
+        before = found.get(key)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
+        found[key] = _merged(before, value) if both and before is not None else value
+    return found
+
+
+def _value(name: str, flag: Flag, text: str) -> Any:
+    """A flag's text in the flag's own type; None where it is left out."""
+    if text not in ("", "None") or text in flag.get("choices", ()):
+        return _converted(name, flag.get("type", ""), text)
+    # vLLM reads both as nothing where nothing is the default.
+    if flag.get("default", "") != "":
+        refuse(f"{name} has the value {text!r}; give one, or leave the flag out.")
+    return None
+
+
+def _converted(name: str, kind: str, text: str) -> Any:
     if kind.startswith("human-readable-int"):
-        return amount(name, int(text) if text.isdecimal() else text)
-    return text
+        return _amount(name, kind, text)
+    if kind == "json" or (kind == "json-or-str" and re.fullmatch(r"\s*\{.*\}\s*", text, re.DOTALL)):
+        try:
+            return json.loads(text)
+        except ValueError:
+            _check.wrong(name, text, "JSON", _hint(name, text))
+    if kind.startswith("comma-list"):
+        return int(text) if text.isdecimal() and text.isascii() else text
+    if kind in ("int", "float"):
+        return _number(name, kind, text)
+    return text.lower().replace("-", "_") if kind.startswith("str(") else text
+
+
+def _number(name: str, kind: str, text: str) -> int | float:
+    try:
+        return int(text) if kind == "int" else float(text)
+    except ValueError:
+        return _check.wrong(name, text, "a whole number" if kind == "int" else "a number")
+
+
+def _hint(name: str, text: str) -> str:
+    key, is_pair, value = text.partition("=")
+    return f'write {name} {{"{key}": {value}}}' if is_pair and key.isidentifier() else ""
+
+
+def _amount(name: str, kind: str, text: str) -> int | str:
+    """A size: `32k` is 32,000 and `32K` is 32,768."""
+    if kind.endswith("-or-auto") and text in ("auto", "-1"):
+        return "auto"
+    found = _SIZE.fullmatch(text)
+    if found and found[2] in _UNITS:
+        return int(Decimal(found[1]) * _UNITS[found[2]])
+    if found and found[1].isdigit():
+        return int(found[1]) * _BINARY[found[2]]
+    try:
+        return int(text)
+    except ValueError:
+        return _check.wrong(name, text, "a whole number, such as 32768, 32k or 32K")

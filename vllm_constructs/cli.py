@@ -116,10 +116,9 @@ def _one(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
 
     gpu = _gpu(options)
     length = [] if options.max_model_len is None else [f"--max-model-len={options.max_model_len}"]
-    line = argv.command_line([*length, *flags])
-    for problem in (*line.problems, *line.unread):
-        refuse(problem)
-    if line.model or line.config:
+    release = VllmRelease(DEFAULT_IMAGE if options.image is None else options.image)
+    found = argv.parse_args([*length, *flags], release=release)
+    if found.model or "config" in found.derived:
         refuse("after -- only flags that no --model and no --config say may stand.")
     if len(options.config) > 1:
         refuse("--config is given more than once; one model has one config.json.")
@@ -127,13 +126,11 @@ def _one(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
         shape = ModelShape.from_config(options.config[0], name=options.model)
     else:
         shape = ModelShape.named(options.model)
-    engine = argv.engine_of(line.options)
-    release = VllmRelease(DEFAULT_IMAGE if options.image is None else options.image)
     try:
-        plan = fit.plan_of(shape, gpu, engine, release)
+        plan = fit.plan_of(shape, gpu, found.engine, release)
     except VllmConstructsError as error:
-        found = {"model": shape.name, "verdict": "refused", "reason": str(error)}
-        return (_json(found) if options.format == "json" else str(error)), TOO_LARGE
+        refused = {"model": shape.name, "verdict": "refused", "reason": str(error)}
+        return (_json(refused) if options.format == "json" else str(error)), TOO_LARGE
     if isinstance(plan, str):
         refuse(plan)
     text = _json(plan.as_dict()) if options.format == "json" else plan.explain()

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import storage
+from .arguments import arguments
 from .availability import PERIOD
-from .engine import arguments
 from .secrets import environment as secret_variable
 from .storage import EphemeralCache
 

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from . import _check, contradictions
 from ._flags import COMMON, Flags
 from .derived_flags import DERIVED
 from .errors import VllmConstructsError, refuse, warn
 from .flag_values import Json, check_json, check_value
-from .release import NEWEST, VllmRelease, catalogue, parsers, releases
+from .release import NEWEST, VllmRelease, catalogue, other_spelling, parsers, releases
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass as late_dataclass
-
-    from .release import Flag
+    from dataclasses import dataclass
 else:
-    from ._late import late_dataclass
-
-__all__ = ["EngineArgs", "Json", "arguments", "as_text", "check_json", "file_options", "plain"]
+    from ._keywords import dataclass
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
-@late_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EngineArgs(Flags):
     """Flags of `vllm serve`; what is left out keeps vLLM's own default.
 
@@ -102,6 +97,24 @@ class EngineArgs(Flags):
         self._check_typed()
         self._check_extra()
         self._check_together()
+
+    @staticmethod
+    def _refuse_keyword(keyword: str) -> NoReturn:
+        name = keyword.replace("_", "-")
+        if name in DERIVED:
+            refuse(f"EngineArgs.{keyword} is derived by this library; {DERIVED[name]}.")
+        known, flag = catalogue(), f"--{name}"
+        had = [one for one in releases() if flag in catalogue(one)["flags"]]
+        head = f"EngineArgs has no keyword {keyword!r}"
+        if had or flag in known["removed"]:
+            advice = known["removed"].get(flag, "leave it out")
+            old = f"; for an image up to vLLM {had[-1]} give extra={{{name!r}: ...}}" if had else ""
+            refuse(f"{head}, since vLLM {NEWEST} no longer has that flag; {advice}{old}.")
+        other = other_spelling(known, flag).replace("-", "_")
+        if other:
+            refuse(f"{head}; it is another spelling of {other}=.")
+        near = _check.nearest(keyword, EngineArgs.__annotations__ | Flags.__annotations__)
+        refuse(f"{head}, nor has vLLM {NEWEST} such a flag; {near or 'look at its documentation.'}")
 
     def __repr__(self) -> str:
         given = {name: value for name, value in vars(self).items() if value is not None}
@@ -256,83 +269,3 @@ def _takes(flag: Any, value: object) -> bool:
     except VllmConstructsError:
         return False
     return True
-
-
-def plain(value: Any) -> Any:
-    """`value` in JSON's own types only, dicts sorted: no subclass, such as a member of an enum."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(value[key]) for key in sorted(value)}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return int(value) if isinstance(value, int) else float(value)
-    return value
-
-
-def as_text(value: Any) -> str:
-    """One value as a command line takes it: JSON compact and sorted, numbers as in Python."""
-    if isinstance(value, (Mapping, list, tuple)):
-        return json.dumps(plain(value), separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    return str(plain(value))
-
-
-def _known(release: VllmRelease | None) -> dict[str, Flag]:
-    """The flags of a release; those of two neighbours as the older one has them.
-
-    What the older one spells, such as `--no-enable-prefix-caching`, the newer one takes too.
-    """
-    if release is None:
-        return catalogue()["flags"]
-    found: dict[str, Flag] = {}
-    for known in reversed(release.catalogues):
-        found |= known["flags"]
-    return found
-
-
-def arguments(options: Mapping[str, Any], release: VllmRelease | None = None) -> list[str]:
-    """The flags as arguments: `--flag=value`, booleans bare or negated, lists in one flag.
-
-    `$(` is written `$$(`, since kubelet would take it for a variable of the container.
-
-    Args:
-        options: Values by the flags' names without dashes.
-        release: The vLLM that reads them. Default: the newest known one.
-    """
-    known = _known(release)
-    found: list[str] = []
-    for name, value in options.items():
-        flag = known.get(f"--{name}", {})
-        if value is True:
-            found.append(f"--{name}")
-        elif value is False:
-            if flag.get("negation") or not flag:
-                found.append(flag.get("negation") or f"--no-{name}")
-        elif flag.get("append") and isinstance(value, (list, tuple)):
-            found += [f"--{name}={as_text(item)}" for item in value]
-        elif flag.get("nargs") == "+" or (not flag and isinstance(value, (list, tuple))):
-            found += [f"--{name}", *(as_text(item) for item in value)]
-        else:
-            found.append(f"--{name}={as_text(value)}")
-    return [argument.replace("$(", "$$(") for argument in found]
-
-
-def file_options(options: Mapping[str, Any], release: VllmRelease | None = None) -> dict[str, Any]:
-    """The flags as vLLM reads them from its `--config` file.
-
-    It takes every list there for the values of one flag, so a list that is JSON becomes its text.
-
-    Args:
-        options: Values by the flags' names without dashes.
-        release: The vLLM that reads them. Default: the newest known one.
-    """
-    known = _known(release)
-
-    def entry(name: str, value: Any) -> Any:
-        flag = known.get(f"--{name}", {})
-        if isinstance(value, (list, tuple)) and flag and flag.get("nargs") != "+":
-            return as_text(value)
-        return plain(value)
-
-    return {name: entry(name, value) for name, value in options.items()}

@@ -36,6 +36,44 @@ _UNCOUNTED = (
     "prefill_context_parallel_size",
 )
 
+READ = frozenset(
+    (
+        *(name.replace("_", "-") for name in _UNCOUNTED),
+        "async-scheduling",
+        "block-size",
+        "compilation-config",
+        "cpu-offload-gb",
+        "cudagraph-capture-sizes",
+        "data-parallel-size",
+        "decode-context-parallel-size",
+        "disable-hybrid-kv-cache-manager",
+        "dtype",
+        "enable-chunked-prefill",
+        "enable-expert-parallel",
+        "enable-lora",
+        "enable-prefix-caching",
+        "enforce-eager",
+        "gpu-memory-utilization",
+        "hf-overrides",
+        "kv-cache-dtype",
+        "kv-cache-memory-bytes",
+        "mamba-ssm-cache-dtype",
+        "max-cudagraph-capture-size",
+        "max-lora-rank",
+        "max-loras",
+        "max-model-len",
+        "max-num-batched-tokens",
+        "max-num-seqs",
+        "optimization-level",
+        "pipeline-parallel-size",
+        "quantization",
+        "runner",
+        "speculative-config",
+        "tensor-parallel-size",
+    )
+)
+"""The flags that decide about memory, without dashes: a plan needs their values."""
+
 
 @cache
 def shape_of(model: str) -> ModelShape | None:

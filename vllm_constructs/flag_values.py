@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _check
 from .errors import refuse
@@ -45,6 +45,19 @@ def _check_leaf(where: str, value: object) -> None:
         _check.wrong(where, value, "a text without control characters")
     if value is not None and not isinstance(value, (bool, int, float, str)):
         _check.wrong(where, value, "a text, number, boolean, list or dict")
+
+
+def plain(value: Any) -> Any:
+    """`value` in JSON's own types only, dicts sorted: no subclass, such as a member of an enum."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(value[key]) for key in sorted(value)}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return int(value) if isinstance(value, int) else float(value)
+    return value
 
 
 def check_value(where: str, flag: Flag, value: object) -> None:

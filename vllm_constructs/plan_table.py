@@ -10,7 +10,6 @@ from . import fit
 from .activations import GIB
 from .errors import VllmConstructsError
 from .memory import MemoryPlan
-from .release import VllmRelease
 from .rendered import Rendered
 from .shapes import ModelShape
 
@@ -93,7 +92,7 @@ def row(found: Rendered, shapes: Mapping[str, ModelShape]) -> Row:
         reason = f"unknown shape: {found.model} is not in the catalogue."
         return Row(found=found, plan=None, verdict="unknown", reason=reason)
     try:
-        plan = fit.plan_of(shape, found.gpu, found.engine, VllmRelease(found.image), found.env)
+        plan = fit.plan_of(shape, found.gpu, found.engine, found.release, found.env)
     except VllmConstructsError as error:
         return Row(found=found, plan=None, verdict="refused", reason=str(error))
     if isinstance(plan, str):

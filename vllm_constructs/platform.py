@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from . import _check, names
 from .accelerators import MigSlice, TimeSlicedGpu
-from .engine import Json, check_json, plain
+from .flag_values import Json, check_json, plain
 from .pod import Gpu
 from .release import check_image
 

@@ -11,8 +11,9 @@ from typing import Any, Literal, TypeAlias
 
 from . import _check, accelerators, container, environment, names, quantity, storage
 from .accelerators import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
+from .arguments import file_options
 from .availability import Drain, Startup
-from .engine import EngineArgs, file_options
+from .engine import EngineArgs
 from .errors import refuse, warn
 from .kubernetes import Kubernetes
 from .release import DEFAULT_IMAGE, VllmRelease

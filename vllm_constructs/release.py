@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import NoReturn, TypedDict, cast
 
 from . import _check
 from .errors import refuse, warn
@@ -160,7 +160,7 @@ class VllmRelease:
             )
         if version is not None and version > _numbers(NEWEST):
             warn(
-                f"vLLM {self._said} is newer than {NEWEST}, the newest release that this library "
+                f"vLLM {self.said} is newer than {NEWEST}, the newest release that this library "
                 f"knows; flags are checked as in {NEWEST}. Take a newer vllm-constructs."
             )
 
@@ -185,10 +185,17 @@ class VllmRelease:
 
         A tag that names no release counts as the newest one, and a newer one counts as known.
         """
-        return self.version is None or self.version >= _numbers(NEWEST) or self._said in releases()
+        return self.version is None or self.version >= _numbers(NEWEST) or self.said in releases()
 
     @property
-    def _said(self) -> str:
+    def is_certain(self) -> bool:
+        """Whether the release is said, and not outside of those that this library knows."""
+        version = self.version
+        return version is not None and _numbers(releases()[0]) <= version <= _numbers(NEWEST)
+
+    @property
+    def said(self) -> str:
+        """The release as a text, the newest known one where none is said."""
         return ".".join(map(str, self.version or _numbers(NEWEST)))
 
     @property
@@ -197,8 +204,8 @@ class VllmRelease:
         version = self.version
         if version is None or version >= _numbers(NEWEST):
             return (NEWEST,)
-        if self._said in releases():
-            return (self._said,)
+        if self.said in releases():
+            return (self.said,)
         older = [one for one in releases() if _numbers(one) < version]
         newer = [one for one in releases() if _numbers(one) > version]
         return (*older[-1:], *newer[:1])
@@ -214,7 +221,7 @@ class VllmRelease:
         known = self.known_releases
         if self.is_known:
             return f"vLLM {known[0]}"
-        return f"vLLM {self._said} (judged by {' and '.join(known)})"
+        return f"vLLM {self.said} (judged by {' and '.join(known)})"
 
     def has_flag(self, name: str) -> bool:
         """Whether the release has the flag `--name`; between two shipped ones, if both have it."""
@@ -237,33 +244,51 @@ class VllmRelease:
         found = tuple(known["flags"][flag] for known in self.catalogues if flag in known["flags"])
         if found:
             return found
-        known = self.catalogues[-1]
-        for other, item in known["flags"].items():
-            spellings = (item.get("negation"), *item.get("negations", ()), *item.get("aliases", ()))
-            if flag in spellings:
-                refuse(f"{where} names {name!r}; write it as {other.removeprefix('--')!r}.")
+        if self.may_have(name):
+            return ({},)
+        return refuse_unknown(where, name, self)
+
+    def may_have(self, name: str) -> bool:
+        """Whether a flag that no catalogue has may be there: on a release outside of them all."""
         version = self.version or _numbers(NEWEST)
         is_older = version < _numbers(releases()[0])
-        is_newer = version > _numbers(NEWEST)
-        if flag in known["removed"] and not is_older:
-            refuse(
-                f"{where} names {name!r}, which {self.called} no longer has; "
-                f"{known['removed'][flag]}."
-            )
-        others = [one for one in releases() if flag in catalogue(one)["flags"]]
-        later = [one for one in others if _numbers(one) > version]
-        if later:
-            refuse(
-                f"{where} names {name!r}, which {self.called} does not have yet; vLLM {later[0]} "
-                "has it: leave it out, or take a newer image."
-            )
-        if others and not is_newer:
-            refuse(
-                f"{where} names {name!r}, which {self.called} no longer has; vLLM {others[-1]} "
-                "still had it: leave it out."
-            )
-        if is_newer or (is_older and not is_misspelt(flag, known["flags"])):
-            return ({},)
-        near = _check.nearest(name, [one.removeprefix("--") for one in known["flags"]])
-        end = f"; {near}" if near else "."
-        return refuse(f"{where} names {name!r}, which is no flag of {self.called}{end}")
+        known, flag = self.catalogues[-1], f"--{name}"
+        is_elsewhere = any(flag in catalogue(one)["flags"] for one in releases())
+        if is_elsewhere or other_spelling(known, flag):
+            return False
+        if version > _numbers(NEWEST):
+            return flag not in known["removed"]
+        return is_older and (flag in known["removed"] or not is_misspelt(flag, known["flags"]))
+
+
+def other_spelling(known: Catalogue, flag: str) -> str:
+    """The flag that a negation or an alias belongs to, without dashes; empty where none does."""
+    for name, item in known["flags"].items():
+        if flag in (item.get("negation"), *item.get("negations", ()), *item.get("aliases", ())):
+            return name.removeprefix("--")
+    return ""
+
+
+def refuse_unknown(where: str, name: str, release: VllmRelease) -> NoReturn:
+    """Refuse the flag `--name`, which the release lacks, with what to give instead."""
+    flag, called, known = f"--{name}", release.called, release.catalogues[-1]
+    names = f"{where} names {name!r}"
+    other = other_spelling(known, flag)
+    if other:
+        refuse(f"{names}; write it as {other!r}.")
+    version = release.version or _numbers(NEWEST)
+    if flag in known["removed"] and version >= _numbers(releases()[0]):
+        refuse(f"{names}, which {called} no longer has; {known['removed'][flag]}.")
+    others = [one for one in releases() if flag in catalogue(one)["flags"]]
+    later = [one for one in others if _numbers(one) > version]
+    if later:
+        refuse(
+            f"{names}, which {called} does not have yet; vLLM {later[0]} has it: leave it out, or "
+            "take a newer image."
+        )
+    if others:
+        refuse(
+            f"{names}, which {called} no longer has; vLLM {others[-1]} still had it: leave it out."
+        )
+    near = _check.nearest(name, [one.removeprefix("--") for one in known["flags"]])
+    refuse(f"{names}, which is no flag of {called}{f'; {near}' if near else '.'}")

@@ -8,21 +8,25 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from . import argv
-from .accelerators import PRODUCT, MigSlice, WholeGpu, catalogue
 from .engine import EngineArgs
 from .errors import VllmConstructsError, refuse
+from .fit import READ
+from .granted import granted, used
 from .memory_options import Gpu
+from .release import VllmRelease
 
-_RESOURCE = "nvidia.com/"
-_MIG = "nvidia.com/mig-"
 _REFERENCE = re.compile(r"\$\$|\$\(([^()\s]+)\)")
 _SUFFIXES = (".yaml", ".yml", ".json")
+_SHELLS = ("sh", "bash", "dash")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,8 @@ class Rendered:
         gpu_text: The same in words.
         kind: What all pods of the same kind share, for sums.
         pod_gpus: GPUs (or slices) of a pod.
-        engine: The flags that a plan reads; None where one of them cannot be read.
+        release: The vLLM in the image; the newest known one where the image does not say it.
+        engine: The engine's flags; None where vLLM would not start with them.
         minimum: Pods at least.
         maximum: Pods at most.
         surge: Pods more in a rollout.
@@ -52,6 +57,7 @@ class Rendered:
     name: str
     model: str | None
     image: str
+    release: VllmRelease
     env: Mapping[str, str]
     gpu: Gpu | None
     gpu_text: str
@@ -106,6 +112,35 @@ def models(objects: list[dict[str, Any]]) -> list[Rendered]:
             if container is not None:
                 found.append(_model(one, container, ranges.get(_key(one)), configs))
     return found
+
+
+def after_serve(command: Sequence[str], args: Sequence[str]) -> list[str] | None:
+    """What follows `vllm serve` in a container's `command` and `args`; None where nothing does.
+
+    Without a command it is the image that starts vLLM, and `args` are all that follows.
+
+    Args:
+        command: The container's `command`, which may be empty.
+        args: Its `args`.
+    """
+    if not command:
+        return list(args)
+    tokens = [*command, *args]
+    if tokens[0].rpartition("/")[2] in _SHELLS:
+        script = next(
+            (later for one, later in pairwise(tokens) if one.startswith("-") and one.endswith("c")),
+            "",
+        )
+        try:
+            tokens = shlex.split(script.replace("\\\n", " "), comments=True)
+        except ValueError:
+            return None
+    for at, token in enumerate(tokens):
+        if token == "vllm.entrypoints.openai.api_server" or (
+            token == "serve" and at and tokens[at - 1].rpartition("/")[2] == "vllm"
+        ):
+            return tokens[at + 1 :]
+    return None
 
 
 def _load(file: Path) -> list[Any]:
@@ -178,7 +213,7 @@ def _engine_container(deployment: Mapping[str, Any]) -> dict[str, Any] | None:
         found = _map(one)
         command = _texts(found.get("command"))
         if command:
-            if argv.after_serve(command, _texts(found.get("args"))) is not None:
+            if after_serve(command, _texts(found.get("args"))) is not None:
                 return found
         elif "vllm-openai" in str(found.get("image")):
             return found
@@ -198,58 +233,75 @@ def _model(
     command, args = (
         [_expanded(one, env) for one in _texts(container.get(name))] for name in ("command", "args")
     )
-    tokens = argv.after_serve(command, args) or []
-    line = argv.command_line(tokens)
-    options, model = dict(line.options), line.model
-    problems, unread = list(line.problems), list(line.unread)
-    if line.config is not None:
-        file = _config_file(line.config, namespace, pod, container, configs)
+    release, notes = _release(str(container.get("image") or ""))
+    words = after_serve(command, args) or []
+    line = argv.read(words, release)
+    problems = []
+    if "config" in line.options:
+        path = str(line.options["config"])
+        file = _config_file(path, namespace, pod, container, configs)
         if file is None:
-            problems.append(f"the flags in {line.config} are in none of the manifests.")
+            problems.append(f"the flags in {path} are in none of the manifests.")
         else:
-            # What stands on the command line goes before the file.
-            options = {**file.options, **options}
-            model = model or file.model
-            problems += file.problems
-            unread += file.unread
-    if model is None:
+            # The model stays first, and what stands on the command line goes before the file.
+            at = 1 if words and not words[0].startswith("-") else 0
+            line = argv.read([*words[:at], *argv.file_words(file, release), *words[at:]], release)
+    for flag, sentence in line.unread.items():
+        (problems if flag in READ else notes).append(sentence)
+    if line.model is None:
         problems.insert(0, "the manifest does not name the model.")
     # Without a size vLLM takes one GPU, whatever the pod has.
-    options.setdefault("tensor-parallel-size", 1)
-    engine = None
+    line.options.setdefault("tensor-parallel-size", 1)
+    refusals, engine = line.refusals, None
     try:
-        engine = argv.engine_of(options)
+        engine = argv.parsed(line, release).engine
     except VllmConstructsError as error:
-        problems.append(str(error))
-    granted = _gpu(pod, container, options)
-    if granted.gpu is None:
-        problems.append(granted.said)
-    elif granted.said:
-        unread.append(granted.said)
-    gpu, refusal = granted.gpu, ""
+        refusals.append(str(error))
+    limits = _map(container, "resources", "limits")
+    grant = granted(limits, _map(pod, "nodeSelector"), line.options)
+    if grant.gpu is None:
+        problems.append(grant.said)
+    elif grant.said:
+        notes.append(grant.said)
+    if not release.is_certain:
+        # Another vLLM may take what this one refuses.
+        (problems if engine is None else notes).extend(refusals)
+        refusals = []
+    gpu = grant.gpu
     if engine is not None and gpu is not None:
-        gpu, said = _used(gpu, engine)
-        refusal = said if gpu is None else ""
-        unread += [said] if said and gpu else []
+        gpu, said = used(gpu, engine)
+        (notes if gpu else refusals).extend([said] if said else [])
     low, high = scaled or (_whole(spec.get("replicas"), 1),) * 2
     return Rendered(
         namespace=namespace,
         name=name,
-        model=model,
+        model=line.model,
         image=str(container.get("image") or ""),
+        release=release,
         env=env,
         gpu=gpu,
-        gpu_text=granted.text,
-        kind=granted.text.removeprefix(f"{granted.count} x "),
-        pod_gpus=granted.count,
+        gpu_text=grant.text,
+        kind=grant.text.removeprefix(f"{grant.count} x "),
+        pod_gpus=grant.count,
         engine=engine,
         minimum=low,
         maximum=max(low, high),
         surge=_surge(_map(spec, "strategy"), max(low, high)),
         problem=problems[0] if problems else "",
-        refusal=refusal,
-        notes=(*problems[1:], *unread),
+        refusal=refusals[0] if refusals else "",
+        notes=(*problems[1:], *refusals[1:], *notes),
     )
+
+
+def _release(image: str) -> tuple[VllmRelease, list[str]]:
+    """The vLLM in an image, and what there is to say where the image does not tell."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            found = VllmRelease(image)
+    except VllmConstructsError:
+        found = VllmRelease("vllm:unknown")
+    said = f"{image!r} does not say which vLLM it has; it is judged as {found.called}."
+    return found, [] if found.version else [said]
 
 
 def _environment(
@@ -287,7 +339,7 @@ def _config_file(
     pod: dict[str, Any],
     container: dict[str, Any],
     configs: Mapping[tuple[str, str], dict[str, Any]],
-) -> argv.CommandLine | None:
+) -> dict[str, Any] | None:
     """The flags of a file that is mounted from a ConfigMap of the same manifests."""
     import yaml
 
@@ -304,7 +356,7 @@ def _config_file(
                 found = yaml.safe_load(str(data[key]))
             except yaml.YAMLError:
                 return None
-            return argv.file_options(_map(found)) if isinstance(found, dict) else None
+            return found if isinstance(found, dict) else None
     return None
 
 
@@ -317,95 +369,3 @@ def _surge(strategy: dict[str, Any], replicas: int) -> int:
     if text.endswith("%") and text[:-1].isdecimal():
         return math.ceil(int(text[:-1]) * replicas / 100)
     return int(text) if text.isdecimal() else 0
-
-
-@dataclass(frozen=True)
-class _Granted:
-    """What a pod gets, how many of it, the same in words, and what else there is to say."""
-
-    gpu: Gpu | None
-    count: int
-    text: str
-    said: str = ""
-
-
-def _gpu(pod: dict[str, Any], container: dict[str, Any], options: Mapping[str, Any]) -> _Granted:
-    """What a pod gets, from its resources and the labels of its nodes."""
-    wanted = {
-        str(name): int(str(value))
-        for name, value in _map(container, "resources", "limits").items()
-        if str(name).startswith(_RESOURCE) and str(value).isdecimal() and int(str(value))
-    }
-    if not wanted:
-        return _Granted(None, 0, "no GPU", "the pod asks for no GPU.")
-    resource, count = min(wanted.items())
-    labels = _map(pod, "nodeSelector")
-    product = str(labels[PRODUCT]) if PRODUCT in labels else None
-    text = f"{count} x {product or resource}"
-    try:
-        found = _slice(resource, product, count)
-        if found is not None:
-            return _Granted(found, count, f"MIG {found.profile}")
-        said = ""
-        if "nvidia.com/vgpu.present" in labels:
-            said = "the memory of a virtual GPU is not in its manifest."
-        elif product is None:
-            said = f"no node label {PRODUCT} says which GPU it is."
-        if said or product is None:
-            return _Granted(None, count, text, said)
-        if resource.endswith(".shared") or product.endswith("-SHARED"):
-            return _shared(product.removesuffix("-SHARED"), count, options)
-        return _Granted(WholeGpu(product, count=count), count, text)
-    except VllmConstructsError as error:
-        return _Granted(None, count, text, str(error))
-
-
-def _used(gpu: Gpu, engine: EngineArgs) -> tuple[Gpu | None, str]:
-    """The GPUs that the engine uses of those that the pod has, and what there is to say."""
-    sizes = (
-        engine.tensor_parallel_size or 1,
-        engine.pipeline_parallel_size or 1,
-        engine.data_parallel_size or 1,
-    )
-    size = math.prod(sizes)
-    if size > gpu.count:
-        return None, (
-            f"vLLM is told to use {size} GPUs (tensor {sizes[0]} x pipeline {sizes[1]} x data "
-            f"{sizes[2]}), but the pod has {gpu.count}."
-        )
-    if size < gpu.count and isinstance(gpu, WholeGpu):
-        said = f"vLLM is told to use {size} of the pod's {gpu.count} GPUs."
-        return WholeGpu(gpu.product, count=size), said
-    return gpu, ""
-
-
-def _slice(resource: str, product: str | None, count: int) -> MigSlice | None:
-    """The MIG slice that a resource, or with the single strategy a product's suffix, names."""
-    if resource.startswith(_MIG):
-        return MigSlice(_profile(resource), product=product, count=count)
-    if product and "-MIG-" in product:
-        name, _, suffix = product.partition("-MIG-")
-        return MigSlice(_profile(_MIG + suffix), product=name, count=count, strategy="single")
-    return None
-
-
-def _profile(resource: str) -> str:
-    """The MIG profile that a resource stands for."""
-    for gpu in catalogue().values():
-        for profile, item in gpu["mig"].items():
-            if item["resource"] == resource:
-                return profile
-    return resource.removeprefix(_MIG)
-
-
-def _shared(product: str, count: int, options: Mapping[str, Any]) -> _Granted:
-    """A part of a GPU: how many share it is said nowhere, but vLLM's part may be."""
-    text = f"a share of {product}"
-    part = options.get("gpu-memory-utilization")
-    if not isinstance(part, float) or part > 0.5:  # no share of a GPU is more
-        return _Granted(None, count, text, "how many pods share the GPU is not in the manifest.")
-    said = (
-        "how many pods share the GPU is not in the manifest; planned is the part that "
-        "--gpu-memory-utilization asks for, with time-slicing."
-    )
-    return _Granted(WholeGpu(product), count, text, said)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vllm_constructs import _check, accelerators, metrics, names, platform, scaling
 from vllm_constructs.accelerators import MigSlice, TimeSlicedGpu
-from vllm_constructs.engine import Json
+from vllm_constructs.flag_values import Json
 from vllm_constructs.platform import Delivery, HelmChart
 from vllm_constructs.pod import Gpu, Toleration
 

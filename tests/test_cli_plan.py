@@ -174,7 +174,7 @@ class TestFolder:
 
     def test_config(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """A shape that the catalogue lacks is read from a config.json."""
-        from vllm_constructs.shapes import catalogue
+        from vllm_constructs.memory.shapes import catalogue
 
         file = tmp_path / "config.json"
         file.write_text(json.dumps(catalogue()["Qwen/Qwen3-0.6B"]["config"]), encoding="utf-8")
@@ -254,7 +254,7 @@ class TestModel:
 
     def test_config(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """A config.json will do instead of a name of the catalogue."""
-        from vllm_constructs.shapes import catalogue
+        from vllm_constructs.memory.shapes import catalogue
 
         file = tmp_path / "config.json"
         file.write_text(json.dumps(catalogue()[QWEN]["config"]), encoding="utf-8")

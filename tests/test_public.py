@@ -35,6 +35,8 @@ def entries(section: str) -> list[str]:
 
 def arguments(kind: type[Any]) -> list[str]:
     """What a class is made with; jsii's metaclass hides it from `inspect.signature(kind)`."""
+    if dataclasses.is_dataclass(kind):
+        return list(inspect.signature(kind).parameters)
     return list(inspect.signature(kind.__init__).parameters)[1:]
 
 

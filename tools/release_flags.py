@@ -245,7 +245,7 @@ def keywords(release: str, flags: Mapping[str, Any], parsers: Mapping[str, list[
         "    from . import engine_configs as configs\n"
         "    from .flag_values import Json\n"
         "else:\n"
-        "    from ._keywords import dataclass\n\n"
+        "    from ._keywords import keywords as dataclass\n\n"
         "# How many keywords stand first: those that most engines are given.\n"
         f"COMMON = {len(COMMON)}\n\n\n"
         "@dataclass(frozen=True, kw_only=True)\n"

@@ -44,12 +44,12 @@ if TYPE_CHECKING:
     from .cdk.secrets import ExternalToken, TokenSecret
     from .cdk.storage import ModelCache
     from .cdk.values import ModelStack
-    from .memory import MemoryPlan
-    from .shapes import ModelShape
+    from .memory.plan import MemoryPlan
+    from .memory.shapes import ModelShape
 else:
     _VALUES = {
-        "MemoryPlan": "memory",
-        "ModelShape": "shapes",
+        "MemoryPlan": "memory.plan",
+        "ModelShape": "memory.shapes",
         "Objectives": "alerts",
         "ParsedArgs": "argv",
         "parse_args": "argv",

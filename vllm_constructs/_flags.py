@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from . import engine_configs as configs
     from .flag_values import Json
 else:
-    from ._keywords import dataclass
+    from ._keywords import keywords as dataclass
 
 # How many keywords stand first: those that most engines are given.
 COMMON = 42

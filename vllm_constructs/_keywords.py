@@ -63,6 +63,11 @@ class _Signature:
         )
 
 
+def keywords(**_: bool) -> Callable[[T], T]:
+    """Decorate a class whose fields are those of the `dataclass` that inherits from it."""
+    return lambda kind: kind
+
+
 def dataclass(**_: bool) -> Callable[[T], T]:
     """Decorate a class as `dataclass(frozen=True, kw_only=True)` does.
 
@@ -70,6 +75,11 @@ def dataclass(**_: bool) -> Callable[[T], T]:
     """
 
     def decorate(kind: T) -> T:
+        kind.__annotations__ = {
+            name: annotation
+            for base in reversed(kind.__mro__)
+            for name, annotation in vars(base).get("__annotations__", {}).items()
+        }
         dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=True)(kind)
         methods = {
             "__init__": _init,
@@ -81,6 +91,9 @@ def dataclass(**_: bool) -> Callable[[T], T]:
         }
         for name, method in methods.items():
             setattr(kind, name, method)
+        # As others see it: nothing that is not frozen may inherit from it.
+        params: Any = vars(kind)["__dataclass_params__"]
+        params.eq = params.frozen = True
         return kind
 
     return decorate

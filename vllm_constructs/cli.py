@@ -12,8 +12,8 @@ from . import _check
 from .errors import VllmConstructsError, VllmConstructsWarning, refuse
 
 if TYPE_CHECKING:
-    from .memory_options import Gpu
-    from .shapes import ModelShape
+    from .memory.options import Gpu
+    from .memory.shapes import ModelShape
 
 FITS, TOO_LARGE, USAGE = 0, 1, 2
 
@@ -110,9 +110,10 @@ def _json(found: object) -> str:
 
 def _one(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
     """The plan of one model, from the command line alone."""
-    from . import argv, fit
+    from . import argv
+    from .memory import fit
+    from .memory.shapes import ModelShape
     from .release import DEFAULT_IMAGE, VllmRelease
-    from .shapes import ModelShape
 
     gpu = _gpu(options)
     length = [] if options.max_model_len is None else [f"--max-model-len={options.max_model_len}"]
@@ -182,7 +183,7 @@ def _app(path: Path, options: argparse.Namespace) -> tuple[str, int]:
 
 def _shape(given: str) -> tuple[str, ModelShape]:
     """A model and the shape that its config.json gives."""
-    from .shapes import ModelShape
+    from .memory.shapes import ModelShape
 
     name, equals, file = given.partition("=")
     if not equals:

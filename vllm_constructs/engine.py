@@ -113,7 +113,7 @@ class EngineArgs(Flags):
         other = other_spelling(known, flag).replace("-", "_")
         if other:
             refuse(f"{head}; it is another spelling of {other}=.")
-        near = _check.nearest(keyword, EngineArgs.__annotations__ | Flags.__annotations__)
+        near = _check.nearest(keyword, EngineArgs.__annotations__)
         refuse(f"{head}, nor has vLLM {NEWEST} such a flag; {near or 'look at its documentation.'}")
 
     def __repr__(self) -> str:

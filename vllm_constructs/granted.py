@@ -10,7 +10,7 @@ from typing import Any
 from .accelerators import PRODUCT, MigSlice, WholeGpu, catalogue
 from .engine import EngineArgs
 from .errors import VllmConstructsError
-from .memory_options import Gpu
+from .memory.options import Gpu
 
 _RESOURCE = "nvidia.com/"
 _MIG = "nvidia.com/mig-"

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import fit
-from .activations import GIB
 from .errors import VllmConstructsError
-from .memory import MemoryPlan
+from .memory import fit
+from .memory.activations import GIB
+from .memory.plan import MemoryPlan
+from .memory.shapes import ModelShape
 from .rendered import Rendered
-from .shapes import ModelShape
 
 _HEAD = ("MODEL", "GPUS OF A POD", "WEIGHTS", "KV CACHE", "REQUESTS", "FITS")
 _COUNTS = ("MIN", "MAX", "ROLLOUT")

@@ -19,9 +19,9 @@ from typing import Any
 from . import argv
 from .engine import EngineArgs
 from .errors import VllmConstructsError, refuse
-from .fit import READ
 from .granted import granted, used
-from .memory_options import Gpu
+from .memory.fit import READ
+from .memory.options import Gpu
 from .release import VllmRelease
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()\s]+)\)")

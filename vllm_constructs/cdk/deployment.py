@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from cdk8s import ApiObject, JsonPatch
 
-from vllm_constructs import _check, deployment, fit, names, network, storage
+from vllm_constructs import _check, deployment, names, network, storage
 from vllm_constructs.availability import Budget, Drain, Rollout, Startup
 from vllm_constructs.engine import EngineArgs
 from vllm_constructs.errors import VllmConstructsError, refuse
+from vllm_constructs.memory import fit
 from vllm_constructs.metrics import Scope
 from vllm_constructs.pod import GpuPodSpec, Toleration
 from vllm_constructs.release import DEFAULT_IMAGE
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     import cdk8s_plus_27 as kplus
     from constructs import Construct
 
+    from vllm_constructs.memory.shapes import ModelShape
     from vllm_constructs.pod import Gpu
     from vllm_constructs.secrets import ApiKey, HasName, HuggingFaceToken
-    from vllm_constructs.shapes import ModelShape
 
 
 class ModelDeployment(Room):

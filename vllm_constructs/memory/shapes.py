@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, cast
 
-from . import _check
-from .errors import refuse
+from vllm_constructs import _check
+from vllm_constructs.errors import refuse
+
 from .quantization import Quantization
 
 Mixer: TypeAlias = Literal["full", "sliding", "chunked", "recurrent", "parallel", "shared", "none"]
@@ -142,7 +143,7 @@ class Entry(TypedDict):
 @cache
 def catalogue() -> dict[str, Entry]:
     """The models that this library knows, by their name on the Hugging Face Hub."""
-    path = Path(__file__).with_name("data") / "models.json"
+    path = Path(__file__).parents[1] / "data" / "models.json"
     return cast("dict[str, Entry]", json.loads(path.read_text(encoding="utf-8")))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import strategies
-from vllm_constructs.hf_file import HfFile, load
+from vllm_constructs.memory.hf_file import HfFile, load
 
 
 def test_missing(tmp_path: Path) -> None:

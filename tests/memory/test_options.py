@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests import strategies
-from tests.test_hf_config import read
+from tests.memory.test_hf_config import read
 from vllm_constructs import (
     EngineArgs,
     MigSlice,
@@ -16,9 +16,9 @@ from vllm_constructs import (
     WholeGpu,
 )
 from vllm_constructs.accelerators import catalogue
-from vllm_constructs.activations import GIB, MIB
-from vllm_constructs.memory_options import Gpu, MemoryOptions, amount, cuda_memory, resolve
-from vllm_constructs.shapes import ModelShape
+from vllm_constructs.memory.activations import GIB, MIB
+from vllm_constructs.memory.options import Gpu, MemoryOptions, amount, cuda_memory, resolve
+from vllm_constructs.memory.shapes import ModelShape
 
 H100 = WholeGpu("NVIDIA-H100-80GB-HBM3")
 L4 = WholeGpu("NVIDIA-L4")

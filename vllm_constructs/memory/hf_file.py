@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import _check
-from .errors import refuse
+from vllm_constructs import _check
+from vllm_constructs.errors import refuse
 
 
 class HfFile:

@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from . import _check
-from .accelerators import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu, catalogue
+from vllm_constructs import _check
+from vllm_constructs.accelerators import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu, catalogue
+from vllm_constructs.engine import EngineArgs
+from vllm_constructs.errors import refuse
+from vllm_constructs.release import VllmRelease
+
 from .activations import DRIVER, GIB, MIB, Batch, graph_sizes
-from .engine import EngineArgs
-from .errors import refuse
 from .kv_cache import CacheOptions
 from .quantization import Quantization, by_name
-from .release import VllmRelease
 from .shapes import ModelShape
 from .weights import Split
 

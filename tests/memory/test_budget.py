@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from tests import strategies
-from tests.test_memory_options import H100, L4, LLAMA, options
+from tests.memory.test_options import H100, L4, LLAMA, options
 from vllm_constructs import TimeSlicedGpu, WholeGpu
-from vllm_constructs.activations import CONTEXT, GIB, GRAPH, LEAST_MARGIN, MIB, OUTSIDE_TORCH
-from vllm_constructs.memory_budget import MemoryBudget, budget
-from vllm_constructs.memory_options import Gpu
-from vllm_constructs.shapes import ModelShape
+from vllm_constructs.memory.activations import CONTEXT, GIB, GRAPH, LEAST_MARGIN, MIB, OUTSIDE_TORCH
+from vllm_constructs.memory.budget import MemoryBudget, budget
+from vllm_constructs.memory.options import Gpu
+from vllm_constructs.memory.shapes import ModelShape
 
 
 def made(gpu: Gpu = H100, shape: ModelShape = LLAMA, **engine: Any) -> MemoryBudget:

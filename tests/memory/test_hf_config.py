@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from vllm_constructs import VllmConstructsError
-from vllm_constructs.shapes import ModelShape, catalogue
+from vllm_constructs.memory.shapes import ModelShape, catalogue
 
 LLAMA: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from . import _check
+from vllm_constructs import _check
 
 _ADVICE = "give ModelShape(quantization=Quantization(method=..., bits=...))"
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vllm_constructs.quantization import METHODS
-from vllm_constructs.shapes import ModelShape, Recurrent, catalogue
-from vllm_constructs.weights import Split, adapters, loaded, matrices, parameters, stages
+from vllm_constructs.memory.quantization import METHODS
+from vllm_constructs.memory.shapes import ModelShape, Recurrent, catalogue
+from vllm_constructs.memory.weights import Split, adapters, loaded, matrices, parameters, stages
 
 LLAMA = ModelShape.named("meta-llama/Llama-3.1-8B-Instruct")
 DEEPSEEK = ModelShape.named("deepseek-ai/DeepSeek-V3")

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil
 
-from .errors import refuse
+from vllm_constructs.errors import refuse
+
 from .shapes import ModelShape, Recurrent
 from .weights import groups_on, stages
 

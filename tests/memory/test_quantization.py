@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests import strategies
-from vllm_constructs.quantization import METHODS, by_name, from_config
+from vllm_constructs.memory.quantization import METHODS, by_name, from_config
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from . import _check
-from .errors import refuse
+from vllm_constructs import _check
+from vllm_constructs.errors import refuse
+
 from .hf_file import HfFile, load
 from .hf_layers import feed_forwards, mixers, recurrent
 from .quantization import Quantization, from_config

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import strategies
-from tests.test_hf_config import read
-from tests.test_hf_layers import GDN
-from vllm_constructs.kv_cache import CacheOptions, kv_cache, state_bytes, token_bytes
-from vllm_constructs.shapes import ModelShape, catalogue
+from tests.memory.test_hf_config import read
+from tests.memory.test_hf_layers import GDN
+from vllm_constructs.memory.kv_cache import CacheOptions, kv_cache, state_bytes, token_bytes
+from vllm_constructs.memory.shapes import ModelShape, catalogue
 
 named = ModelShape.named
 LLAMA = named("meta-llama/Llama-3.1-8B-Instruct")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import strategies
-from vllm_constructs.activations import (
+from vllm_constructs.memory.activations import (
     GIB,
     MARGIN,
     SMALL_BUFFERS,
@@ -13,8 +13,8 @@ from vllm_constructs.activations import (
     activations,
     graph_sizes,
 )
-from vllm_constructs.shapes import ModelShape, catalogue
-from vllm_constructs.weights import Split
+from vllm_constructs.memory.shapes import ModelShape, catalogue
+from vllm_constructs.memory.weights import Split
 
 LLAMA = ModelShape.named("meta-llama/Llama-3.1-8B-Instruct")
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests import strategies
-from tests.test_hf_config import read
-from vllm_constructs.shapes import ModelShape
+from tests.memory.test_hf_config import read
+from vllm_constructs.memory.shapes import ModelShape
 
 MOE = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 256}
 MAMBA = {

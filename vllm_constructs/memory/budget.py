@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 
+from vllm_constructs.errors import refuse
+
 from .activations import (
     COMMUNICATION,
     CONTEXT,
@@ -17,9 +19,8 @@ from .activations import (
     OUTSIDE_TORCH,
     activations,
 )
-from .errors import refuse
 from .kv_cache import KvCache, kv_cache
-from .memory_options import MemoryOptions
+from .options import MemoryOptions
 from .shapes import ModelShape
 from .weights import adapters, loaded
 

@@ -10,18 +10,20 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from . import _check
-from .errors import VllmConstructsError, refuse
-from .memory import MemoryPlan
-from .memory_budget import check_split
-from .memory_options import amount, flag, resolve
+from vllm_constructs import _check
+from vllm_constructs.errors import VllmConstructsError, refuse
+
+from .budget import check_split
+from .options import amount, flag, resolve
+from .plan import MemoryPlan
 from .shapes import ModelShape, is_named
 
 if TYPE_CHECKING:
-    from .engine import EngineArgs
-    from .memory_options import Gpu
-    from .pod import GpuPodSpec
-    from .release import VllmRelease
+    from vllm_constructs.engine import EngineArgs
+    from vllm_constructs.pod import GpuPodSpec
+    from vllm_constructs.release import VllmRelease
+
+    from .options import Gpu
 
 LONGER = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
 

@@ -7,13 +7,14 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .accelerators import MigSlice, WholeGpu, catalogue
-from .engine import EngineArgs
-from .errors import VllmConstructsError
-from .memory_budget import MemoryBudget, budget
-from .memory_options import Gpu, MemoryOptions, cuda_memory, resolve
+from vllm_constructs.accelerators import MigSlice, WholeGpu, catalogue
+from vllm_constructs.engine import EngineArgs
+from vllm_constructs.errors import VllmConstructsError
+from vllm_constructs.release import VllmRelease
+
+from .budget import MemoryBudget, budget
+from .options import Gpu, MemoryOptions, cuda_memory, resolve
 from .quantization import METHODS
-from .release import VllmRelease
 from .shapes import ModelShape
 
 _COUNTS = (1, 2, 4, 8, 16)

@@ -13,10 +13,10 @@ from vllm_constructs import (
     VllmConstructsWarning,
     VllmRelease,
     WholeGpu,
-    fit,
 )
+from vllm_constructs.memory import fit
+from vllm_constructs.memory.shapes import is_named
 from vllm_constructs.release import catalogue
-from vllm_constructs.shapes import is_named
 
 QWEN = "Qwen/Qwen2.5-7B-Instruct"
 L40S = WholeGpu("NVIDIA-L40S")

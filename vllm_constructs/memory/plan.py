@@ -13,14 +13,15 @@ from math import ceil
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from . import _check
-from .accelerators import KINDS, MigSlice, TimeSlicedGpu, VirtualGpu
+from vllm_constructs import _check
+from vllm_constructs.accelerators import KINDS, MigSlice, TimeSlicedGpu, VirtualGpu
+from vllm_constructs.engine import EngineArgs
+from vllm_constructs.errors import refuse, warn
+from vllm_constructs.release import VllmRelease
+
 from .activations import GIB
-from .engine import EngineArgs
-from .errors import refuse, warn
-from .memory_budget import MemoryBudget, budget
-from .memory_options import Gpu, MemoryOptions, resolve
-from .release import VllmRelease
+from .budget import MemoryBudget, budget
+from .options import Gpu, MemoryOptions, resolve
 from .shapes import ModelShape
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from vllm_constructs import (
     WholeGpu,
 )
 from vllm_constructs.accelerators import catalogue as gpus
-from vllm_constructs.activations import GIB
-from vllm_constructs.memory import MemoryPlan
-from vllm_constructs.memory_options import Gpu
-from vllm_constructs.shapes import ModelShape, catalogue
+from vllm_constructs.memory.activations import GIB
+from vllm_constructs.memory.options import Gpu
+from vllm_constructs.memory.plan import MemoryPlan
+from vllm_constructs.memory.shapes import ModelShape, catalogue
 
 named = ModelShape.named
 H100 = "NVIDIA-H100-80GB-HBM3"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from vllm_constructs import VllmConstructsError
-from vllm_constructs.quantization import Quantization
-from vllm_constructs.shapes import (
+from vllm_constructs.memory.quantization import Quantization
+from vllm_constructs.memory.shapes import (
     Experts,
     LatentAttention,
     ModelShape,

@@ -7,10 +7,10 @@ import pytest
 
 from vllm_constructs import EngineArgs, MigSlice, TimeSlicedGpu, WholeGpu
 from vllm_constructs.accelerators import catalogue
-from vllm_constructs.memory import MemoryPlan
-from vllm_constructs.memory_options import Gpu
-from vllm_constructs.shapes import ModelShape
-from vllm_constructs.suggestions import Suggestion
+from vllm_constructs.memory.options import Gpu
+from vllm_constructs.memory.plan import MemoryPlan
+from vllm_constructs.memory.shapes import ModelShape
+from vllm_constructs.memory.suggestions import Suggestion
 
 named = ModelShape.named
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from . import _check
-from .errors import refuse
+from vllm_constructs import _check
+from vllm_constructs.errors import refuse
+
 from .hf_file import HfFile
 from .shapes import FeedForward, Mixer, Recurrent
 

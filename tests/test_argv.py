@@ -1,5 +1,6 @@
 """Argv: the command line of vLLM, read as its own parser reads it."""
 
+import re
 import warnings
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from vllm_constructs.arguments import arguments, differing
 from vllm_constructs.argv import ParsedArgs, file_words, parse_args, parsed
 from vllm_constructs.argv import read as read_words
 from vllm_constructs.derived_flags import DERIVED
-from vllm_constructs.flag_values import fields_of
+from vllm_constructs.flag_values import fields_of, is_level
 from vllm_constructs.release import Flag, catalogue, releases
 
 
@@ -73,9 +74,9 @@ def test_cases() -> None:
         ("--gpu-memory-util 0.5", {"gpu_memory_utilization": 0.5}),
         ("--device-memory-utilization 0.5", {"gpu_memory_utilization": 0.5}),
         ("-tp 2 -tp=4", {"tensor_parallel_size": 4}),
-        ("-O3", {"optimization_level": "3"}),
-        ("-O 3", {"optimization_level": "3"}),
-        ("-O=3", {"optimization_level": "3"}),
+        ("-O3", {"optimization_level": 3}),
+        ("-O 3", {"optimization_level": 3}),
+        ("-O=3", {"optimization_level": 3}),
         ("--no-enable-log-requests", {"enable_log_requests": False}),
         ("--disable-log-requests", {"enable_log_requests": False}),
         ("--no-enable-pre", {"enable_prefix_caching": False}),
@@ -191,16 +192,37 @@ WORDS = st.text("abcXYZ019/._ {}=,$()", min_size=1, max_size=9).filter(
 
 
 def json_of(fields: Any) -> SearchStrategy[Any]:
-    """JSON with the keys that the flag has."""
-    open_keys = [
-        name
-        for name, one in (fields or {}).items()
-        if not one.get("internal") and not one.get("choices")
-    ]
-    if fields and not open_keys:
-        return st.just({})
-    keys = st.sampled_from(open_keys) if open_keys else WORDS
-    return st.dictionaries(keys, strategies.json_values(), max_size=2)
+    """JSON with the keys that the flag has, and values of their types."""
+    if not fields:
+        return st.dictionaries(WORDS, strategies.json_values(), max_size=2)
+    items = {name: field_of(one) for name, one in fields.items() if not one.get("internal")}
+    return st.fixed_dictionaries({}, optional=items) if items else st.just({})
+
+
+def field_of(field: Any) -> SearchStrategy[Any]:
+    """Values of one key of a flag's JSON."""
+    for key in ("choices", "known"):
+        if field.get(key):
+            return st.sampled_from([one for one in field[key] if one is not None])
+    if field.get("fields"):
+        return json_of(field["fields"])
+    if field.get("items"):
+        return st.lists(st.sampled_from(field["items"]), max_size=2)
+    simple: dict[str, SearchStrategy[Any]] = {
+        "any": strategies.json_values(),
+        "bool": st.booleans(),
+        "dict": st.dictionaries(WORDS, strategies.json_values(), max_size=2),
+        "float": st.floats(0.001, 9),
+        "int": st.integers(1, 999),
+        "null": st.none(),
+        "str": WORDS,
+    }
+    kinds = re.split(r"\|(?![^\[]*\])", field["type"])
+    for kind in kinds:
+        inner = kind.removeprefix("list[").removesuffix("]").split("|")
+        items = [simple[one] for one in inner if one in simple]
+        simple.setdefault(kind, st.lists(st.one_of(items), max_size=2) if items else st.just([]))
+    return st.one_of([simple[kind] for kind in kinds])
 
 
 def others_of(flag: Flag) -> SearchStrategy[Any]:
@@ -222,8 +244,11 @@ def values_of(flag: Flag) -> SearchStrategy[Any]:
         return st.lists(WORDS, max_size=3) if is_list else json_of(fields_of(flag))
     if kind == "json-or-str":
         return st.one_of(WORDS, json_of(None))
-    if choices:
-        single = st.sampled_from(choices)
+    if is_level(flag):
+        single = st.sampled_from(list(map(int, flag["known"])))
+    elif choices or flag.get("known"):
+        # Other names than the known ones are a plugin's, which is warned about.
+        single = st.sampled_from(choices or flag["known"])
     elif kind.startswith("comma-list"):
         return st.one_of(st.integers(0, 9), st.just("0,1"))
     elif kind in ("int", "human-readable-int", "human-readable-int-or-auto"):
@@ -248,6 +273,7 @@ def engine_flags(release: str) -> dict[str, Flag]:
 
 # What other checks look at, so that not every value of the right type will do.
 PARSERS = {"tool-call-parser": "hermes", "reasoning-parser": "deepseek_r1"}
+KV_TRANSFER = {"kv_connector": "NixlConnector", "kv_role": "kv_both", "kv_port": 1}
 KEYWORDS = {name: name.replace("-", "_") for name in engine_flags(releases()[-1])}
 
 
@@ -260,13 +286,14 @@ def engine_of(flags: dict[str, Any]) -> EngineArgs:
         "enable-eplb": {"enable-expert-parallel": True},
         "lora-modules": {"enable-lora": True},
         "trust-remote-code": {"revision": "main"},
-        "kv-transfer-config": {"kv-transfer-config": {"kv_role": "kv_both", "kv_port": 1}},
+        "kv-transfer-config": {"kv-transfer-config": KV_TRANSFER},
     }
     for name, more in needed.items():
         flags = flags | more if flags.get(name) else flags
+    if "decode-context-parallel-size" in flags:
+        flags["tensor-parallel-size"] = flags["decode-context-parallel-size"]
     for one, other in (
         ("max-num-seqs", "max-num-batched-tokens"),
-        ("tensor-parallel-size", "decode-context-parallel-size"),
         ("enable-per-request-metrics", "disable-log-stats"),
         ("data-parallel-hybrid-lb", "data-parallel-multi-port-external-lb"),
     ):
@@ -277,6 +304,7 @@ def engine_of(flags: dict[str, Any]) -> EngineArgs:
     return EngineArgs(**typed, extra=rest)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no Ray:vllm_constructs.VllmConstructsWarning")
 @pytest.mark.parametrize("name", sorted(engine_flags(releases()[-1])))
 @settings(max_examples=5, deadline=None)
 @given(st.data())
@@ -292,6 +320,7 @@ def test_each_flag(name: str, data: st.DataObject) -> None:
     assert found == ParsedArgs(engine=engine, model="m", derived={"served-model-name": ["a", "b"]})
 
 
+@pytest.mark.filterwarnings("ignore:.* has no Ray:vllm_constructs.VllmConstructsWarning")
 @pytest.mark.parametrize("release", releases())
 @settings(max_examples=25, deadline=None)
 @given(st.data())

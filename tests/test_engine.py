@@ -64,7 +64,7 @@ def cases() -> list[dict[str, Any]]:
 OTHER_WAY = {
     "--disable-log-requests": "enable-log-requests",
     "--gpu-memory-util": "did you mean 'gpu-memory-utilization'?",
-    "--max-model-len -1": "from 1",
+    "--max-model-len -1": "'auto' for what fits",
     "--max-model-len 32k": "leave the unit out",
     "--no-disable-hybrid-kv-cache-manager": "disable-hybrid-kv-cache-manager",
     "--no-enable-log-requests": "enable-log-requests",

@@ -75,7 +75,7 @@ OTHER_CHOICES = {
     ("--profiler-config", "torch_profiler_activities"),
 }
 # Not in the parser: the facts name the values for the reader.
-KNOWN_FROM_ELSEWHERE = {"--optimization-level", "--reasoning-parser", "--tool-call-parser"}
+KNOWN_FROM_ELSEWHERE = {"--reasoning-parser", "--tool-call-parser"}
 
 
 def spellings(release: dict[str, Any]) -> set[str]:
@@ -404,6 +404,8 @@ CAME_AND_WENT = [
     ("environment", "VLLM_ENGINE_READY_TIMEOUT_S", "0.16.0", "0.12.0"),
     ("tool_call_parsers", "minimax", "0.22.1", "0.28.0"),
     ("tool_call_parsers", "gemma4", "0.33.0", "0.12.0"),
+    ("kv_connectors", "P2pNcclConnector", "0.22.1", "0.28.0"),
+    ("kv_connectors", "NixlPullConnector", "0.28.0", "0.22.1"),
 ]
 
 

@@ -16,6 +16,17 @@ SHIPPED = sorted(path.stem.removeprefix("vllm-") for path in DATA.glob("vllm-*.j
 
 MADE_UP = {
     "utils/argparse_utils.py": "from argparse import ArgumentParser as FlexibleArgumentParser",
+    "config/vllm.py": """
+import enum
+
+class OptimizationLevel(enum.IntEnum):
+    O0 = 0
+    O1 = 1
+""",
+    "distributed/kv_transfer/kv_connector/factory.py": """
+class KVConnectorFactory:
+    _registry = {"B": None, "A": None}
+""",
     "config/__init__.py": """
 import dataclasses, enum, torch
 from typing import Literal
@@ -70,6 +81,7 @@ def make_arg_parser(parser):
     add("--size", type=number, default=5)
     add("--fast", action=argparse.BooleanOptionalAction, default=True)
     add("--names", nargs="+", default=[])
+    add("--optimization-level", default=1)
     return parser
 """,
     "model_executor/layers/quantization/__init__.py": "raise OSError('no driver')",
@@ -173,6 +185,7 @@ def test_reader(wheel: Path) -> None:
             "--size": {"type": "human-readable-int", "default": 5},
             "--fast": {"type": "bool", "default": True, "negation": "--no-fast"},
             "--names": {"type": "str", "nargs": "+", "default": []},
+            "--optimization-level": {"type": "str", "default": 1, "known": ["0", "1"]},
         },
         "environment": {
             "VLLM_ON": {"type": "bool", "syntax": "0/1", "default": False},
@@ -187,6 +200,7 @@ def test_reader(wheel: Path) -> None:
         },
         "tool_call_parsers": ["a", "b"],
         "reasoning_parsers": ["r"],
+        "kv_connectors": ["A", "B"],
         "info_labels": ["block_size", "engine"],
     }
 

@@ -27,7 +27,7 @@ What a file holds, beside the release and the day on which its wheel was built:
 - `environment`: `type`, `default`, `choices`; `syntax` "0/1" for booleans that refuse words (and
   end the engine after loading), else `on`: which of 0, 1, false, true, no and yes switch it on;
   `service`: the Kubernetes Service whose service link breaks it.
-- `tool_call_parsers`, `reasoning_parsers`.
+- `tool_call_parsers`, `reasoning_parsers`, `kv_connectors`.
 - `removed`, `removed_metrics`, `removed_environment`: what to do instead of names that are gone.
 
 The child runs in an environment of its own beside the wheels, with pydantic, which the config
@@ -203,6 +203,7 @@ def catalogue(
         "removed_environment": removed(release, replaced["environment"], found["environment"], has),
         "tool_call_parsers": found["tool_call_parsers"],
         "reasoning_parsers": found["reasoning_parsers"],
+        "kv_connectors": found["kv_connectors"],
     }
 
 

@@ -65,8 +65,9 @@ COMMON = (
     "disable_log_stats",
 )
 
-# Numbers that other checks compare, so they are given as numbers only.
-_PLAIN = {"max_num_batched_tokens": "int"}
+# Numbers that other checks compare, so they are given as numbers only; and a number by nature,
+# which the parser takes as a text.
+_PLAIN = {"max_num_batched_tokens": "int", "optimization_level": "Literal[0, 1, 2, 3]"}
 _KINDS = {
     "bool": "bool",
     "int": "int",
@@ -263,6 +264,7 @@ def made(release: str) -> dict[str, str]:
         for name, flag in sorted(data["flags"].items())
         if name.removeprefix("--") not in derived
     }
+    flags["kv-transfer-config"]["fields"]["kv_connector"]["known"] = data["kv_connectors"]
     parsers = {
         "tool_call_parser": data["tool_call_parsers"],
         "reasoning_parser": data["reasoning_parsers"],

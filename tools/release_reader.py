@@ -138,9 +138,12 @@ def _known_values() -> dict[str, list[str]]:
     """Values that a release knows for flags that take any text, since plugins may add more."""
     layers = importlib.import_module("vllm.model_executor.layers.quantization")
     loaders = importlib.import_module("vllm.model_executor.model_loader")
+    config = importlib.import_module("vllm.config.vllm")
     found = {
         "--quantization": getattr(layers, "QUANTIZATION_METHODS", ()),
         "--load-format": getattr(loaders, "_LOAD_FORMAT_TO_MODEL_LOADER", ()),
+        # The parser takes any text, and the engine makes a number of it.
+        "--optimization-level": [str(int(one)) for one in getattr(config, "OptimizationLevel", ())],
     }
     return {
         name: sorted(values)
@@ -268,6 +271,12 @@ def _parsers(manager: str, modules: Iterable[str]) -> list[str]:
     raise LookupError(manager)
 
 
+def _kv_connectors() -> list[str]:
+    """The names that `kv_connector` of `--kv-transfer-config` takes without a module of its own."""
+    factory = importlib.import_module("vllm.distributed.kv_transfer.kv_connector.factory")
+    return sorted(factory.KVConnectorFactory._registry)  # noqa: SLF001  # there is no other way
+
+
 def _info_labels() -> list[str]:
     """The labels of `vllm:cache_config_info`, which are the fields of an object at run time."""
     config = importlib.import_module("vllm.config").CacheConfig()
@@ -290,6 +299,7 @@ def main() -> None:
             "ToolParserManager", ("vllm.tool_parsers", "vllm.entrypoints.openai.tool_parsers")
         ),
         "reasoning_parsers": _parsers("ReasoningParserManager", ("vllm.reasoning",)),
+        "kv_connectors": _kv_connectors(),
         "info_labels": _info_labels(),
     }
     print(json.dumps(found), file=sys.__stdout__)

@@ -789,7 +789,7 @@ class Flags:
     offload_num_in_group: int | None = None
     offload_params: Sequence[str] | None = None
     offload_prefetch_step: int | None = None
-    optimization_level: str | None = None
+    optimization_level: Literal[0, 1, 2, 3] | None = None
     otlp_traces_endpoint: str | None = None
     override_generation_config: Mapping[str, Json] | None = None
     per_request_spec_decode_metrics: Literal["detailed", "none", "summary"] | None = None

@@ -18,7 +18,7 @@ from . import _check, contradictions
 from .derived_flags import DERIVED
 from .engine import EngineArgs
 from .errors import VllmConstructsError, refuse
-from .flag_values import check_value
+from .flag_values import check_value, is_level
 from .release import VllmRelease, refuse_unknown
 
 if TYPE_CHECKING:
@@ -115,6 +115,11 @@ def parsed(line: CommandLine, release: VllmRelease) -> ParsedArgs:
     """
     given = {name.replace("-", "_"): value for name, value in line.options.items()}
     contradictions.check(given, dashed=True)
+    if line.model is None and "served-model-name" in line.options and "config" not in line.options:
+        refuse(
+            "--served-model-name is given without a model, and vLLM does not start like that; put "
+            "the model first."
+        )
     typed = {one.name for one in fields(EngineArgs)}
     derived: dict[str, Any] = {}
     keywords: dict[str, Any] = {}
@@ -325,6 +330,8 @@ def _merged(whole: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]
 
 def _value(name: str, flag: Flag, text: str) -> Any:
     """A flag's text in the flag's own type; None where it is left out."""
+    if is_level(flag):
+        return _number(name, "int", text)
     if text not in ("", "None") or text in flag.get("choices", ()):
         return _converted(name, flag.get("type", ""), text)
     # vLLM reads both as nothing where nothing is the default.

@@ -118,9 +118,10 @@ def _one(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
     gpu = _gpu(options)
     length = [] if options.max_model_len is None else [f"--max-model-len={options.max_model_len}"]
     release = VllmRelease(DEFAULT_IMAGE if options.image is None else options.image)
-    found = argv.parse_args([*length, *flags], release=release)
-    if found.model or "config" in found.derived:
+    line = argv.read(flags, release)
+    if line.model or "config" in line.options:
         refuse("after -- only flags that no --model and no --config say may stand.")
+    found = argv.parse_args([options.model or "model", *length, *flags], release=release)
     if len(options.config) > 1:
         refuse("--config is given more than once; one model has one config.json.")
     if options.config:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .errors import refuse
+from .release import catalogue
 
 # A flag that is on, the flag that it needs, and what to do.
 _NEEDS = (
@@ -35,14 +36,13 @@ _EXCLUDE = (
         "each rank of that mode has an HTTP server",
     ),
 )
-# Ways to spread requests over data-parallel ranks.
+# Ways to spread requests over data-parallel ranks; a rank is the second of them.
 _BALANCERS = (
     "data_parallel_hybrid_lb",
     "data_parallel_external_lb",
     "data_parallel_multi_port_external_lb",
 )
-# In the facts of a refusal, only names of flags look like this.
-_FLAG = re.compile(r"\bheadless\b|\bnnodes\b|[a-z]+(_[a-z]+)+")
+_WORD = re.compile(r"[a-z_]+")
 _STARTS = "and vLLM does not start like that"
 
 
@@ -51,18 +51,25 @@ def check(given: Mapping[str, Any], *, dashed: bool = False) -> None:
 
     Args:
         given: Flags by their Python names, without those that are left out.
-        dashed: Whether refusals name flags as the command line does. Default: as keywords of
-            EngineArgs.
+        dashed: Whether it is a whole command line, so that what is left out has vLLM's default,
+            and refusals name flags as there. Default: keywords of EngineArgs.
     """
-    rules = (_needed, _excluded, _batch, _transfer, _parallel, _nodes)
-    sentence = next(filter(None, (rule(given) for rule in rules)), "")
+    rules = (_needed, _excluded, _batch, _transfer, _nodes)
+    found = [rule(given) for rule in rules]
+    found.append(_parallel({"tensor_parallel_size": 1, **given} if dashed else given))
+    sentence = next(filter(None, found), "")
     if not sentence:
         return
     if dashed:
         fact, mark, advice = sentence.partition(f", {_STARTS}")
-        found = re.sub(_FLAG, lambda one: f"--{one[0].replace('_', '-')}", fact)
-        refuse(f"{found}{mark}{advice}")
+        refuse(f"{_WORD.sub(_dashed, fact)}{mark}{advice}")
     refuse(f"EngineArgs.{sentence}")
+
+
+def _dashed(word: re.Match[str]) -> str:
+    """A word of a refusal, as the command line has it where it is a flag."""
+    flag = f"--{word[0].replace('_', '-')}"
+    return flag if flag in catalogue()["flags"] and word[0] != "model" else word[0]
 
 
 def _needed(given: Mapping[str, Any]) -> str:
@@ -77,7 +84,9 @@ def _excluded(given: Mapping[str, Any]) -> str:
     for name, other, why in _EXCLUDE:
         if given.get(name) and given.get(other):
             return f"{name} and {other} are both True, {_STARTS}: {why}; leave one out."
-    on = [name for name in _BALANCERS if given.get(name) not in (None, False)]
+    on = [name for name in _BALANCERS if given.get(name)]
+    if given.get("data_parallel_rank") is not None and "data_parallel_external_lb" not in on:
+        on.append("data_parallel_rank")
     if len(on) > 1:
         return f"{on[0]} and {on[1]} are both given, {_STARTS}; leave one out."
     return ""

@@ -12,10 +12,12 @@ from ._flags import COMMON, Flags
 from .derived_flags import DERIVED
 from .errors import VllmConstructsError, refuse, warn
 from .flag_values import Json, check_json, check_value
-from .release import NEWEST, VllmRelease, catalogue, other_spelling, parsers, releases
+from .release import NEWEST, VllmRelease, built_in, catalogue, other_spelling, releases
 
 if TYPE_CHECKING:
     from dataclasses import dataclass
+
+    from .release import Flag
 else:
     from ._keywords import dataclass
 
@@ -135,6 +137,11 @@ class EngineArgs(Flags):
                 _check.integer(where, value, _LOWEST[name], 2**31 - 1)
         if self.gpu_memory_utilization is not None:
             _check.ratio("EngineArgs.gpu_memory_utilization", self.gpu_memory_utilization)
+        if self.cpu_offload_gb is not None and self.cpu_offload_gb < 0:
+            _check.wrong("EngineArgs.cpu_offload_gb", self.cpu_offload_gb, "0 GiB or more")
+        if self.max_model_len == -1:
+            allowed = "a number of tokens, or 'auto' for what fits"
+            _check.wrong("EngineArgs.max_model_len", -1, allowed)
         if self.max_model_len not in (None, "auto"):
             _check.integer("EngineArgs.max_model_len", self.max_model_len, 1, 2**31 - 1, "tokens")
         if self.delivery == "config-map" and not isinstance(self.middleware, (str, type(None))):
@@ -142,19 +149,30 @@ class EngineArgs(Flags):
                 "EngineArgs.middleware is a list, which vLLM's --config file cannot hold; give one "
                 "text, or delivery='args'."
             )
-        self._check_parsers((NEWEST,), releases)
+        self._check_built_in((NEWEST,), releases)
+        config = self.speculative_config or {}
+        if config.get("num_speculative_tokens") is not None:
+            where = "EngineArgs.speculative_config['num_speculative_tokens']"
+            _check.integer(where, config["num_speculative_tokens"], 1, 1024, "tokens")
 
-    def _check_parsers(
+    def _check_built_in(
         self, known: tuple[str, ...], others: Callable[[], tuple[str, ...]] = tuple
     ) -> None:
-        """Refuse a parser that none of the releases has; a file of the user's may add any."""
-        for name, plugin in _PLUGINS.items():
-            value = getattr(self, name)
-            if value is None or getattr(self, plugin) is not None:
+        """Refuse a name that none of the releases has; a file of the user's may add any."""
+        transfer = self.kv_transfer_config or {}
+        is_own = transfer.get("kv_connector_module_path")
+        connector = None if is_own else transfer.get("kv_connector")
+        given = [
+            ("tool_call_parser", self.tool_call_parser, self.tool_parser_plugin),
+            ("reasoning_parser", self.reasoning_parser, self.reasoning_parser_plugin),
+            ("kv_transfer_config['kv_connector']", connector, is_own),
+        ]
+        for (name, value, plugin), kind in zip(given, _BUILT_IN, strict=True):
+            if value is None or plugin is not None:
                 continue
-            has = any(value in parsers(release, name) for release in (*known, *others()))
+            has = any(value in built_in(release, kind) for release in (*known, *others()))
             if not has:
-                _check.choice(f"EngineArgs.{name}", value, parsers(known[-1], name))
+                _check.choice(f"EngineArgs.{name}", value, built_in(known[-1], kind))
 
     def _check_extra(self) -> None:
         if not isinstance(self.extra, Mapping):
@@ -190,7 +208,14 @@ class EngineArgs(Flags):
             self._check_in(release, f"EngineArgs.{name}", name.replace("_", "-"), value)
         for name, value in self.extra.items():
             self._check_in(release, f"EngineArgs.extra[{name!r}]", name, value)
-        self._check_parsers(release.known_releases)
+        self._check_built_in(release.known_releases)
+        # Its wheels no longer ask for Ray since 0.22 (METADATA), and the images follow them.
+        is_without_ray = release.is_official and (release.version or ()) >= (0, 22, 1)
+        if self.distributed_executor_backend == "ray" and is_without_ray:
+            warn(
+                f"EngineArgs.distributed_executor_backend is 'ray', and {release.image!r} has no "
+                "Ray; leave it out, or take an image of your own that has it."
+            )
 
     @staticmethod
     def _check_in(release: VllmRelease, where: str, name: str, value: object) -> None:
@@ -202,6 +227,7 @@ class EngineArgs(Flags):
             except VllmConstructsError as error:
                 refused = refused or error
             else:
+                _warn_of_plugin(release, where, name, value)
                 return
         if refused is not None and release.known_releases == (NEWEST,):
             raise refused
@@ -232,11 +258,7 @@ def _whole_docstring(own: str, others: str) -> str:
 if EngineArgs.__doc__ and Flags.__doc__:
     EngineArgs.__doc__ = _whole_docstring(EngineArgs.__doc__, Flags.__doc__)
 
-# Parsers that a file of the user's may add to.
-_PLUGINS = {
-    "tool_call_parser": "tool_parser_plugin",
-    "reasoning_parser": "reasoning_parser_plugin",
-}
+_BUILT_IN = ("tool_call_parsers", "reasoning_parsers", "kv_connectors")
 
 _LOWEST = {
     "max_num_seqs": 1,
@@ -248,7 +270,26 @@ _LOWEST = {
     "max_loras": 1,
     "max_lora_rank": 1,
     "seed": 0,
+    "block_size": 1,
 }
+
+
+def _warn_of_plugin(release: VllmRelease, where: str, name: str, value: object) -> None:
+    """Warn about a name that none of the releases has of its own, unless it is a class's."""
+    options = {
+        str(one) for known in release.catalogues for one in _known_of(known["flags"], f"--{name}")
+    }
+    if not options or not isinstance(value, str) or value in options or "." in value:
+        return
+    hint = _check.nearest(value, sorted(options))
+    warn(
+        f"{where} is {value!r}, which {release.called} does not have of its own, so that only a "
+        f"plugin in the image can add it{f'; {hint}' if hint else '.'}"
+    )
+
+
+def _known_of(flags: Mapping[str, Flag], flag: str) -> Sequence[str]:
+    return flags[flag].get("known", ()) if flag in flags else ()
 
 
 def _check_any(where: str, flag: str, value: object) -> None:

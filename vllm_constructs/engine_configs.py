@@ -356,7 +356,29 @@ class KVTransferConfig(TypedDict, total=False):
     enable_permute_local_kv: bool
     engine_id: str | None
     kv_buffer_device: str
-    kv_connector: str | None
+    kv_connector: (
+        Literal[
+            "DecodeBenchConnector",
+            "ExampleConnector",
+            "ExampleHiddenStatesConnector",
+            "FlexKVConnectorV1",
+            "HF3FSKVConnector",
+            "HiSparseConnector",
+            "LMCacheConnectorV1",
+            "LMCacheMPConnector",
+            "MoRIIOConnector",
+            "MooncakeConnector",
+            "MooncakeStoreConnector",
+            "MultiConnector",
+            "NixlConnector",
+            "NixlPullConnector",
+            "NixlPushConnector",
+            "OffloadingConnector",
+            "SimpleCPUOffloadConnector",
+        ]
+        | str
+        | None
+    )
     kv_connector_extra_config: Mapping[str, Json]
     kv_connector_module_path: str | None
     kv_load_failure_policy: Literal["fail", "recompute"]

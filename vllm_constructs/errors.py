@@ -16,6 +16,12 @@ class VllmConstructsError(ValueError):
     __module__ = "vllm_constructs"
 
 
+class NotCountedError(VllmConstructsError):
+    """A memory plan was asked for, and what something takes is not known; vLLM may take it."""
+
+    __module__ = "vllm_constructs"
+
+
 class VllmConstructsWarning(UserWarning):
     """Something works, but not for long or not for everybody.
 
@@ -25,9 +31,9 @@ class VllmConstructsWarning(UserWarning):
     __module__ = "vllm_constructs"
 
 
-def refuse(sentence: str) -> NoReturn:
+def refuse(sentence: str, kind: type[VllmConstructsError] = VllmConstructsError) -> NoReturn:
     """Raise the library's error with `sentence`."""
-    raise VllmConstructsError(sentence)
+    raise kind(sentence)
 
 
 def warn(sentence: str) -> None:

@@ -73,7 +73,14 @@ def check_value(where: str, flag: Flag, value: object) -> None:
             _check_scalar(where, kind, item)
             _check_choice(where, flag.get("choices"), item)
     elif kind == "json" or (kind == "json-or-str" and not isinstance(value, str)):
+        check_json(where, value)
+        if not isinstance(value, (Mapping, list, tuple)):
+            _check.wrong(where, value, "a dict (or list), which becomes the flag's JSON")
         _check_object(where, fields_of(flag), value)
+    elif is_level(flag):
+        levels = list(map(int, flag["known"]))
+        if isinstance(value, bool) or value not in levels:
+            _check.wrong(where, value, _check.one_of(levels))
     else:
         _check_scalar(where, kind, value)
         _check_choice(where, flag.get("choices"), value)
@@ -84,6 +91,12 @@ def fields_of(flag: Flag) -> Mapping[str, Field] | None:
     return flag.get("fields") or flag.get("engine_fields")
 
 
+def is_level(flag: Flag) -> bool:
+    """Whether a flag is a number by nature, though its parser takes a text."""
+    default = flag.get("default")
+    return flag.get("type") == "str" and isinstance(default, int) and bool(flag.get("known"))
+
+
 def _check_choice(where: str, choices: Sequence[str | int | None] | None, value: object) -> None:
     options = [one for one in choices or () if one is not None]
     if options and (value not in options or isinstance(value, bool)):
@@ -92,19 +105,79 @@ def _check_choice(where: str, choices: Sequence[str | int | None] | None, value:
 
 
 def _check_object(where: str, fields: Mapping[str, Field] | None, value: object) -> None:
-    """Refuse what is no JSON, or has a key that vLLM's own class lacks."""
-    check_json(where, value)
-    if not isinstance(value, (Mapping, list, tuple)):
-        _check.wrong(where, value, "a dict (or list), which becomes the flag's JSON")
-    if not fields or not isinstance(value, Mapping):
+    """Refuse what vLLM's own class refuses: a key that it lacks, or a value of another type."""
+    if not fields:
         return
+    if not isinstance(value, Mapping):
+        _check.wrong(where, value, "a dict, which becomes the flag's JSON")
     options = sorted(name for name, field in fields.items() if not field.get("internal"))
     for key, item in value.items():
         if key not in options:
             near = _check.nearest(key, options) or f"it takes {_check.one_of(options)}."
             refuse(f"{where} has the key {_check.shown(key)}, which vLLM refuses there; {near}")
         if item is not None:
-            _check_choice(f"{where}[{key!r}]", fields[key].get("choices"), item)
+            _check_field(f"{where}[{key!r}]", fields[key], item)
+
+
+def _check_field(where: str, field: Field, value: object) -> None:
+    if field.get("fields"):
+        _check_object(where, field["fields"], value)
+        return
+    kinds = [one for one in _BAR.split(field.get("type", "any")) if one != "null"]
+    if not any(_is(kind, value) for kind in kinds):
+        _check.wrong(where, value, " or ".join(_called(one) for one in kinds))
+    _check_choice(where, field.get("choices"), value)
+    for item in value if isinstance(value, (list, tuple)) else ():
+        _check_choice(where, field.get("items"), item)
+    if kinds == ["int", "str"] and field.get("known"):
+        # A member of an enum, by its number or by its name in any case.
+        known = field["known"]
+        if (value.upper() if isinstance(value, str) else value) not in known:
+            _check.wrong(where, value, _check.one_of(known), _check.nearest(value, map(str, known)))
+
+
+# Alternatives of a type, but not those inside of a list.
+_BAR = re.compile(r"\|(?![^\[]*\])")
+_LIST = re.compile(r"list\[(.+)\]")
+_NUMBERS = {
+    "float": re.compile(r"-?\d+(\.\d+)?", re.ASCII),
+    "int": re.compile(r"-?\d+", re.ASCII),
+}
+_CALLED = {
+    "any": "any JSON",
+    "bool": "True or False",
+    "dict": "a dict",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list",
+    "str": "a text",
+}
+
+
+def _called(kind: str) -> str:
+    inner = _LIST.fullmatch(kind)
+    return f"a list, each entry {_called(inner[1])}" if inner else _CALLED.get(kind, kind)
+
+
+def _is(kind: str, value: object) -> bool:
+    """Whether pydantic takes a value for a type; numbers may be texts, as in vLLM's own JSON."""
+    inner = _LIST.fullmatch(kind)
+    if inner or kind == "list":
+        is_list = isinstance(value, (list, tuple))
+        kinds = inner[1].split("|") if inner else ["any"]
+        return is_list and all(any(_is(one, item) for one in kinds) for item in _items(value))
+    if isinstance(value, bool):
+        return kind in ("bool", "any")
+    if isinstance(value, str):
+        return kind in ("str", "any") or (
+            kind in _NUMBERS and bool(_NUMBERS[kind].fullmatch(value))
+        )
+    types: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "dict": (Mapping,)}
+    return kind == "any" or isinstance(value, types.get(kind, ()))
+
+
+def _items(value: object) -> tuple[object, ...]:
+    return tuple(value) if isinstance(value, (list, tuple)) else ()
 
 
 def _check_scalar(where: str, kind: str, value: object) -> None:

@@ -23,7 +23,9 @@ _IMAGE = re.compile(
     r"(@(?P<digest>[a-z0-9]+:[0-9a-f]{32,}))?",
     re.ASCII,
 )
-_TAG = re.compile(r"v?(\d+)\.(\d+)\.(\d+)([.-].*)?", re.ASCII)
+# A candidate, such as v0.34.0rc1, has what its release will have.
+_TAG = re.compile(r"v?(\d+)\.(\d+)\.(\d+)((rc\d+)?([.-].*)?)", re.ASCII)
+_MOVING = re.compile(r"latest|nightly", re.ASCII)
 _RELEASE = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}", re.ASCII)
 
 
@@ -66,6 +68,7 @@ class Catalogue(TypedDict):
     removed_environment: dict[str, str]
     tool_call_parsers: list[str]
     reasoning_parsers: list[str]
+    kv_connectors: list[str]
 
 
 # Flags that this library adds itself, and the first release that has them.
@@ -87,11 +90,9 @@ def releases() -> tuple[str, ...]:
     return tuple(sorted((path.stem[5:] for path in _DATA.glob("vllm-*.json")), key=_numbers))
 
 
-def parsers(release: str, kind: str) -> list[str]:
-    """Names of the parsers of a release: `kind` is `tool_call_parser` or `reasoning_parser`."""
-    known = catalogue(release)
-    is_tool = kind == "tool_call_parser"
-    return known["tool_call_parsers"] if is_tool else known["reasoning_parsers"]
+def built_in(release: str, kind: str) -> list[str]:
+    """What a release brings: `"tool_call_parsers"`, `"reasoning_parsers"` or `"kv_connectors"`."""
+    return cast("dict[str, list[str]]", catalogue(release))[kind]
 
 
 def _numbers(release: str) -> tuple[int, int, int]:
@@ -109,9 +110,9 @@ def check_image(image: str) -> re.Match[str]:
         _check.wrong("image", image, example, "without one, every node may run another")
     if found["name"].startswith("vllm/vllm-openai") and (found["tag"] or "")[:1].isdigit():
         _check.wrong("image", image, example, f"its tags begin with 'v': 'v{found['tag']}'")
-    if found["tag"] == "latest" and not found["digest"]:
+    if _MOVING.fullmatch(found["tag"] or "") and not found["digest"]:
         warn(
-            f"image is {image!r}: 'latest' changes under running models; "
+            f"image is {image!r}: {found['tag']!r} changes under running models; "
             f"name a release, such as {DEFAULT_IMAGE!r}."
         )
     return found
@@ -130,9 +131,9 @@ class VllmRelease:
 
     Args:
         image: Image reference with a tag or a digest, such as `vllm/vllm-openai:v0.33.0`
-            (default: the newest release that this library knows). The tag says the release. One
-            that names none, or a digest, is taken for the newest known release; `latest` is
-            warned about, and so is a release newer than that.
+            (default: the newest release that this library knows). The tag says the release, a
+            candidate's too. One that names none, or a digest, is taken for the newest known
+            release; `latest` and `nightly` are warned about, and so is a release newer than that.
         vllm: The release in the image, such as `"0.16.0"`, where the tag does not say it.
             Default: what the tag says.
 
@@ -146,8 +147,8 @@ class VllmRelease:
 
     def __post_init__(self) -> None:
         found = check_image(self.image)
-        official = found["name"].startswith("vllm/vllm-openai")
-        self._check_release(_TAG.fullmatch(found["tag"] or "") if official else None)
+        tag = _TAG.fullmatch(found["tag"] or "") if self.is_official else None
+        self._check_release(tag)
 
     def _check_release(self, tag: re.Match[str] | None) -> None:
         if self.vllm is not None:
@@ -186,6 +187,11 @@ class VllmRelease:
         A tag that names no release counts as the newest one, and a newer one counts as known.
         """
         return self.version is None or self.version >= _numbers(NEWEST) or self.said in releases()
+
+    @property
+    def is_official(self) -> bool:
+        """Whether the image is one that the vLLM project publishes."""
+        return self.image.startswith("vllm/vllm-openai")
 
     @property
     def is_certain(self) -> bool:
@@ -256,9 +262,10 @@ class VllmRelease:
         is_elsewhere = any(flag in catalogue(one)["flags"] for one in releases())
         if is_elsewhere or other_spelling(known, flag):
             return False
-        if version > _numbers(NEWEST):
-            return flag not in known["removed"]
-        return is_older and (flag in known["removed"] or not is_misspelt(flag, known["flags"]))
+        if is_older and flag in known["removed"]:
+            return True
+        is_outside = is_older or (version > _numbers(NEWEST) and flag not in known["removed"])
+        return is_outside and not is_misspelt(flag, known["flags"])
 
 
 def other_spelling(known: Catalogue, flag: str) -> str:

@@ -120,9 +120,12 @@ def test_release() -> None:
     for old in ("v0.26.0", "v0.28.0"):
         found = options(release=old)
         assert (found.batch.logit_bytes, found.graphs_counted) == (2, False)
-    for new in ("v0.22.1", "v0.29.0", "v0.33.0", "nightly"):
+    for new in ("v0.22.1", "v0.29.0", "v0.33.0", "mine"):
         found = options(release=new)
         assert (found.batch.logit_bytes, found.graphs_counted) == (6, True)
+    for oldest in ("v0.12.0", "v0.16.0", "v0.20.2"):
+        found = options(release=oldest)
+        assert (found.batch.logit_bytes, found.graphs_counted) == (6, False)
     assert options(runner="pooling").batch.logit_bytes == 0
 
 
@@ -151,7 +154,8 @@ def test_length_refused() -> None:
     rope = {"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}
     assert options(max_model_len=200_000, hf_overrides=rope).max_model_len == 200_000
     endless = read(max_position_embeddings=None)
-    assert "max_model_len is missing" in strategies.refusal(lambda: options(shape=endless))
+    # vLLM's own length for a model that does not say it.
+    assert options(shape=endless).max_model_len == 2048
     assert options(shape=endless, max_model_len=5000).longest == 5000
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 
-from vllm_constructs.errors import refuse
-
 from .activations import (
     COMMUNICATION,
     CONTEXT,
@@ -22,6 +20,7 @@ from .activations import (
 from .kv_cache import KvCache, kv_cache
 from .options import MemoryOptions
 from .shapes import ModelShape
+from .split import check_split
 from .weights import adapters, loaded
 
 
@@ -75,72 +74,6 @@ class MemoryBudget:
         """Requests at full length that run at once."""
         blocks = self.cache.blocks(self.max_model_len)
         return self.blocks / blocks if blocks else 0.0
-
-
-def _divides(shape: ModelShape, what: str, count: int, tensor: int) -> None:
-    if count % tensor:
-        best = max(one for one in range(1, tensor) if count % one == 0)
-        refuse(
-            f"{shape.name} has {count} {what}, which cannot be split over {tensor} GPUs; give a "
-            f"tensor_parallel_size that divides {count}, such as {best}."
-        )
-
-
-def check_split(shape: ModelShape, options: MemoryOptions) -> None:
-    """Refuse a split that vLLM refuses."""
-    split = options.split
-    tensor = split.tensor
-    if split.pipeline > shape.layers:
-        refuse(
-            f"{shape.name} has {shape.layers} layers, which cannot be {split.pipeline} stages; "
-            f"give a pipeline_parallel_size of at most {shape.layers}."
-        )
-    if shape.num_attention_heads:
-        _divides(shape, "attention heads", shape.num_attention_heads, tensor)
-    heads = shape.num_key_value_heads
-    if heads and not shape.latent and max(heads, tensor) % min(heads, tensor):
-        refuse(
-            f"{shape.name} has {heads} key and value heads, which {tensor} GPUs can neither split "
-            "nor repeat evenly; give a tensor_parallel_size that divides them or is a multiple."
-        )
-    if shape.intermediate_size:
-        _divides(shape, "columns in a feed-forward", shape.intermediate_size, tensor)
-    if shape.recurrent:
-        part = shape.recurrent
-        what = "heads of recurrent layers" if part.heads else "channels of recurrent layers"
-        _divides(shape, what, part.heads or part.inner, tensor)
-        if part.kind == "gdn":
-            _divides(shape, "key heads of recurrent layers", part.groups, tensor)
-    if shape.experts and not split.expert_parallel:
-        _divides(shape, "columns in an expert", shape.experts.size, tensor * split.data)
-    _check_groups(shape, options)
-    context = options.cache.context
-    if tensor % context:
-        refuse(
-            f"EngineArgs.decode_context_parallel_size is {context}, which does not divide the "
-            f"tensor_parallel_size of {tensor}; give one that does."
-        )
-
-
-def _check_groups(shape: ModelShape, options: MemoryOptions) -> None:
-    """Parts that share a scale stay together on one GPU."""
-    quantization, split = options.quantization, options.split
-    group = quantization.group if quantization else 0
-    if not group or quantization is None:
-        return
-    widths = {}
-    # On one GPU vLLM pads a group that is not full (fp8_utils.py, validate_fp8_block_shape).
-    if shape.experts and not split.expert_parallel and split.tensor * split.data > 1:
-        widths["expert"] = shape.experts.size // (split.tensor * split.data)
-    if shape.intermediate_size and not quantization.experts_only and split.tensor > 1:
-        widths["feed-forward"] = shape.intermediate_size // split.tensor
-    for what, width in widths.items():
-        if width % group:
-            refuse(
-                f"{shape.name} is quantised in groups of {group}, and {split.tensor} GPUs would "
-                f"get {width} columns of each {what}; give a tensor_parallel_size with which the "
-                f"columns are a multiple of {group}."
-            )
 
 
 @lru_cache(maxsize=1024)
@@ -197,7 +130,8 @@ def budget(shape: ModelShape, options: MemoryOptions) -> MemoryBudget:
                 "of each GPU or share of one"
             )
         spare = min(spare, left)
-    elif free - requested < min(0, spare):
+    elif free - requested < min(LEAST_MARGIN, spare):
+        # What is kept outside is that of an H100, the most of all; so below zero it may still do.
         others = " and the other pods leave" if options.sharers > 1 else " leaves"
         problem = (
             f"vLLM asks for {requested / GIB:.2f} GiB of each GPU, and CUDA{others} about "

@@ -11,10 +11,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from vllm_constructs import _check
-from vllm_constructs.errors import VllmConstructsError, refuse
+from vllm_constructs.errors import NotCountedError, VllmConstructsError, refuse
 
-from .budget import check_split
-from .options import amount, flag, resolve
+from .options import amount, flag
 from .plan import MemoryPlan
 from .shapes import ModelShape, is_named
 
@@ -37,6 +36,9 @@ _UNCOUNTED = (
     "offload_params",
     "prefill_context_parallel_size",
 )
+
+# Speculative methods that load no other model than the one that is served.
+_NO_DRAFT = ("ngram", "ngram_gpu", "suffix")
 
 READ = frozenset(
     (
@@ -67,9 +69,12 @@ READ = frozenset(
         "max-num-batched-tokens",
         "max-num-seqs",
         "optimization-level",
+        "performance-mode",
         "pipeline-parallel-size",
         "quantization",
         "runner",
+        "spec-method",
+        "spec-model",
         "speculative-config",
         "tensor-parallel-size",
     )
@@ -106,16 +111,13 @@ def plan_of(
     if reason:
         return reason
     try:
-        options = resolve(shape, gpu, engine, release)
-    except VllmConstructsError as error:
-        if _is_too_long(shape, engine, env or {}):
-            raise
-        return str(error)
-    check_split(shape, options)
-    try:
         return MemoryPlan(shape=shape, gpu=gpu, engine=engine, release=release)
-    except VllmConstructsError as error:
+    except NotCountedError as error:
         return str(error)
+    except VllmConstructsError as error:
+        if _is_longer(shape, engine) and _may_be_longer(env or {}):
+            return str(error)
+        raise
 
 
 def checked(where: str, pod: GpuPodSpec, shape: ModelShape | None) -> MemoryPlan | None:
@@ -140,7 +142,7 @@ def checked(where: str, pod: GpuPodSpec, shape: ModelShape | None) -> MemoryPlan
     try:
         found = plan_of(shape, pod.gpu, pod.engine, pod.release, pod.env)
     except VllmConstructsError as error:
-        if is_own or not _is_too_long(shape, pod.engine, pod.env):
+        if is_own or not _is_longer(shape, pod.engine):
             raise
         hint = "if its config.json says more, give shape=ModelShape.from_config('config.json')."
         refuse(f"{str(error).removesuffix('.')}; {hint}")
@@ -155,6 +157,11 @@ def _uncounted(engine: EngineArgs) -> str:
     for name in _UNCOUNTED:
         if flag(engine, name) is not None:
             return f"{name} changes what is on the GPU, which no plan counts."
+    config = engine.speculative_config or {}
+    method = engine.spec_method or config.get("method")
+    is_drafted = method or engine.spec_model or config.get("model")
+    if is_drafted and method not in _NO_DRAFT:
+        return "a model that drafts tokens is on the GPU too, which no plan counts."
     overrides = engine.hf_overrides
     if not overrides:
         return ""
@@ -167,12 +174,14 @@ def _uncounted(engine: EngineArgs) -> str:
     return "hf_overrides change the model, which no plan counts."
 
 
-def _is_too_long(shape: ModelShape, engine: EngineArgs, env: Mapping[str, str]) -> bool:
-    """Whether the sentence is vLLM's own: the model does not take that many tokens."""
+def _may_be_longer(env: Mapping[str, str]) -> bool:
+    """Whether vLLM is told to take more tokens than the model does."""
+    return env.get(LONGER, "0").strip().lower() in ("1", "true")
+
+
+def _is_longer(shape: ModelShape, engine: EngineArgs) -> bool:
+    """Whether more tokens are asked for than the model takes."""
     asked = engine.max_model_len
-    is_allowed = env.get(LONGER, "0").strip().lower() in ("1", "true")
-    if shape.longest is None or engine.hf_overrides or is_allowed:
-        return False
-    if asked in (None, "auto", -1):
+    if shape.longest is None or engine.hf_overrides or asked in (None, "auto", -1):
         return False
     return amount("EngineArgs.max_model_len", asked) > shape.longest

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil
 
-from vllm_constructs.errors import refuse
+from vllm_constructs.errors import NotCountedError, refuse
 
 from .shapes import ModelShape, Recurrent
 from .weights import groups_on, stages
@@ -149,7 +149,8 @@ def token_bytes(shape: ModelShape, options: CacheOptions) -> int:
     attention = "latent attention" if shape.latent else "its attention"
     return refuse(
         f"EngineArgs.kv_cache_dtype is {dtype!r}, and how much that takes with {attention} of "
-        f"{shape.name} is not known; take 'auto' or 'fp8'."
+        f"{shape.name} is not known; take 'auto' or 'fp8'.",
+        NotCountedError,
     )
 
 

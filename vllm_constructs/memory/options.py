@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from vllm_constructs import _check
 from vllm_constructs.accelerators import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu, catalogue
 from vllm_constructs.engine import EngineArgs
-from vllm_constructs.errors import refuse
+from vllm_constructs.errors import NotCountedError, refuse
 from vllm_constructs.release import VllmRelease
 
 from .activations import DRIVER, GIB, MIB, Batch, graph_sizes
@@ -28,6 +28,9 @@ Gpu: TypeAlias = WholeGpu | MigSlice | TimeSlicedGpu | VirtualGpu
 _SLICE = 0.88
 _UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _UNITS |= {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+# Tokens that vLLM takes where no file of the model says how many it takes
+# (`_get_and_verify_max_len` in vllm/config/model.py).
+_UNSAID = 2048
 # Data-centre GPUs of the Blackwell family capture more CUDA graphs (vllm/config/vllm.py).
 _BLACKWELL = re.compile(r"NVIDIA-G?B[23]00")
 
@@ -63,7 +66,8 @@ def cuda_memory(gpu: Gpu) -> int:
     if mib is None:
         refuse(
             "VirtualGpu.memory_mib is missing, and without it nobody can say what fits; give the "
-            "memory of the profile in MiB."
+            "memory of the profile in MiB.",
+            NotCountedError,
         )
     total = mib * MIB - DRIVER
     if isinstance(gpu, TimeSlicedGpu) and gpu.sharing == "mps":
@@ -134,6 +138,8 @@ def resolve(shape: ModelShape, gpu: Gpu, engine: EngineArgs, release: VllmReleas
     # Between these two releases the sampler was profiled without its 32-bit logits, and CUDA
     # graphs were captured on top of the KV cache.
     lean = version is not None and (0, 26, 0) <= version < (0, 29, 0)
+    # The estimate that is taken off the cache came with 0.21.
+    graphs_counted = not lean and (version is None or version >= (0, 21, 0))
     batch = _batch(gpu, engine, memory, longest if max_model_len is None else max_model_len)
     pooling = engine.runner == "pooling"
     ahead = _field(engine.speculative_config, "num_speculative_tokens")
@@ -166,7 +172,7 @@ def resolve(shape: ModelShape, gpu: Gpu, engine: EngineArgs, release: VllmReleas
         ),
         quantization=quantization,
         graphs=_graphs(gpu, engine, *batch),
-        graphs_counted=not lean,
+        graphs_counted=graphs_counted,
         offloaded=int((engine.cpu_offload_gb or 0) * GIB),
         loras=loras,
         lora_rank=engine.max_lora_rank or 16,
@@ -211,10 +217,7 @@ def _length(shape: ModelShape, engine: EngineArgs) -> tuple[int | None, int]:
     if longest is None and isinstance(asked, int) and asked > 0:
         longest = asked
     if longest is None:
-        refuse(
-            f"EngineArgs.max_model_len is missing, and the config.json of {shape.name} does not "
-            "say how many tokens the model takes; give max_model_len."
-        )
+        longest = _UNSAID
     if asked is None:
         return longest, longest
     if asked in ("auto", -1):
@@ -245,11 +248,22 @@ def _batch(gpu: Gpu, engine: EngineArgs, memory: int, length: int) -> tuple[int,
         tokens, requests = 8192, 1024
     else:
         tokens, requests = 2048, 256
+    if engine.performance_mode == "throughput":
+        tokens, requests = 2 * tokens, 2 * requests
+    requests = engine.max_num_seqs or requests
+    if engine.max_num_batched_tokens is not None:
+        return engine.max_num_batched_tokens, min(requests, engine.max_num_batched_tokens)
     if engine.enable_chunked_prefill is False:
         # Without chunks a whole prompt has to fit into one batch.
         tokens = max(tokens, length)
-    tokens = engine.max_num_batched_tokens or tokens
-    return tokens, min(engine.max_num_seqs or requests, tokens)
+    tokens = min(tokens, requests * length)
+    if engine.max_num_seqs is not None and engine.max_num_seqs > tokens:
+        refuse(
+            f"EngineArgs.max_num_seqs is {engine.max_num_seqs}, more than the {tokens} tokens that "
+            "vLLM puts into a batch on this GPU, and vLLM does not start like that; give "
+            f"max_num_batched_tokens={engine.max_num_seqs} or more."
+        )
+    return tokens, min(requests, tokens)
 
 
 def _batches(engine: EngineArgs, split: Split) -> int:

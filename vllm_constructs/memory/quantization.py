@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from vllm_constructs import _check
+from vllm_constructs.errors import NotCountedError, refuse
 
 _ADVICE = "give ModelShape(quantization=Quantization(method=..., bits=...))"
 
@@ -67,9 +68,12 @@ METHODS = {
 def by_name(where: str, method: str) -> Quantization:
     """What a method means whose checkpoint says nothing, or that is applied while loading."""
     if method not in METHODS:
-        allowed = f"a method whose bits are known ({', '.join(sorted(METHODS))})"
-        advice = "else read the shape from the config.json of the quantised model"
-        _check.wrong(where, method, allowed, advice)
+        refuse(
+            f"{where} is {_check.shown(method)}; a plan takes a method whose bits are known "
+            f"({', '.join(sorted(METHODS))}); else read the shape from the config.json of the "
+            "quantised model.",
+            NotCountedError,
+        )
     return METHODS[method]
 
 

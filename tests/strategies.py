@@ -364,7 +364,7 @@ def model_triggers() -> list[SearchStrategy[Any]]:
     """One strategy for each trigger that reads the model's own metrics."""
     first = st.builds(
         TimeToFirstToken,
-        thresholds(86400),
+        thresholds(2560),
         quantile=st.floats(0.01, 1),
         window=st.sampled_from(("30s", "2m", "1h")),
     )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests import strategies
 from tests.cluster import binaries
 from tests.support import load_yaml, parse_promql
-from vllm_constructs import Scope, VllmRelease, alerts, metrics
+from vllm_constructs import Scope, VllmRelease, alerts, exposed, metrics
 from vllm_constructs.alerts import Objectives
 
 ROOT = Path(__file__).parents[1]
@@ -181,10 +181,12 @@ CASES = [
         UP | {restarts("qwen-1-b", "proxy"): "0x5 1x5 2x40", ready("qwen-1-b"): "0x60"},
         30,
     ),
-    Case("queue", UP | {own(WAITING): "0x2 3x40"}, 20, ("VllmQueueGrowing",)),
+    Case("queue", UP | {own(WAITING): "0x2 6x40"}, 20, ("VllmQueueGrowing",)),
+    Case("queue that the scaler aims at", UP | {own(WAITING): "0x2 5x40"}, 30),
+    Case("queue of one of two", UP | {own(WAITING): "9x40", own(WAITING, "b"): "0x40"}, 30),
     Case(
         "queue of both",
-        UP | {own(WAITING): "1 0 " * 20, own(WAITING, "b"): "0 1 " * 20},
+        UP | {own(WAITING): "12 0 " * 20, own(WAITING, "b"): "0 12 " * 20},
         30,
         ("VllmQueueGrowing",),
     ),
@@ -433,7 +435,7 @@ def test_releases(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(ALERTS) == names("0.33.0") == names("0.16.0")
     assert {"VllmRequestErrors"} == set(ALERTS) - names("0.12.0")
 
-    monkeypatch.setattr(metrics, "is_exposed", lambda one, _: one.unit != "seconds")
+    monkeypatch.setattr(exposed, "is_exposed", lambda one, _: one.unit != "seconds")
     assert {"VllmFirstTokenSlow", "VllmTokensSlow"} == set(ALERTS) - names("0.33.0")
 
 

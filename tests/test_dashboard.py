@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from tests import strategies
 from tests.support import parse_promql
-from vllm_constructs import Scope, VllmRelease, dashboard, metrics
+from vllm_constructs import Scope, VllmRelease, dashboard, exposed, metrics
 from vllm_constructs.alerts import Objectives
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -111,9 +111,9 @@ def test_release(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ["abort"] == [legend for legend, _ in trouble[1].queries]
 
     latencies = {panel.title for panel in dict(ROWS)["Latency"]}
-    real = metrics.is_exposed
+    real = exposed.is_exposed
     monkeypatch.setattr(
-        metrics, "is_exposed", lambda one, release: one.unit != "seconds" and real(one, release)
+        exposed, "is_exposed", lambda one, release: one.unit != "seconds" and real(one, release)
     )
     found = dashboard.rows(SCOPE)
     assert ["Load", "Throughput", "Trouble"] == [title for title, _ in found]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from tests import strategies
 from tests.support import parse_promql
-from vllm_constructs import Metric, Scope, VllmConstructsWarning, VllmRelease, metrics
+from vllm_constructs import Metric, Scope, VllmConstructsWarning, VllmRelease, exposed, metrics
 from vllm_constructs._units import UNITS, unit_of
 from vllm_constructs.release import catalogue, releases
 
@@ -75,7 +75,7 @@ def test_catalogue(release: str) -> None:
 
         assert (entry["type"], tuple(sorted(entry["labels"]))) == (found.type, found.labels)
         assert bool(entry.get("deprecated")) == bool(warned), name
-        assert metrics.is_exposed(found, of(release)) != bool(entry.get("hidden"))
+        assert exposed.is_exposed(found, of(release)) != bool(entry.get("hidden"))
         assert ("_info" in name) == (found.unit == "info"), name
         for word, unit in (("_seconds", "seconds"), ("bytes", "bytes"), ("_perc", "ratio")):
             assert word not in name or unit == found.unit, name
@@ -118,19 +118,6 @@ import vllm_constructs.alerts, vllm_constructs.dashboard, vllm_constructs.metric
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert (0, "") == (done.returncode, done.stderr)
-
-
-def test_releases() -> None:
-    """A metric is there in one release and not in another; between two, in both or in neither."""
-    retried = Metric.named("vllm:request_num_preemptions")
-
-    assert metrics.is_exposed(retried)
-    assert not metrics.is_exposed(retried, of("0.28.0"))
-    assert not metrics.is_exposed(retried, of("0.30.0"))
-    assert metrics.is_exposed(metrics.INTER_TOKEN_LATENCY, of("0.30.0"))
-    assert [False, True, True] == [
-        metrics.counts_errors(one) for one in (of("0.12.0"), of("0.16.0"), None)
-    ]
 
 
 def test_deprecation() -> None:
@@ -190,6 +177,14 @@ INFO = Metric.named("vllm:kv_offload_config_info")
 SOCKETS = Metric.named("vllm:websocket_connections_active")
 EMA = Metric.named("vllm:kv_offload_tiering_backpressure_store_latency_ema")
 CACHED = "vllm:prompt_tokens_cached_total"
+REASONS = Metric.named("vllm:num_requests_waiting_by_reason")
+
+
+def own(name: str, **given: Any) -> Callable[[], Metric]:
+    """Return how a user makes a metric of their own."""
+    options: dict[str, Any] = {"type": "gauge", "unit": "requests"} | given
+    return lambda: Metric(name=name, **options)
+
 
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: USAGE.total(SCOPE), ("kv_cache_usage_perc is a gauge in ratio", "sum")),
@@ -202,8 +197,10 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: ENDED.rate(SCOPE, "five"), ("'five'", "'10m'")),
     (lambda: ENDED.rate(SCOPE, finish_reason="error"), ("'finish_reason'", "'finished_reason'?")),
     (lambda: ENDED.rate(SCOPE, finished_reason="errors"), ("'errors'", "did you mean 'error'?")),
-    (lambda: ENDED.rate(SCOPE, namespace="b"), ("label 'namespace'", "lacks")),
-    (lambda: ENDED.rate(SCOPE, model_name="b"), ("label 'model_name'", "lacks")),
+    (lambda: ENDED.rate(SCOPE, namespace="b"), ("label 'namespace'", "those of the Scope")),
+    (lambda: ENDED.rate(SCOPE, model_name="b"), ("label 'model_name'", "those of the Scope")),
+    (lambda: WAITING.total(SCOPE, model="b"), ("label 'model'", "those of the Scope")),
+    (lambda: REASONS.total(SCOPE, reason="capcity"), ("'capcity'", "did you mean 'capacity'?")),
     (lambda: ENDED.rate(SCOPE, pod=""), ("label 'pod'", "''")),
     (lambda: ENDED.share(SCOPE), ("request_success_total", "without a label")),
     (lambda: WAITING.total(SCOPE, reason="x"), ("num_requests_waiting", "label 'reason'")),
@@ -227,6 +224,11 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: Metric(name="a b", type="gauge", unit="ratio"), ("'a b'", "num_requests")),
     (lambda: Metric(name="a", type="sum", unit="ratio"), ("'sum'", "'counter'")),  # type: ignore[arg-type]  # the mistake
     (lambda: Metric(name="a", type="gauge", unit="ms"), ("'ms'", "'seconds'")),  # type: ignore[arg-type]  # the mistake
+    (own("vllm:num_requests_waitin"), ("'vllm:num_requests_waitin'", "num_requests_waiting'?")),
+    (own("vllm:gpu_cache_usage_perc"), ("0.33.0 any more", "kv_cache_usage")),
+    (own(WAITING.name, type="counter"), ("Metric.type of", "'counter'", "'gauge'")),
+    (own(WAITING.name, unit="tokens"), ("Metric.unit of", "'tokens'", "'requests'")),
+    (own(WAITING.name, labels=["model", "engine"]), ("Metric.labels of", "'model'", "'engine'")),
     (lambda: Scope(namespace="A", model_name="b"), ("Scope.namespace is 'A'", "'a'")),
     (lambda: Scope(namespace="a", model_name="b\n"), ("Scope.model_name is 'b\\n'",)),
 ]

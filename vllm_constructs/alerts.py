@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from . import _check, container, metrics
+from . import _check, container, exposed, metrics
 from .errors import refuse
 from .metrics import Metric, Scope
 from .release import VllmRelease
@@ -37,6 +37,8 @@ class Objectives:
         inter_token_latency: Seconds between two tokens, likewise. Default 0.2: five tokens a
             second, the pace of reading. Below 80, vLLM's highest bound.
         quantile: The part of requests and tokens for which both hold. Default 0.95.
+        queue_depth: Requests that may wait per replica, without a break. Default 5; give what
+            the scaler aims at, as in `QueueDepth(5)`.
         kv_cache_usage: Part of the KV cache in use, averaged over the replicas. Default 0.95.
         preemptions: Preemptions per second, over all replicas. Default 0.1.
         errors: Part of the requests that may end with an error. Default 0.01.
@@ -52,6 +54,7 @@ class Objectives:
     time_to_first_token: float = 2.0
     inter_token_latency: float = 0.2
     quantile: float = 0.95
+    queue_depth: float = 5
     kv_cache_usage: float = 0.95
     preemptions: float = 0.1
     errors: float = 0.01
@@ -69,6 +72,7 @@ class Objectives:
             if _check.ratio(where, value) == 1:
                 _check.wrong(where, value, "a ratio above 0 and below 1", "1 is never passed")
         _check.number("Objectives.preemptions", self.preemptions, 0, 1_000_000, "preemptions")
+        _check.number("Objectives.queue_depth", self.queue_depth, 0, 1_000_000, "requests")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +217,7 @@ def alerts(
         *_endings(scope, goals, release),
         _idle(scope, workload, goals),
     ]
-    return [one for one in found if all(metrics.is_exposed(item, release) for item in one.metrics)]
+    return [one for one in found if all(exposed.is_exposed(item, release) for item in one.metrics)]
 
 
 def _availability(scope: Scope, *, job: str, workload: str, startup: int) -> list[Alert]:
@@ -278,12 +282,13 @@ def _load(scope: Scope, goals: Objectives) -> list[Alert]:
     return [
         Alert(
             name="VllmQueueGrowing",
-            expression=f"min_over_time({waiting.total(scope)}[10m:1m]) > 0",
+            expression=f"min_over_time({waiting.mean(scope)}[10m:1m]) > {goals.queue_depth:g}",
             lasts="5m",
             severity="warning",
-            summary=f"Requests to {model} have been waiting for 15 minutes without a break.",
+            summary=f"Too many requests to {model} have been waiting for 15 minutes.",
             description=(
-                "More requests come than the replicas answer, so that each new one waits longer."
+                f"More than {goals.queue_depth:g} per replica wait all the time: more come than "
+                "the replicas answer, so that each new one waits longer."
             ),
             metrics=(waiting,),
         ),
@@ -373,7 +378,7 @@ def _endings(scope: Scope, goals: Objectives, release: VllmRelease | None) -> li
         ),
         metrics=(ended,),
     )
-    return [failed, dropped] if metrics.counts_errors(release) else [dropped]
+    return [failed, dropped] if exposed.counts_errors(release) else [dropped]
 
 
 def _idle(scope: Scope, workload: str, goals: Objectives) -> Alert:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import metrics
+from . import exposed, metrics
 from .alerts import Objectives
 from .metrics import Metric, Scope
 from .release import VllmRelease
@@ -89,7 +89,7 @@ def rows(
             [
                 panel
                 for panel in panels
-                if all(metrics.is_exposed(one, release) for one in panel.metrics)
+                if all(exposed.is_exposed(one, release) for one in panel.metrics)
             ],
         )
         for title, panels in found
@@ -164,7 +164,7 @@ def _throughput(scope: Scope) -> list[Panel]:
 
 def _trouble(scope: Scope, goals: Objectives, release: VllmRelease | None) -> list[Panel]:
     preempted, ended = metrics.PREEMPTIONS, metrics.REQUESTS_ENDED
-    reasons = ("abort", "error") if metrics.counts_errors(release) else ("abort",)
+    reasons = ("abort", "error") if exposed.counts_errors(release) else ("abort",)
     return [
         Panel(
             title="Preemptions per second",

@@ -2,7 +2,7 @@
 
 Names, types and labels: vllm/v1/metrics/loggers.py of 0.33. `model_name` is the first served
 name; `engine` numbers data-parallel engines of one pod, so every query folds it. What a release
-exposes is in its data file, which is read when `Metric.named` or `is_exposed` asks for it.
+exposes is in its data file, which `exposed` reads when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _check, names
 from ._units import UNITS, Unit, unit_of
@@ -20,14 +20,22 @@ if TYPE_CHECKING:
     from .release import VllmRelease
 
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_SUFFIXES = ("_bucket", "_sum", "_count", "_total")
 _OWN = ("engine", "model_name")
 
 TARGET_LABELS = ("container", "endpoint", "instance", "job", "node", "pod", "service")
 """Labels that Prometheus puts on every series of a pod that it scrapes."""
 
-FINISHED_REASONS = ("abort", "error", "length", "repetition", "stop")
-"""Values of `finished_reason`: FinishReason in vllm/v1/engine/__init__.py of 0.33."""
+# Values of labels: FinishReason in vllm/v1/engine/__init__.py and loggers.py of 0.33.
+_VALUES = {
+    ("vllm:num_requests_waiting_by_reason", "reason"): ("capacity", "deferred"),
+    ("vllm:request_success_total", "finished_reason"): (
+        "abort",
+        "error",
+        "length",
+        "repetition",
+        "stop",
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +73,9 @@ class Metric:
 
     `Metric.named` finds one in the catalogue of a release, with its type, unit and labels.
 
+    A metric whose name begins with `vllm:` is as some shipped release has it; others, such as a
+    gateway's, are as you say.
+
     Args:
         name: Name as exposed, without the suffixes of a histogram.
         type: `"gauge"`, `"counter"` or `"histogram"`.
@@ -75,7 +86,8 @@ class Metric:
             label may be matched. Default False.
 
     Raises:
-        VllmConstructsError: A malformed name or label, or an unknown type or unit.
+        VllmConstructsError: A malformed name or label, an unknown type or unit, or a metric that
+            no release of vLLM has like that.
     """
 
     name: str
@@ -92,6 +104,30 @@ class Metric:
         found = _check.texts("Metric.labels", self.labels, "a list of label names")
         object.__setattr__(self, "labels", tuple(sorted(found)))
         _check.boolean("Metric.has_more_labels", self.has_more_labels)
+        if self.name.startswith("vllm:"):
+            self._check_known()
+
+    def _check_known(self) -> None:
+        """Refuse what no release exposes under this name."""
+        from . import exposed
+
+        entries = exposed.entries(self.name) or [exposed.entry(self.name)]
+        for name, value, known in (
+            ("type", self.type, {one["type"] for one in entries}),
+            ("unit", self.unit, {unit_of(self.name)}),
+        ):
+            if value not in known:
+                is_what = " or ".join(repr(one) for one in sorted(known))
+                refuse(
+                    f"Metric.{name} of {self.name} is {value!r}, but it is {is_what}; give that."
+                )
+        labels = {label for one in entries for label in one["labels"]}
+        more = sorted(set(self.labels) - labels)
+        if more and not any(one.get("more_labels") for one in entries):
+            refuse(
+                f"Metric.labels of {self.name} has {more[0]!r}, which vLLM does not put on it; it "
+                f"takes {_check.one_of(sorted(labels))}."
+            )
 
     @classmethod
     def named(cls, name: str, *, release: VllmRelease | None = None) -> Metric:
@@ -106,8 +142,10 @@ class Metric:
             VllmConstructsError: The release has no such metric; the sentence names what replaced
                 it, the release that has it, or the nearest name.
         """
+        from . import exposed
+
         _check.text("Metric.named name", name)
-        return _from(name, _entry(name, release))
+        return _from(name, exposed.entry(name, release))
 
     def _select(self, scope: Scope, labels: Mapping[str, str], suffix: str = "") -> str:
         """The metric with the matchers of one model and of labels that it has."""
@@ -117,14 +155,20 @@ class Metric:
                 "write a query of your own, with the job of the model's monitor."
             )
         for label, value in labels.items():
+            if label in ("model", *_SCOPED):
+                refuse(
+                    f"{self.name} is asked for label {label!r}; the model's name and namespace "
+                    "are those of the Scope: leave it out."
+                )
             allowed = sorted({*self.labels, *TARGET_LABELS} - {"model_name"})
-            if label not in allowed and (not self.has_more_labels or label in _SCOPED):
+            if label not in allowed and not self.has_more_labels:
                 near = _check.nearest(label, allowed)
                 end = f"; {near}" if near else f"; it takes {_check.one_of(allowed)}."
                 refuse(f"{self.name} is asked for label {label!r}, which it lacks{end}")
             _check.text(f"label {label!r} of {self.name}", value)
-            if label == "finished_reason":
-                _check.choice("label 'finished_reason'", value, FINISHED_REASONS)
+            options = _VALUES.get((self.name, label))
+            if options:
+                _check.choice(f"label {label!r} of {self.name}", value, options)
         return f"{self.name}{suffix}{{{scope.matchers(**labels)}}}"
 
     @property
@@ -177,39 +221,6 @@ _SCOPED = ("model_name", "namespace")
 _NO_SUM = ("info", "ratio", "seconds")
 
 
-def _release(release: VllmRelease | None) -> VllmRelease:
-    from .release import VllmRelease as Release
-
-    if release is None:
-        return Release()
-    return _check.instance("release", release, Release, "a VllmRelease, such as one of an image")
-
-
-def _entry(name: str, release: VllmRelease | None) -> dict[str, Any]:
-    """What the catalogue says of a metric; refused with the replacement or the nearest name."""
-    from .release import catalogue, releases
-
-    found = _release(release)
-    known = [cast("Mapping[str, Any]", one) for one in reversed(found.catalogues)]
-    exposed: dict[str, dict[str, Any]] = {}
-    for one in reversed(known):
-        exposed |= one["metrics"]
-    if name in exposed:
-        return exposed[name]
-    say = next((one["removed_metrics"].get(name) for one in known), None)
-    if say:
-        refuse(f"{name!r} is no metric of {found.called} any more; {say}.")
-    bare = next((name.removesuffix(end) for end in _SUFFIXES if name.endswith(end)), name)
-    near = next((one for one in (bare, f"{name}_total", f"vllm:{name}") if one in exposed), "")
-    if near:
-        refuse(f"{name!r} is not how {found.called} calls a metric; write it as {near!r}.")
-    for other in releases():
-        if name in cast("Mapping[str, Any]", catalogue(other))["metrics"]:
-            refuse(f"{name!r} is no metric of {found.called}; vLLM {other} has it.")
-    hint = _check.nearest(name, exposed)
-    return refuse(f"{name!r} is no metric of {found.called}{f'; {hint}' if hint else '.'}")
-
-
 def _from(name: str, entry: dict[str, Any]) -> Metric:
     """The object for an entry of the catalogue."""
     if entry.get("hidden"):
@@ -225,49 +236,35 @@ def _from(name: str, entry: dict[str, Any]) -> Metric:
     )
 
 
-def is_exposed(metric: Metric, release: VllmRelease | None = None) -> bool:
-    """Whether a release exposes a metric as it is, without a flag that brings it back.
-
-    A release between two whose data is shipped does so where both do.
-    """
-    known = [cast("Mapping[str, Any]", one)["metrics"] for one in _release(release).catalogues]
-    entries = [one.get(metric.name, {}) for one in known]
-    return all(one.get("type") == metric.type and not one.get("hidden") for one in entries)
-
-
-def counts_errors(release: VllmRelease | None = None) -> bool:
-    """Whether a release counts requests that end with `finished_reason="error"`.
-
-    Of the releases known here 0.12 alone does not (vllm/v1/engine/__init__.py).
-    """
-    version = _release(release).version
-    return version is None or version >= (0, 16, 0)
+def _metric(
+    name: str,
+    kind: Literal["gauge", "counter", "histogram"],
+    unit: Unit,
+    labels: tuple[str, ...] = _OWN,
+) -> Metric:
+    """A metric that the tests compare with the catalogue, so that nothing is read at start."""
+    found = object.__new__(Metric)
+    fields = {"name": name, "type": kind, "unit": unit, "labels": labels, "has_more_labels": False}
+    for key, value in fields.items():
+        object.__setattr__(found, key, value)
+    return found
 
 
-REQUESTS_WAITING = Metric(name="vllm:num_requests_waiting", type="gauge", unit="requests")
-REQUESTS_RUNNING = Metric(name="vllm:num_requests_running", type="gauge", unit="requests")
-KV_CACHE_USAGE = Metric(name="vllm:kv_cache_usage_perc", type="gauge", unit="ratio")
-TIME_TO_FIRST_TOKEN = Metric(
-    name="vllm:time_to_first_token_seconds", type="histogram", unit="seconds"
+REQUESTS_WAITING = _metric("vllm:num_requests_waiting", "gauge", "requests")
+REQUESTS_RUNNING = _metric("vllm:num_requests_running", "gauge", "requests")
+KV_CACHE_USAGE = _metric("vllm:kv_cache_usage_perc", "gauge", "ratio")
+TIME_TO_FIRST_TOKEN = _metric("vllm:time_to_first_token_seconds", "histogram", "seconds")
+INTER_TOKEN_LATENCY = _metric("vllm:inter_token_latency_seconds", "histogram", "seconds")
+END_TO_END_LATENCY = _metric("vllm:e2e_request_latency_seconds", "histogram", "seconds")
+PROMPT_TOKENS = _metric("vllm:prompt_tokens_total", "counter", "tokens")
+GENERATION_TOKENS = _metric("vllm:generation_tokens_total", "counter", "tokens")
+REQUESTS_ENDED = _metric(
+    "vllm:request_success_total", "counter", "requests", ("engine", "finished_reason", "model_name")
 )
-INTER_TOKEN_LATENCY = Metric(
-    name="vllm:inter_token_latency_seconds", type="histogram", unit="seconds"
-)
-END_TO_END_LATENCY = Metric(
-    name="vllm:e2e_request_latency_seconds", type="histogram", unit="seconds"
-)
-PROMPT_TOKENS = Metric(name="vllm:prompt_tokens_total", type="counter", unit="tokens")
-GENERATION_TOKENS = Metric(name="vllm:generation_tokens_total", type="counter", unit="tokens")
-REQUESTS_ENDED = Metric(
-    name="vllm:request_success_total",
-    type="counter",
-    unit="requests",
-    labels=(*_OWN, "finished_reason"),
-)
-PREEMPTIONS = Metric(name="vllm:num_preemptions_total", type="counter", unit="preemptions")
-QUEUE_TIME = Metric(name="vllm:request_queue_time_seconds", type="histogram", unit="seconds")
-PREFIX_CACHE_HITS = Metric(name="vllm:prefix_cache_hits_total", type="counter", unit="tokens")
-PREFIX_CACHE_QUERIES = Metric(name="vllm:prefix_cache_queries_total", type="counter", unit="tokens")
+PREEMPTIONS = _metric("vllm:num_preemptions_total", "counter", "preemptions")
+QUEUE_TIME = _metric("vllm:request_queue_time_seconds", "histogram", "seconds")
+PREFIX_CACHE_HITS = _metric("vllm:prefix_cache_hits_total", "counter", "tokens")
+PREFIX_CACHE_QUERIES = _metric("vllm:prefix_cache_queries_total", "counter", "tokens")
 
 ADAPTED = (KV_CACHE_USAGE, REQUESTS_RUNNING, REQUESTS_WAITING)
 """The metrics that an HPA can read through prometheus-adapter."""

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from . import _check, metrics, names
+from . import _check, exposed, metrics, names
 from .errors import refuse, warn
 from .metrics import Metric, Scope
 
@@ -122,7 +122,7 @@ class KvCacheUsage:
     """Part of the KV cache that is in use, averaged over the replicas (Value).
 
     Args:
-        threshold: A ratio above 0 and below 1, for example 0.85.
+        threshold: A ratio above 0 and up to 1, for example 0.85.
 
     Raises:
         VllmConstructsError: A threshold that is no ratio, such as 85 for 85 %.
@@ -147,7 +147,7 @@ class TimeToFirstToken:
     """A quantile of the time until the first token (Value); for KedaScaler only.
 
     Args:
-        threshold: Seconds.
+        threshold: Seconds, up to 2560: vLLM's last bucket ends there.
         quantile: Default 0.95.
         window: Time over which it is taken, default `2m`.
 
@@ -162,7 +162,7 @@ class TimeToFirstToken:
     metric_type: ClassVar[str] = "Value"
 
     def __post_init__(self) -> None:
-        _threshold("TimeToFirstToken.threshold", self.threshold, 86400, "seconds")
+        _threshold("TimeToFirstToken.threshold", self.threshold, 2560, "seconds")
         _check.ratio("TimeToFirstToken.quantile", self.quantile)
         _check.duration("TimeToFirstToken.window", self.window)
 
@@ -231,7 +231,8 @@ class PrometheusQuery:
         metric_type: `"AverageValue"` for a total that replicas share, `"Value"` for an average.
 
     Raises:
-        VllmConstructsError: An illegal name, an empty query, or a threshold that is none.
+        VllmConstructsError: An illegal name, an empty query, one that asks for a metric or label
+            that vLLM lacks, or a threshold that is none.
     """
 
     name: str
@@ -242,6 +243,7 @@ class PrometheusQuery:
     def __post_init__(self) -> None:
         names.label("PrometheusQuery.name", self.name, 40)
         _check.text("PrometheusQuery.query", self.query)
+        exposed.check_query("PrometheusQuery.query", self.query)
         _threshold("PrometheusQuery.threshold", self.threshold, 1e12)
         types = ("AverageValue", "Value")
         _check.choice("PrometheusQuery.metric_type", self.metric_type, types)

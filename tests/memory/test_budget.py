@@ -2,9 +2,6 @@
 
 from typing import Any
 
-import pytest
-
-from tests import strategies
 from tests.memory.test_options import H100, L4, LLAMA, options
 from vllm_constructs import TimeSlicedGpu, WholeGpu
 from vllm_constructs.memory.activations import CONTEXT, GIB, GRAPH, LEAST_MARGIN, MIB, OUTSIDE_TORCH
@@ -111,53 +108,3 @@ def test_auto() -> None:
     fixed = made(L4, max_model_len=found.max_model_len + 16)
     assert fixed.spare < 0
     assert made(max_model_len="auto").max_model_len == 131072
-
-
-@pytest.mark.parametrize(
-    ("name", "count", "engine", "part"),
-    [
-        ("Qwen/Qwen2.5-14B-Instruct", 3, {}, "has 40 attention heads"),
-        ("Qwen/Qwen2.5-7B-Instruct", 7, {}, "7 GPUs can neither split nor repeat"),
-        ("google/gemma-3-1b-it", 8, {}, "4 attention heads"),
-        ("microsoft/phi-4", 4, {}, "10 key and value heads"),
-        ("Qwen/Qwen3-30B-A3B-FP8", 4, {}, "get 192 columns of each expert"),
-        ("tiiuae/falcon-mamba-7b", 3, {"max_model_len": 99}, "8192 channels of recurrent"),
-        ("Qwen/Qwen2.5-0.5B-Instruct", 16, {"pipeline_parallel_size": 16}, ""),
-        ("google/gemma-2-2b-it", 4, {"decode_context_parallel_size": 3}, "does not"),
-    ],
-)
-def test_refused(name: str, count: int, engine: dict[str, Any], part: str) -> None:
-    """A split that vLLM would refuse is refused with what divides."""
-    gpu = WholeGpu("NVIDIA-L4", count=count)
-    if part:
-        sentence = strategies.refusal(lambda: made(gpu, ModelShape.named(name), **engine))
-        assert part in sentence
-    else:
-        assert len(made(gpu, ModelShape.named(name), **engine).stages) == count
-
-
-def test_expert_parallel() -> None:
-    """Whole experts on each GPU need not be split."""
-    shape = ModelShape.named("Qwen/Qwen3-30B-A3B-FP8")
-
-    assert made(WholeGpu("NVIDIA-L4", count=4), shape, enable_expert_parallel=True).stages
-
-
-def test_too_many_stages() -> None:
-    """More stages than layers are refused."""
-    few = ModelShape.named("Qwen/Qwen2.5-0.5B-Instruct")
-    two = ModelShape(
-        name="two",
-        hidden_size=64,
-        vocab_size=64,
-        mixers=few.mixers[:2],
-        feed_forwards=few.feed_forwards[:2],
-        intermediate_size=64,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        head_dim=16,
-        longest=64,
-    )
-    call = lambda: made(WholeGpu("NVIDIA-L4", count=3), two, pipeline_parallel_size=3)  # noqa: E731  # used once
-
-    assert "cannot be 3 stages" in strategies.refusal(call)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from tests import strategies
 from vllm_constructs.memory.activations import (
     GIB,
-    MARGIN,
     SMALL_BUFFERS,
     Batch,
     activations,
@@ -20,14 +19,14 @@ LLAMA = ModelShape.named("meta-llama/Llama-3.1-8B-Instruct")
 
 
 def test_measured() -> None:
-    """The estimate is within its margin in all measured runs."""
+    """The estimate is within 15 % in all measured runs, and so within its margin."""
     for run in strategies.facts("h100-measured.json")["runs"]:
         batch = Batch(
             tokens=run["max_num_batched_tokens"], requests=run["max_num_seqs"], logit_bytes=2
         )
         split = Split(tensor=run["options"].get("tensor_parallel_size", 1))
         found = activations(ModelShape.named(run["model"]), split, batch) / GIB
-        assert found == pytest.approx(run["activation_peak_gib"], rel=MARGIN)
+        assert found == pytest.approx(run["activation_peak_gib"], rel=0.15)
 
 
 def test_by_hand() -> None:

@@ -2,9 +2,19 @@
 
 from typing import Any
 
+import pytest
+
 from tests.memory.test_options import H100, L4, LLAMA, options
 from vllm_constructs import TimeSlicedGpu, WholeGpu
-from vllm_constructs.memory.activations import CONTEXT, GIB, GRAPH, LEAST_MARGIN, MIB, OUTSIDE_TORCH
+from vllm_constructs.memory.activations import (
+    CONTEXT,
+    GIB,
+    GRAPH,
+    LEAST_MARGIN,
+    MIB,
+    OUTSIDE_SPREAD,
+    OUTSIDE_TORCH,
+)
 from vllm_constructs.memory.budget import MemoryBudget, budget
 from vllm_constructs.memory.options import Gpu
 from vllm_constructs.memory.shapes import ModelShape
@@ -108,3 +118,20 @@ def test_auto() -> None:
     fixed = made(L4, max_model_len=found.max_model_len + 16)
     assert fixed.spare < 0
     assert made(max_model_len="auto").max_model_len == 131072
+
+
+@pytest.mark.parametrize(
+    ("utilization", "problem", "spare"),
+    [(0.97, "", 1), (0.98, "asks for", 0), (0.99, "asks for", -1)],
+)
+def test_little_free(utilization: float, problem: str, spare: int) -> None:
+    """Where hardly more is free than is asked for, the margin decides; below, the estimate does."""
+    gpu = WholeGpu("NVIDIA-H100-80GB-HBM3", count=2)
+    found = made(gpu, gpu_memory_utilization=utilization)
+
+    assert problem in found.problem
+    assert bool(problem) == bool(found.problem)
+    if spare == 0:
+        assert 0 < found.spare < OUTSIDE_SPREAD < found.margin
+    else:
+        assert (found.spare > 0) == (spare > 0)

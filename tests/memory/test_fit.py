@@ -102,6 +102,8 @@ class TestPlan:
             {"model": "/models/Qwen2.5-7B-Instruct"},
             {"gpu": VirtualGpu("GRID-A100D-40C")},
             {"engine": EngineArgs(quantization="torchao")},
+            {"engine": EngineArgs(spec_model="a/draft", spec_tokens=3)},
+            {"engine": EngineArgs(speculative_config={"method": "eagle3", "model": "a/b"})},
             {"engine": EngineArgs(kv_cache_dtype="turboquant_k8v4")},
             {"engine": EngineArgs(hf_overrides={"num_hidden_layers": 2})},
             {"engine": EngineArgs(hf_overrides={"rope_scaling": {"factor": 4.0}})},
@@ -120,6 +122,11 @@ class TestPlan:
         found = plan(engine=EngineArgs(hf_overrides=overrides, max_model_len=65536))
         assert found is not None
         assert 65536 == found.max_model_len
+
+    def test_no_draft(self) -> None:
+        """Tokens that are guessed without a model take no memory of their own."""
+        engine = EngineArgs(speculative_config={"method": "ngram", "num_speculative_tokens": 3})
+        assert plan(engine=engine) is not None
 
     @pytest.mark.parametrize(
         ("flag", "keyword"),
@@ -167,6 +174,19 @@ class TestRefusal:
                 "40 attention heads, which cannot be split over 3 GPUs",
             ),
             (
+                {"engine": EngineArgs(max_num_seqs=4096), "gpu": WholeGpu("NVIDIA-A10")},
+                "more than the 2048 tokens that vLLM puts into a batch",
+            ),
+            (
+                {
+                    "engine": EngineArgs(
+                        data_parallel_size=2, data_parallel_multi_port_external_lb=True
+                    ),
+                    "gpu": WholeGpu("NVIDIA-L40S", count=2),
+                },
+                "has no experts, so that vLLM does not start like that; use replicas",
+            ),
+            (
                 {"engine": EngineArgs(max_model_len=65536)},
                 r"takes 32768 tokens.*if its config\.json says more, give shape=",
             ),
@@ -175,7 +195,7 @@ class TestRefusal:
                 "takes 32768 tokens",
             ),
         ],
-        ids=["heads", "longer", "longer-not-allowed"],
+        ids=["heads", "requests", "balancing", "longer", "longer-not-allowed"],
     )
     def test_start(self, keywords: dict[str, Any], sentence: str) -> None:
         """What vLLM itself refuses at start is refused."""

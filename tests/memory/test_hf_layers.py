@@ -136,3 +136,30 @@ def test_window() -> None:
     """Only a shape with sliding layers has a window."""
     assert ModelShape.named("google/gemma-2-9b-it").window == 4096
     assert ModelShape.named("Qwen/Qwen2.5-7B-Instruct").window == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("attn_type_list", [0, 1]),
+        ("linear_attn_config", {"kda_layers": [1]}),
+        ("block_types", ["recurrent"]),
+        ("hybrid_layer_ids", [1]),
+    ],
+)
+def test_uncounted(key: str, value: object) -> None:
+    """A file with layers of a kind that is not known is refused, not taken for attention."""
+    sentence = strategies.refusal(lambda: read(**{key: value}))
+
+    assert f"has {key!r}: layers of a kind that cannot be counted" in sentence
+
+
+def test_letters() -> None:
+    """EXAONE 4 says by letters which layers slide, and repeats them."""
+    found = read(num_hidden_layers=6, sliding_window=4096, sliding_window_pattern="LLG")
+
+    assert found.mixers == ("sliding", "sliding", "full") * 2
+    sentence = strategies.refusal(
+        lambda: read(num_hidden_layers=6, sliding_window=4096, sliding_window_pattern="LXG")
+    )
+    assert "letters L and G, such as 'LLLG'" in sentence

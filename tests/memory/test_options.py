@@ -264,3 +264,28 @@ def test_prefix_caching() -> None:
     assert options().cache.prefix_caching
     assert not options(enable_prefix_caching=False).cache.prefix_caching
     assert not options(shape=mamba, max_model_len=99).cache.prefix_caching
+
+
+def test_requests() -> None:
+    """A batch has a token for each request, or vLLM does not start."""
+    many: dict[str, Any] = {"max_num_seqs": 4096}
+
+    sentence = strategies.refusal(lambda: options(L4, **many))
+    assert "max_num_seqs is 4096, more than the 2048 tokens" in sentence
+    assert "give max_num_batched_tokens=4096 or more." in sentence
+    assert options(L4, **many, max_num_batched_tokens=4096).batch.requests == 4096
+    assert options(H100, **many).batch == options(H100, **many, max_num_batched_tokens=8192).batch
+
+
+def test_few_tokens() -> None:
+    """A batch has no more tokens than its requests may have."""
+    assert options(L4, max_num_seqs=4, max_model_len=100).batch.tokens == 400
+    assert options(L4, max_num_seqs=4, max_model_len=1000).batch.tokens == 2048
+
+
+def test_throughput() -> None:
+    """The throughput mode doubles what is not given."""
+    double = options(L4, performance_mode="throughput").batch
+    assert (double.tokens, double.requests) == (4096, 512)
+    given = options(L4, performance_mode="throughput", max_num_seqs=8, max_num_batched_tokens=99)
+    assert (given.batch.tokens, given.batch.requests) == (99, 8)

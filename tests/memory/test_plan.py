@@ -376,3 +376,25 @@ def test_tokens(name: str, product: str, pipeline: int) -> None:
     if found.fits:
         assert found.concurrency >= 1
         assert found.kv_cache >= found.kv_bytes_at_least
+
+
+def test_sentence_that_fits() -> None:
+    """A model with room is said to fit, and nothing else is proposed."""
+    found = plan("Qwen/Qwen3-0.6B", "NVIDIA-L40S").sentence
+
+    assert found.startswith("Qwen/Qwen3-0.6B fits on 1 x NVIDIA-L40S: one request of 40960 tokens")
+    assert found.endswith(" per GPU.")
+
+
+def test_auto_is_estimated() -> None:
+    """What follows from an estimated length is no exact figure."""
+    fixed = plan("Qwen/Qwen3-8B", "NVIDIA-L4", max_model_len=4096)
+    auto = plan("Qwen/Qwen3-8B", "NVIDIA-L4", max_model_len="auto")
+
+    assert "kv_bytes_needed" in fixed.exact
+    assert "kv_bytes_needed" not in fixed.estimated
+    assert "kv_bytes_needed" in auto.estimated
+    assert "kv_bytes_needed" not in auto.exact
+    assert " exact" in fixed.explain().partition("KV cache of 4096 tokens")[2].splitlines()[0]
+    rest = auto.explain().partition(f"KV cache of {auto.max_model_len} tokens")[2]
+    assert " estimate" in rest.splitlines()[0]

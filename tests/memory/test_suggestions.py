@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from vllm_constructs import EngineArgs, MigSlice, TimeSlicedGpu, WholeGpu
+from vllm_constructs import EngineArgs, MigSlice, TimeSlicedGpu, VllmRelease, WholeGpu
 from vllm_constructs.accelerators import catalogue
 from vllm_constructs.memory.options import Gpu
 from vllm_constructs.memory.plan import MemoryPlan
 from vllm_constructs.memory.shapes import ModelShape
-from vllm_constructs.memory.suggestions import Suggestion
+from vllm_constructs.memory.suggestions import Suggestion, suggestions
 
 named = ModelShape.named
 
@@ -127,3 +127,24 @@ def test_none() -> None:
 
     assert small.suggestions == ()
     assert huge.suggestions == ()
+
+
+def test_nearest_share() -> None:
+    """The nearest share of the memory that is enough is proposed, above or below."""
+    shape, release = ModelShape.named("Qwen/Qwen3-4B"), VllmRelease()
+
+    def share(utilization: float) -> object:
+        engine = EngineArgs(gpu_memory_utilization=utilization, max_model_len=8192)
+        found = suggestions(shape, WholeGpu("NVIDIA-L40S"), engine, release)
+        return next(one.value for one in found if one.kind == "gpu_memory_utilization")
+
+    low, high = share(0.1), share(1.0)
+    assert isinstance(low, float)
+    assert isinstance(high, float)
+    assert 0.1 < low < 0.4
+    assert 0.9 < high < 1.0
+    engine = EngineArgs(gpu_memory_utilization=low, max_model_len=8192)
+    gpu = WholeGpu("NVIDIA-L40S")
+    assert MemoryPlan(shape=shape, gpu=gpu, engine=engine, release=release).verdict == "fits"
+    less = EngineArgs(gpu_memory_utilization=round(low - 0.01, 2), max_model_len=8192)
+    assert MemoryPlan(shape=shape, gpu=gpu, engine=less, release=release).verdict != "fits"

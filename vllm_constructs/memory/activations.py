@@ -33,6 +33,8 @@ MARGIN = 0.25
 """How far the estimates may be off, as a share of them."""
 OUTSIDE_MARGIN = 0.5
 """The same for what is outside: a GPU with fewer processors than the H100 keeps less for CUDA."""
+OUTSIDE_SPREAD = 100 * MIB
+"""How much more may be kept outside than was measured."""
 LEAST_MARGIN = 200 * MIB
 """What is uncertain in any case: how much of a GPU its driver keeps."""
 

@@ -14,6 +14,7 @@ from .activations import (
     LEAST_MARGIN,
     MARGIN,
     OUTSIDE_MARGIN,
+    OUTSIDE_SPREAD,
     OUTSIDE_TORCH,
     activations,
 )
@@ -130,8 +131,9 @@ def budget(shape: ModelShape, options: MemoryOptions) -> MemoryBudget:
                 "of each GPU or share of one"
             )
         spare = min(spare, left)
-    elif free - requested < min(LEAST_MARGIN, spare):
-        # What is kept outside is that of an H100, the most of all; so below zero it may still do.
+    elif free - requested < min(OUTSIDE_SPREAD, spare):
+        # What is kept outside is that of an H100, nearly the most of all: below zero a model may
+        # still fit, while above it little can be missing.
         others = " and the other pods leave" if options.sharers > 1 else " leaves"
         problem = (
             f"vLLM asks for {requested / GIB:.2f} GiB of each GPU, and CUDA{others} about "

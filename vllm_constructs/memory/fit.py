@@ -48,6 +48,7 @@ READ = frozenset(
         "compilation-config",
         "cpu-offload-gb",
         "cudagraph-capture-sizes",
+        "data-parallel-multi-port-external-lb",
         "data-parallel-size",
         "decode-context-parallel-size",
         "disable-hybrid-kv-cache-manager",
@@ -110,6 +111,12 @@ def plan_of(
     reason = _uncounted(engine)
     if reason:
         return reason
+    if engine.data_parallel_multi_port_external_lb and not shape.experts:
+        # vllm/engine/arg_utils.py
+        refuse(
+            f"EngineArgs.data_parallel_multi_port_external_lb is True, and {shape.name} has no "
+            "experts, so that vLLM does not start like that; use replicas."
+        )
     try:
         return MemoryPlan(shape=shape, gpu=gpu, engine=engine, release=release)
     except NotCountedError as error:

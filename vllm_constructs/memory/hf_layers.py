@@ -44,8 +44,27 @@ _STEPS: dict[str, tuple[int, str, Mixer]] = {
 }
 
 
+# Keys with which a file says that some layers are of a kind that cannot be counted here, as those
+# of MiniMax, Kimi Linear, RecurrentGemma, Zamba2, PLaMo 2 and RWKV.
+_UNCOUNTED = (
+    "attn_type_list",
+    "linear_attn_config",
+    "block_types",
+    "_block_types",
+    "hybrid_layer_ids",
+    "mamba_step",
+    "attention_hidden_size",
+)
+
+
 def mixers(file: HfFile) -> tuple[tuple[Mixer, ...], int]:
     """What each layer mixes tokens with, and the window of those that slide."""
+    for key in _UNCOUNTED:
+        if file.get(key) is not None:
+            refuse(
+                f"the config.json of {file.name} has {key!r}: layers of a kind that cannot be "
+                "counted; give a ModelShape."
+            )
     pattern = _pattern(file)
     if pattern:
         return tuple(mixer for mixer, _ in pattern), 0
@@ -103,6 +122,17 @@ def _chosen(count: int, chosen: Iterable[int]) -> tuple[Mixer, ...]:
     return tuple("full" if one in full else "recurrent" for one in range(count))
 
 
+def _lettered(file: HfFile, count: int) -> tuple[Mixer, ...]:
+    """The kinds of layers as EXAONE 4 repeats them: `L` is local, `G` is global."""
+    pattern = str(file.get("sliding_window_pattern"))
+    kinds: dict[str, Mixer] = {"L": "sliding", "G": "full"}
+    for letter in pattern or " ":
+        if letter not in kinds:
+            where = f"sliding_window_pattern in the config.json of {file.name}"
+            _check.wrong(where, pattern, "letters L and G, such as 'LLLG'")
+    return tuple(kinds[pattern[one % len(pattern)]] for one in range(count))
+
+
 def _derived(file: HfFile, count: int, window: int) -> tuple[Mixer, ...]:
     """The kinds of layers, from what the model's family does where the file lists none."""
     family = file.family
@@ -120,6 +150,8 @@ def _derived(file: HfFile, count: int, window: int) -> tuple[Mixer, ...]:
         usual, key, between = _STEPS[family]
         step = file.optional(key) or usual
         found = tuple(between if (one + 1) % step else _full() for one in range(count))
+    elif window and isinstance(file.get("sliding_window_pattern"), str):
+        found = _lettered(file, count)
     elif window:
         # Qwen slides only above a layer, and only where it is told to; others everywhere.
         slides = file.get("use_sliding_window") or not family.startswith("qwen")

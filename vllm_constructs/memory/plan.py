@@ -228,7 +228,9 @@ class MemoryPlan:
     @property
     def exact(self) -> MappingProxyType[str, int]:
         """The figures that follow from sizes and options alone."""
-        names = ("kv_bytes_per_token", "kv_bytes_per_block", "kv_bytes_needed")
+        names = ["kv_bytes_per_token", "kv_bytes_per_block"]
+        # With "auto" the length is estimated, and so is what it needs.
+        names += ["kv_bytes_needed"] if self._options.max_model_len is not None else []
         return MappingProxyType({name: getattr(self, name) for name in names})
 
     @property
@@ -238,7 +240,8 @@ class MemoryPlan:
         `weights` are off by under 1 % in all measured runs, `gpu_memory` by 200 MiB at most.
         """
         own = ("gpu_memory", "weights", "activations", "cuda_graphs", "overhead")
-        names = (*own, "kv_cache", "kv_tokens")
+        is_auto = self._options.max_model_len is None
+        names = (*own, "kv_cache", "kv_tokens", *(["kv_bytes_needed"] if is_auto else []))
         return MappingProxyType({name: getattr(self, name) for name in names})
 
     def as_dict(self) -> dict[str, object]:
@@ -283,6 +286,8 @@ class MemoryPlan:
                 f"weights take {_gib(self.weights)} of each GPU, and vLLM asks for "
                 f"{_gib(self.requested)}"
             )
+        if self.verdict == "fits":
+            return f"{self.shape.name} fits on {gpus}: {reason}."
         ways = ", ".join(one.text for one in self.suggestions)
         ways = f"what fits: {ways}" if ways else "no GPU of the catalogue has the room"
         if self.verdict == "too large":
@@ -294,6 +299,7 @@ class MemoryPlan:
     def explain(self) -> str:
         """All figures as a text of several lines, for a person."""
         known, guessed = "exact", "estimate"
+        request = known if "kv_bytes_needed" in self.exact else guessed
         rows = [
             ("memory as CUDA reports it", _gib(self.gpu_memory), guessed),
             (f"asked for ({self.gpu_memory_utilization:g})", _gib(self.requested), ""),
@@ -303,7 +309,7 @@ class MemoryPlan:
             ("other", _gib(self.overhead), guessed),
             ("left for the KV cache", _gib(self.kv_cache), guessed),
             ("KV cache of one token", f"{self.kv_bytes_per_token} bytes", known),
-            (f"KV cache of {self.max_model_len} tokens", _gib(self.kv_bytes_needed), known),
+            (f"KV cache of {self.max_model_len} tokens", _gib(self.kv_bytes_needed), request),
             ("tokens in the KV cache", f"{self.kv_tokens}", guessed),
             ("requests at full length", f"{self.concurrency:.2f}", guessed),
             ("to spare", f"{_gib(self.spare)} +- {_gib(self.margin)}", guessed),

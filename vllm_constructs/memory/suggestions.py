@@ -81,11 +81,11 @@ def suggestions(
 
 
 def _share(shape: ModelShape, gpu: Gpu, options: MemoryOptions) -> Iterator[Suggestion]:
-    """A larger share of the memory, or a smaller one where so much is never free."""
+    """The nearest share of the memory: a larger one, or a smaller where so much is never free."""
     if gpu.share < 1 or options.kv_cache_memory is not None:
         return
-    for percent in range(97, 49, -1):
-        share = percent / 100
+    shares = (percent / 100 for percent in range(5, 98))
+    for share in sorted(shares, key=lambda one: (abs(one - options.utilization), one)):
         found = _tried(shape, replace(options, utilization=share))
         if found:
             text = _with(f"gpu_memory_utilization={share}", found)

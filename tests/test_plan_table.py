@@ -13,6 +13,7 @@ FOUND = Rendered(
     namespace="llm",
     name="qwen",
     model=QWEN,
+    shape=None,
     image="vllm/vllm-openai:v0.33.0",
     release=VllmRelease("vllm/vllm-openai:v0.33.0"),
     env={},
@@ -44,7 +45,11 @@ class TestRow:
                 "tight",
                 "Qwen/Qwen2.5-32B-Instruct just fits on",
             ),
-            (replace(FOUND, model="a/b"), "unknown", "unknown shape: a/b is not in the catalogue."),
+            (
+                replace(FOUND, model="a/b"),
+                "unknown",
+                "a/b is not in the catalogue; give --config a/b=config.json",
+            ),
             (replace(FOUND, problem="no GPU."), "unknown", "no GPU."),
             (replace(FOUND, refusal="too few GPUs."), "refused", "too few GPUs."),
             (
@@ -122,7 +127,8 @@ def test_totals(models: list[Rendered]) -> None:
         assert all(first <= second for first, second in zip(before, after, strict=True))
     found = plan_table.totals(rows)
     assert all(low <= high <= rollout for low, high, rollout in found.values())
-    kinds = [some for kind, some in found.items() if kind != "total"]
+    slices = ("total", "MIG 1g.10gb")
+    kinds = [some for kind, some in found.items() if kind not in slices]
     assert found["total"] == tuple(sum(some[at] for some in kinds) for at in range(3))
 
 
@@ -140,7 +146,7 @@ def test_text() -> None:
         "all NVIDIA-L40S                                                         1    4        5",
         "all GPUs                                                                2    8       10",
         "",
-        "llm/x: unknown shape: a/b is not in the catalogue.",
+        "llm/x: a/b is not in the catalogue; give --config a/b=config.json with its file.",
         "llm/x: n",
     ]
 
@@ -148,3 +154,20 @@ def test_text() -> None:
 def test_one_kind() -> None:
     """One kind of GPU needs no sum of its own, and what fits no words."""
     assert 3 == len(plan_table.as_text([plan_table.row(FOUND, {})]).splitlines())
+
+
+def test_slices() -> None:
+    """Slices and shares are no whole GPUs, and have sums of their own."""
+    whole = plan_table.row(FOUND, {})
+    part = plan_table.row(replace(FOUND, gpu_text="MIG 1g.10gb", kind="MIG 1g.10gb"), {})
+    share = plan_table.row(replace(FOUND, kind="a share of NVIDIA-L4"), {})
+
+    def labels(*rows: plan_table.Row) -> list[str]:
+        lines = plan_table.as_text(rows).splitlines()
+        return [line.split("  ")[0] for line in lines if line.startswith("all ")]
+
+    assert labels(whole) == ["all GPUs"]
+    assert labels(part) == ["all MIG 1g.10gb"]
+    expected = ["all MIG 1g.10gb", "all shares of NVIDIA-L4", "all whole GPUs"]
+    assert labels(part, share, whole) == expected
+    assert plan_table.totals([part, share, whole])["total"] == whole.gpus

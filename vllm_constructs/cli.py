@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--mig", metavar="PROFILE", help="one MIG slice, of --gpu or of any GPU")
     one.add_argument("--shared", type=int, metavar="PODS", help="pods that share the GPU")
     one.add_argument("--image", help="vLLM image; default: the newest known release")
+    one.add_argument("--vllm", metavar="RELEASE", help="vLLM in an image of your own, as 0.33.0")
     one.add_argument("--max-model-len", metavar="TOKENS", help="tokens of the longest request")
     return parser
 
@@ -99,7 +100,17 @@ def _run(given: list[str]) -> tuple[str, int]:
     return _app(Path(options.app), options)
 
 
-_ALONE = ("model", "gpu", "gpus", "gpu_memory_mib", "mig", "shared", "image", "max_model_len")
+_ALONE = (
+    "model",
+    "gpu",
+    "gpus",
+    "gpu_memory_mib",
+    "mig",
+    "shared",
+    "image",
+    "vllm",
+    "max_model_len",
+)
 
 
 def _json(found: object) -> str:
@@ -117,7 +128,10 @@ def _one(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
 
     gpu = _gpu(options)
     length = [] if options.max_model_len is None else [f"--max-model-len={options.max_model_len}"]
-    release = VllmRelease(DEFAULT_IMAGE if options.image is None else options.image)
+    if options.vllm is not None and options.image is None:
+        refuse("--vllm goes with an --image whose tag does not say it; give --image too.")
+    image = DEFAULT_IMAGE if options.image is None else options.image
+    release = VllmRelease(image, vllm=options.vllm)
     line = argv.read(flags, release)
     if line.model or "config" in line.options:
         refuse("after -- only flags that no --model and no --config say may stand.")

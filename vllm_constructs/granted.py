@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .accelerators import PRODUCT, MigSlice, WholeGpu, catalogue
+from .accelerators import PRODUCT, MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu, catalogue
+from .annotations import Said
 from .engine import EngineArgs
-from .errors import VllmConstructsError
+from .errors import VllmConstructsError, refuse
 from .memory.options import Gpu
 
 _RESOURCE = "nvidia.com/"
@@ -27,7 +28,10 @@ class Granted:
 
 
 def granted(
-    limits: Mapping[str, Any], labels: Mapping[str, Any], options: Mapping[str, Any]
+    limits: Mapping[str, Any],
+    labels: Mapping[str, Any],
+    options: Mapping[str, Any],
+    said: Said | None = None,
 ) -> Granted:
     """What a pod gets.
 
@@ -35,7 +39,9 @@ def granted(
         limits: The container's limits.
         labels: The pod's node selector.
         options: The engine's flags by their names without dashes.
+        said: What the Deployment's annotations say. Default: nothing.
     """
+    said = Said() if said is None else said
     wanted = {
         str(name): int(str(value))
         for name, value in limits.items()
@@ -50,18 +56,22 @@ def granted(
         found = _slice(resource, product, count)
         if found is not None:
             return Granted(found, count, f"MIG {found.profile}")
-        said = ""
-        if "nvidia.com/vgpu.present" in labels:
-            said = "the memory of a virtual GPU is not in its manifest."
-        elif product is None:
-            said = f"no node label {PRODUCT} says which GPU it is."
-        if said or product is None:
-            return Granted(None, count, text, said)
-        if resource.endswith(".shared") or product.endswith("-SHARED"):
-            return _shared(product.removesuffix("-SHARED"), count, options)
-        return Granted(WholeGpu(product, count=count), count, text)
+        if "nvidia.com/vgpu.present" not in labels and product is not None:
+            if resource.endswith(".shared") or product.endswith("-SHARED"):
+                return _shared(product.removesuffix("-SHARED"), count, options, said)
+            gpu = WholeGpu(product, count=count, memory_mib=said.gpu_memory_mib)
+            return Granted(gpu, count, text)
+        return Granted(_virtual(product, labels, said), count, text)
     except VllmConstructsError as error:
         return Granted(None, count, text, str(error))
+
+
+def _virtual(product: str | None, labels: Mapping[str, Any], said: Said) -> VirtualGpu:
+    if "nvidia.com/vgpu.present" not in labels:
+        refuse(f"no node label {PRODUCT} says which GPU it is.")
+    if said.gpu_memory_mib is None:
+        refuse("the memory of a virtual GPU is not in its manifest.")
+    return VirtualGpu(product, memory_mib=said.gpu_memory_mib)
 
 
 def used(gpu: Gpu, engine: EngineArgs) -> tuple[Gpu | None, str]:
@@ -79,7 +89,7 @@ def used(gpu: Gpu, engine: EngineArgs) -> tuple[Gpu | None, str]:
         )
     if size < gpu.count and isinstance(gpu, WholeGpu):
         said = f"vLLM is told to use {size} of the pod's {gpu.count} GPUs."
-        return WholeGpu(gpu.product, count=size), said
+        return replace(gpu, count=size), said
     return gpu, ""
 
 
@@ -102,14 +112,20 @@ def _profile(resource: str) -> str:
     return resource.removeprefix(_MIG)
 
 
-def _shared(product: str, count: int, options: Mapping[str, Any]) -> Granted:
-    """A part of a GPU: how many share it is said nowhere, but vLLM's part may be."""
+def _shared(product: str, count: int, options: Mapping[str, Any], said: Said) -> Granted:
+    """A part of a GPU: how many share it only an annotation says, but vLLM's part may be known."""
     text = f"a share of {product}"
+    memory = said.gpu_memory_mib
+    if said.gpu_sharing is not None:
+        sharing, pods = said.gpu_sharing
+        kind: Any = sharing
+        gpu = TimeSlicedGpu(product, replicas=pods, sharing=kind, memory_mib=memory)
+        return Granted(gpu, count, text)
     part = options.get("gpu-memory-utilization")
     if not isinstance(part, float) or part > 0.5:  # no share of a GPU is more
         return Granted(None, count, text, "how many pods share the GPU is not in the manifest.")
-    said = (
+    note = (
         "how many pods share the GPU is not in the manifest; planned is the part that "
         "--gpu-memory-utilization asks for, with time-slicing."
     )
-    return Granted(WholeGpu(product), count, text, said)
+    return Granted(WholeGpu(product, memory_mib=memory), count, text, note)

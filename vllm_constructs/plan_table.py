@@ -87,9 +87,12 @@ def row(found: Rendered, shapes: Mapping[str, ModelShape]) -> Row:
         return Row(found=found, plan=None, verdict="refused", reason=found.refusal)
     if found.problem or found.model is None or found.gpu is None or found.engine is None:
         return Row(found=found, plan=None, verdict="unknown", reason=found.problem)
-    shape = shapes.get(found.model) or fit.shape_of(found.model)
+    shape = shapes.get(found.model) or fit.shape_of(found.shape or found.model)
     if shape is None:
-        reason = f"unknown shape: {found.model} is not in the catalogue."
+        reason = (
+            f"{found.model} is not in the catalogue; give --config {found.model}=config.json with "
+            "its file."
+        )
         return Row(found=found, plan=None, verdict="unknown", reason=reason)
     try:
         plan = fit.plan_of(shape, found.gpu, found.engine, found.release, found.env)
@@ -104,13 +107,14 @@ def row(found: Rendered, shapes: Mapping[str, ModelShape]) -> Row:
 
 
 def totals(rows: Iterable[Row]) -> dict[str, tuple[int, int, int]]:
-    """GPUs of all models by kind, sorted, and `"total"` at the end."""
+    """GPUs of all models by kind, sorted, and the `"total"` of whole GPUs at the end."""
     found: dict[str, tuple[int, int, int]] = {}
     total = (0, 0, 0)
     for one in rows:
         kind = one.found.kind
         found[kind] = _sum(found.get(kind, (0, 0, 0)), one.gpus)
-        total = _sum(total, one.gpus)
+        if one.found.has_whole_gpus:
+            total = _sum(total, one.gpus)
     return dict(sorted(found.items())) | {"total": total}
 
 
@@ -139,10 +143,16 @@ def as_text(rows: Sequence[Row]) -> str:
     """
     lines = [(*_HEAD, *_COUNTS), *(_cells(one) for one in rows)]
     found = totals(rows)
-    # One kind of GPU is its own total.
-    kinds = [kind for kind in found if kind != "total"] if len(found) > 2 else []
-    for kind in (*kinds, "total"):
-        label = "all GPUs" if kind == "total" else f"all {kind}"
+    whole = {one.found.kind for one in rows if one.found.has_whole_gpus}
+    for kind in found:
+        if kind == "total" and not whole:
+            continue
+        # One kind of GPU is its own total.
+        if kind in whole and len(whole) == 1:
+            continue
+        is_mixed = len(whole) < len(found) - 1
+        total = "all whole GPUs" if is_mixed else "all GPUs"
+        label = total if kind == "total" else f"all {kind.replace('a share', 'shares')}"
         lines.append((label, "", "", "", "", "", *map(str, found[kind])))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     # Numbers to the right, names to the left.

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from . import argv
+from .annotations import said_in
 from .engine import EngineArgs
 from .errors import VllmConstructsError, refuse
 from .granted import granted, used
@@ -37,6 +38,7 @@ class Rendered:
         namespace: Namespace, where the manifest has one.
         name: Name of the Deployment.
         model: The model that vLLM loads; None where that is not said.
+        shape: Another model whose shape it has, where an annotation names one.
         image: The container's image.
         env: The container's variables that have a value.
         gpu: What a pod gets, where product and resource say it.
@@ -56,6 +58,7 @@ class Rendered:
     namespace: str
     name: str
     model: str | None
+    shape: str | None
     image: str
     release: VllmRelease
     env: Mapping[str, str]
@@ -70,6 +73,11 @@ class Rendered:
     problem: str
     refusal: str
     notes: tuple[str, ...]
+
+    @property
+    def has_whole_gpus(self) -> bool:
+        """Whether its GPUs are whole ones, and no slices or shares."""
+        return not self.kind.startswith(("MIG ", "a share of "))
 
     @property
     def called(self) -> str:
@@ -233,7 +241,8 @@ def _model(
     command, args = (
         [_expanded(one, env) for one in _texts(container.get(name))] for name in ("command", "args")
     )
-    release, notes = _release(str(container.get("image") or ""))
+    said = said_in(_map(deployment, "metadata", "annotations"))
+    release, notes = _release(str(container.get("image") or ""), said.vllm)
     words = after_serve(command, args) or []
     line = argv.read(words, release)
     problems = []
@@ -258,7 +267,7 @@ def _model(
     except VllmConstructsError as error:
         refusals.append(str(error))
     limits = _map(container, "resources", "limits")
-    grant = granted(limits, _map(pod, "nodeSelector"), line.options)
+    grant = granted(limits, _map(pod, "nodeSelector"), line.options, said)
     if grant.gpu is None:
         problems.append(grant.said)
     elif grant.said:
@@ -269,13 +278,14 @@ def _model(
         refusals = []
     gpu = grant.gpu
     if engine is not None and gpu is not None:
-        gpu, said = used(gpu, engine)
-        (notes if gpu else refusals).extend([said] if said else [])
+        gpu, idle = used(gpu, engine)
+        (notes if gpu else refusals).extend([idle] if idle else [])
     low, high = scaled or (_whole(spec.get("replicas"), 1),) * 2
     return Rendered(
         namespace=namespace,
         name=name,
         model=line.model,
+        shape=said.model_shape,
         image=str(container.get("image") or ""),
         release=release,
         env=env,
@@ -293,11 +303,11 @@ def _model(
     )
 
 
-def _release(image: str) -> tuple[VllmRelease, list[str]]:
-    """The vLLM in an image, and what there is to say where the image does not tell."""
+def _release(image: str, vllm: str | None) -> tuple[VllmRelease, list[str]]:
+    """The vLLM in an image, and what there is to say where nothing tells."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            found = VllmRelease(image)
+            found = VllmRelease(image, vllm=vllm)
     except VllmConstructsError:
         found = VllmRelease("vllm:unknown")
     said = f"{image!r} does not say which vLLM it has; it is judged as {found.called}."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cdk8s import ApiObject, JsonPatch
 
 from vllm_constructs import _check, deployment, names, network, storage
+from vllm_constructs.annotations import annotations_of
 from vllm_constructs.availability import Budget, Drain, Rollout, Startup
 from vllm_constructs.engine import EngineArgs
 from vllm_constructs.errors import VllmConstructsError, refuse
@@ -178,6 +179,7 @@ class ModelDeployment(Room):
             run_as_root=run_as_root,
         )
         self.memory_plan = fit.checked(f"ModelDeployment {self.name!r}", self.pod, shape)
+        said = annotations_of(self.pod, fit.name_in_catalogue(shape))
         self.replicas = _check.integer("replicas", replicas, 1, 1000)
         allowed = "Rollout(spare_gpus=...)"
         self.rollout = _check.instance(
@@ -196,9 +198,8 @@ class ModelDeployment(Room):
             replicas=self.replicas,
             rollout=self.rollout,
             labels=place.labels | own,
-            annotations=names.annotation_map(
-                "annotations", {} if annotations is None else annotations
-            ),
+            annotations=said
+            | names.annotation_map("annotations", {} if annotations is None else annotations),
             kubernetes=place.kubernetes,
             config_map_name=None if config is None else config["metadata"]["name"],
         )

@@ -89,6 +89,13 @@ def shape_of(model: str) -> ModelShape | None:
     return ModelShape.named(model) if is_named(model) else None
 
 
+def name_in_catalogue(shape: ModelShape | None) -> str | None:
+    """The name by which the catalogue has exactly this shape; None where it has not."""
+    if shape is None or shape_of(shape.name) != shape:
+        return None
+    return shape.name
+
+
 def plan_of(
     shape: ModelShape,
     gpu: Gpu,

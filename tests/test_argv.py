@@ -154,6 +154,13 @@ REFUSED = [
     ("m --limit-mm-per-prompt image=2", ('{"image": 2}',)),
     ("m --compilation-config {", ("it takes JSON",)),
     ("m --dtype None", ("'None'", "leave the flag out")),
+    ("--served-model-name x", ("--served-model-name is given without a model", "model first")),
+    ("m --data-parallel-rank 0 --data-parallel-hybrid-lb", ("--data-parallel-rank are both",)),
+    ("m -dcp 2", ("does not divide --tensor-parallel-size (1)",)),
+    ('m --kv-transfer-config {"kv_connector":"NixlConnector"}', ("has a kv_connector and no",)),
+    ("m -cc [1]", ("--compilation-config is [1]", "a dict")),
+    ("m --compilation-config.pass_config.fuse_x true", ("has the key 'fuse_x'",)),
+    ("m -O5", ("--optimization-level is 5", "one of 0, 1, 2, 3")),
     ("m n", ("'n' belongs to no flag",)),
     ("m --enable-auto-tool-choice", ("without --tool-call-parser",)),
 ]

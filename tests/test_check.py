@@ -59,7 +59,7 @@ VALID: dict[str, dict[str, Any]] = {
     "IngressNginx": {},
     "Kubernetes": {},
     "KvCacheUsage": {"threshold": 0.8},
-    "Metric": {"name": "vllm:x", "type": "gauge", "unit": "requests"},
+    "Metric": {"name": "gateway:x", "type": "gauge", "unit": "requests"},
     "MigSlice": {"profile": "1g.10gb"},
     "PrometheusQuery": {
         "name": "x",

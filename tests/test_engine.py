@@ -241,6 +241,38 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: checked(compilation_config={"level": 3}), ("'level'", "vLLM refuses")),
     (lambda: typed(compilation_config={"mod": 3}), ("'mod'", "did you mean 'mode'?")),
     (lambda: typed(kv_transfer_config={"~": 3}), ("'~'", "one of 'enable_permute_local_kv'")),
+    (
+        lambda: typed(compilation_config={"pass_config": {"fuse_norm_quan": True}}),
+        ("['pass_config'] has the key 'fuse_norm_quan'", "did you mean 'fuse_norm_quant'?"),
+    ),
+    (lambda: typed(compilation_config={"pass_config": 3}), ("['pass_config'] is 3", "a dict")),
+    (
+        lambda: typed(compilation_config={"cudagraph_capture_sizes": "abc"}),
+        ("['cudagraph_capture_sizes'] is 'abc'", "a list, each entry a whole number"),
+    ),
+    (lambda: typed(compilation_config={"cudagraph_capture_sizes": [1, "x"]}), ("a list, each",)),
+    (lambda: typed(compilation_config={"cudagraph_capture_sizes": [1.5]}), ("a list, each",)),
+    (lambda: typed(compilation_config={"mode": 17}), ("['mode'] is 17", "'VLLM_COMPILE'")),
+    (lambda: typed(compilation_config={"mode": "VLLM_COMPIL"}), ("mean 'VLLM_COMPILE'?",)),
+    (lambda: typed(compilation_config={"mode": True}), ("['mode'] is True", "or a text")),
+    (lambda: typed(compilation_config={"cudagraph_num_of_warmups": "x"}), ("a whole number",)),
+    (lambda: typed(compilation_config={"cudagraph_copy_inputs": 1}), ("True or False",)),
+    (lambda: typed(compilation_config={"cache_dir": 7}), ("['cache_dir'] is 7", "a text")),
+    (lambda: typed(compilation_config={"inductor_compile_config": []}), ("is []", "a dict")),
+    (lambda: typed(compilation_config=[1]), ("is [1]", "a dict, which becomes")),
+    (
+        lambda: typed(speculative_config={"method": "ngram", "num_speculative_tokens": 0}),
+        ("['num_speculative_tokens'] is 0", "from 1"),
+    ),
+    (
+        lambda: typed(kv_transfer_config={"kv_connector": "Nixl", "kv_role": "kv_both"}),
+        ("['kv_connector'] is 'Nixl'", "did you mean 'NixlConnector'?"),
+    ),
+    (lambda: typed(optimization_level=9), ("is 9", "one of 0, 1, 2, 3")),
+    (lambda: typed(optimization_level=True), ("is True", "one of 0, 1, 2, 3")),
+    (lambda: typed(cpu_offload_gb=-1), ("is -1", "0 GiB or more")),
+    (lambda: typed(block_size=0), ("is 0", "from 1")),
+    (lambda: typed(max_model_len=-1), ("is -1", "or 'auto'")),
     (lambda: typed(delivery="file"), ("'file'", "'args', 'config-map'")),
     (lambda: typed(extra=["--x"]), ("['--x']", "a dict of flags")),
     (lambda: typed(extra={"--seed": 1}), ("'--seed'", "without dashes")),
@@ -297,6 +329,63 @@ def test_choices_of_other_releases() -> None:
         lambda: EngineArgs(**old).check(VllmRelease("vllm/vllm-openai:v0.12.0"))
     )
     assert "The image has vLLM 0.12.0." in sentence
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"mode": 3, "cudagraph_mode": "full_and_piecewise"},
+        {"mode": "vllm_compile"},
+        {"cudagraph_capture_sizes": ["1", 2], "cudagraph_num_of_warmups": "1"},
+        {"pass_config": {"fuse_norm_quant": None, "fi_allreduce_fusion_max_size_mb": 1}},
+        {"inductor_compile_config": {"max_autotune": True}, "custom_ops": ["+rms_norm"]},
+    ],
+)
+def test_json(config: Any) -> None:
+    """JSON is taken as pydantic takes it: names in any case, and numbers as texts."""
+    EngineArgs(compilation_config=config).check(VllmRelease())
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        ({"kv_cache_dtype": "fp16"}, "did you mean 'fp8'?"),
+        ({"quantization": "bitsandbytes"}, "only a plugin in the image can add it"),
+        ({"distributed_executor_backend": "foo"}, "vLLM 0.33.0 does not have of its own"),
+        ({"distributed_executor_backend": "ray"}, "has no Ray"),
+    ],
+)
+def test_not_built_in(flags: dict[str, Any], word: str) -> None:
+    """A name that only a plugin, or an image of one's own, can add is warned about."""
+    engine = EngineArgs(**flags)
+
+    with pytest.warns(VllmConstructsWarning) as caught:
+        engine.check(VllmRelease())
+
+    assert word in str(caught[0].message)
+
+
+def test_own_class() -> None:
+    """A class by its path is the user's own, and so is what stands in an image of theirs."""
+    EngineArgs(distributed_executor_backend="my.module.Executor").check(VllmRelease())
+    EngineArgs(distributed_executor_backend="ray").check(VllmRelease("mine/vllm-ray:1"))
+    own: Any = {
+        "kv_connector": "Mine",
+        "kv_connector_module_path": "my.module",
+        "kv_role": "kv_both",
+    }
+    EngineArgs(kv_transfer_config=own).check(VllmRelease())
+
+
+def test_connector_of_a_release() -> None:
+    """A connector that is gone is there for an older image."""
+    transfer: Any = {"kv_connector": "P2pNcclConnector", "kv_role": "kv_both"}
+    engine = EngineArgs(kv_transfer_config=transfer)
+
+    engine.check(VllmRelease("vllm/vllm-openai:v0.22.1"))
+
+    sentence = strategies.refusal(lambda: engine.check(VllmRelease()))
+    assert "['kv_connector'] is 'P2pNcclConnector'" in sentence
 
 
 def test_plugins() -> None:

@@ -16,7 +16,7 @@ from tests import strategies
 from tests.cluster import binaries
 from tests.support import load_yaml, parse_promql
 from vllm_constructs import Scope, VllmRelease, alerts, exposed, metrics
-from vllm_constructs.alerts import Objectives
+from vllm_constructs.objectives import Objectives
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = ROOT / "docs" / "runbook.md"
@@ -437,41 +437,3 @@ def test_releases(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(exposed, "is_exposed", lambda one, _: one.unit != "seconds")
     assert {"VllmFirstTokenSlow", "VllmTokensSlow"} == set(ALERTS) - names("0.33.0")
-
-
-@pytest.mark.parametrize("length", [1, 20, 46, 47, 48, 57, 58, 63])
-@pytest.mark.parametrize("digits", [8, 9, 10])
-def test_pods(length: int, digits: int) -> None:
-    """Pods are known by the name that Kubernetes gives them, however long the model's is."""
-    workload = "q" * length
-    replica_set = f"{workload}-{'7' * digits}"
-    pod = f"{replica_set}-"[:58] + "x2b4z"
-
-    assert re.fullmatch(alerts.pods_like(workload), pod)
-    if length < 40:
-        assert not re.fullmatch(alerts.pods_like(workload), f"{workload}-coder-77777777-x2b4z")
-
-
-REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
-    (lambda: Objectives(time_to_first_token=0), ("time_to_first_token is 0", "above 0")),
-    (lambda: Objectives(time_to_first_token=2560), ("time_to_first_token", "below 2560")),
-    (lambda: Objectives(time_to_first_token="2s"), ("time_to_first_token is '2s'", "seconds")),  # type: ignore[arg-type]  # the mistake
-    (lambda: Objectives(inter_token_latency=80), ("inter_token_latency is 80", "below 80")),
-    (lambda: Objectives(inter_token_latency=200), ("inter_token_latency is 200", "up to 80")),
-    (lambda: Objectives(quantile=95), ("quantile is 95", "write 0.95")),
-    (lambda: Objectives(kv_cache_usage=1), ("kv_cache_usage is 1", "never passed")),
-    (lambda: Objectives(errors=0), ("errors is 0", "above 0")),
-    (lambda: Objectives(aborts=True), ("aborts is True", "number")),
-    (lambda: Objectives(gpu_utilization=10), ("gpu_utilization is 10", "write 0.1")),
-    (lambda: Objectives(preemptions=-1), ("preemptions is -1", "above 0")),
-    (lambda: alerts.UP.select(node="a"), ("up has no label 'node'", "Prometheus", "'job'")),
-    (lambda: alerts.RESTARTS.select(like={"pods": "a"}), ("no label 'pods'", "kube-state")),
-]
-
-
-@pytest.mark.parametrize(("call", "words"), REFUSED)
-def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
-    """An objective that cannot be missed, and a label that a series lacks, are refused."""
-    sentence = strategies.refusal(call)
-
-    assert [word for word in words if word not in sentence] == [], sentence

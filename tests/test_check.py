@@ -367,7 +367,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: _check.number("x", 0, 0, 9, "seconds"), ("x is 0", "seconds above 0 and up to 9")),
     (lambda: _check.number("x", float("nan"), 0, 9), ("x is nan", "a number")),
     (lambda: _check.ratio("x", 70), ("x is 70", "write 0.7 for 70 %")),
-    (lambda: _check.ratio("x", 1.5), ("x is 1.5", "write 0.015 for 1.5 %")),
+    (lambda: _check.ratio("x", 1.5), ("x is 1.5", "above 0 and up to 1")),
     (lambda: _check.boolean("x", "true"), ("x is 'true'", "True or False")),
     (lambda: _check.text("x", " "), ("x is ' '", "not empty")),
     (lambda: _check.text("x", "a\x07"), ("not empty",)),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from tests import strategies
 from tests.support import parse_promql
 from vllm_constructs import Scope, VllmRelease, dashboard, exposed, metrics
-from vllm_constructs.alerts import Objectives
+from vllm_constructs.objectives import Objectives
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCOPE = Scope(namespace="llm", model_name="qwen-7b")

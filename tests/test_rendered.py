@@ -1,11 +1,8 @@
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from vllm_constructs import EngineArgs, VllmConstructsError, WholeGpu, rendered
+from vllm_constructs import EngineArgs, WholeGpu, rendered
 from vllm_constructs.rendered import Rendered
 
 PRODUCT = "nvidia.com/gpu.product"
@@ -127,7 +124,7 @@ class TestModel:
 
     def test_bad_flag(self) -> None:
         """A flag that vLLM refuses is said."""
-        assert "EngineArgs.gpu_memory_utilization is 90" in (
+        assert "--gpu-memory-utilization is 90" in (
             only(deployment("--gpu-memory-utilization=90")).refusal
         )
 
@@ -157,11 +154,6 @@ class TestModel:
     def test_unnamed(self) -> None:
         """Without a model in the manifest there is no plan."""
         assert "the manifest does not name the model." == only(deployment(args=[])).problem
-
-    def test_list(self) -> None:
-        """Objects in a List are found."""
-        listed = {"kind": "List", "items": [deployment(), {"kind": "Service"}]}
-        assert ["Deployment", "Service"] == [one["kind"] for one in rendered._flat(listed)]
 
 
 class TestGpu:
@@ -240,37 +232,6 @@ class TestReplicas:
 def _with_replicas(found: dict[str, Any], replicas: int) -> dict[str, Any]:
     found["spec"]["replicas"] = replicas
     return found
-
-
-class TestFiles:
-    """Where manifests are read from."""
-
-    def test_folder(self, tmp_path: Path) -> None:
-        """YAML and JSON of a folder and those below are read, in the order of their names."""
-        (tmp_path / "sub").mkdir()
-        (tmp_path / "b.yaml").write_text("kind: B\n---\nkind: C\n")
-        (tmp_path / "a.json").write_text(json.dumps({"kind": "A"}))
-        (tmp_path / "sub" / "d.yml").write_text("kind: D\n---\n- 1\n")
-        (tmp_path / "note.txt").write_text("kind: no")
-        assert ["A", "B", "C", "D"] == [one["kind"] for one in rendered.manifests(tmp_path)]
-
-    def test_file(self, tmp_path: Path) -> None:
-        """A single file will do."""
-        file = tmp_path / "x.yaml"
-        file.write_text(yaml.safe_dump(deployment()))
-        assert [deployment()] == rendered.manifests(file)
-
-    @pytest.mark.parametrize("text", ["a: [", "{{ helm }}: x: y", "\x00"])
-    def test_bad(self, tmp_path: Path, text: str) -> None:
-        """What is no YAML is refused with the file's name."""
-        (tmp_path / "x.yaml").write_text(text)
-        with pytest.raises(VllmConstructsError, match=r"x\.yaml' cannot be read"):
-            rendered.manifests(tmp_path)
-
-    def test_empty(self, tmp_path: Path) -> None:
-        """A folder without YAML is refused."""
-        with pytest.raises(VllmConstructsError, match="has no YAML in it"):
-            rendered.manifests(tmp_path)
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", [], {}, [1], {"a": 1}, [{"b": None}]])

@@ -117,7 +117,8 @@ def _types(one: Mapping[str, Any], kind: str) -> str:
     parts = re.split(r"\|(?![^\[]*\])", kind)
     named = [part for part in parts if part != "null"]
     if one.get("known") and len(named) > 1:
-        found = [f"{_literal(one['known'])}", *(_KINDS[part] for part in named)]
+        # Numbers or names of an enum, so there are no others.
+        found = [_literal(one["known"])]
     else:
         found = [_single(one, part) for part in named]
     return " | ".join([*found, *(["None"] if "null" in parts else [])])

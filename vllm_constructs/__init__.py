@@ -32,7 +32,6 @@ from .triggers import (
 )
 
 if TYPE_CHECKING:
-    from .alerts import Objectives
     from .argv import ParsedArgs, parse_args
     from .cdk.availability import DisruptionBudget
     from .cdk.deployment import ModelDeployment
@@ -46,11 +45,12 @@ if TYPE_CHECKING:
     from .cdk.values import ModelStack
     from .memory.plan import MemoryPlan
     from .memory.shapes import ModelShape
+    from .objectives import Objectives
 else:
     _VALUES = {
         "MemoryPlan": "memory.plan",
         "ModelShape": "memory.shapes",
-        "Objectives": "alerts",
+        "Objectives": "objectives",
         "ParsedArgs": "argv",
         "parse_args": "argv",
     }

@@ -94,7 +94,7 @@ def number(where: str, value: object, low: float, high: float, unit: str = "") -
 
 def ratio(where: str, value: object) -> float:
     """A share of a whole: above 0, not above 1."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 1 < value <= 100:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 2 <= value <= 100:
         advice = f"write {value / 100:g} for {value:g} %"
         wrong(where, value, "a ratio above 0 and up to 1", advice)
     return number(where, value, 0, 1)

@@ -18,61 +18,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from . import _check, container, exposed, metrics
-from .errors import refuse
+from . import container, exposed, metrics
+from .cluster_series import (
+    GPU_UTILIZATION,
+    POD_READY,
+    REPLICAS_WANTED,
+    RESTARTS,
+    SCALER_MINIMUM,
+    SCALER_REPLICAS,
+    SCALER_TARGET,
+    UP,
+    pods_like,
+)
 from .metrics import Metric, Scope
+from .objectives import Objectives
 from .release import VllmRelease
 
 RUNBOOK = "docs/runbook.md"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Objectives:
-    """What is promised of a model; alerts fire where it is missed.
-
-    Args:
-        time_to_first_token: Seconds until the first token, for all but the slowest requests.
-            Default 2.0: a reader of a chat waits no longer without wondering. Below 2560, the
-            highest bound that vLLM counts by.
-        inter_token_latency: Seconds between two tokens, likewise. Default 0.2: five tokens a
-            second, the pace of reading. Below 80, vLLM's highest bound.
-        quantile: The part of requests and tokens for which both hold. Default 0.95.
-        queue_depth: Requests that may wait per replica, without a break. Default 5; give what
-            the scaler aims at, as in `QueueDepth(5)`.
-        kv_cache_usage: Part of the KV cache in use, averaged over the replicas. Default 0.95.
-        preemptions: Preemptions per second, over all replicas. Default 0.1.
-        errors: Part of the requests that may end with an error. Default 0.01.
-        aborts: Part of the requests whose clients may hang up. Default 0.2, since some do so
-            for reasons of their own.
-        gpu_utilization: Part of the time that the GPUs of a scaled-out model compute. Default
-            0.1.
-
-    Raises:
-        VllmConstructsError: A number that is out of its range, such as 95 for 95 %.
-    """
-
-    time_to_first_token: float = 2.0
-    inter_token_latency: float = 0.2
-    quantile: float = 0.95
-    queue_depth: float = 5
-    kv_cache_usage: float = 0.95
-    preemptions: float = 0.1
-    errors: float = 0.01
-    aborts: float = 0.2
-    gpu_utilization: float = 0.1
-
-    def __post_init__(self) -> None:
-        bounds = {"time_to_first_token": 2560, "inter_token_latency": 80}
-        for name, high in bounds.items():
-            where, value = f"Objectives.{name}", getattr(self, name)
-            if _check.number(where, value, 0, high, "seconds") == high:
-                _check.wrong(where, value, f"a number of seconds above 0 and below {high}")
-        for name in ("quantile", "kv_cache_usage", "errors", "aborts", "gpu_utilization"):
-            where, value = f"Objectives.{name}", getattr(self, name)
-            if _check.ratio(where, value) == 1:
-                _check.wrong(where, value, "a ratio above 0 and below 1", "1 is never passed")
-        _check.number("Objectives.preemptions", self.preemptions, 0, 1_000_000, "preemptions")
-        _check.number("Objectives.queue_depth", self.queue_depth, 0, 1_000_000, "requests")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,77 +79,6 @@ class Alert:
                 "runbook_url": f"{runbook}#{self.name.lower()}",
             },
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClusterSeries:
-    """A series that something else than vLLM exposes.
-
-    Args:
-        name: Its name.
-        source: What exposes it.
-        labels: The labels that it has.
-    """
-
-    name: str
-    source: str
-    labels: tuple[str, ...]
-
-    def select(self, *, like: Mapping[str, str] | None = None, **equal: str) -> str:
-        """A selector: labels that are equal to a text, and those that match a pattern."""
-        patterns = {} if like is None else like
-        for label in (*equal, *patterns):
-            if label not in self.labels:
-                allowed = _check.one_of(self.labels)
-                refuse(f"{self.name} has no label {label!r}; {self.source} gives it {allowed}.")
-        parts = [f'{label}="{value}"' for label, value in equal.items()]
-        parts += [f'{label}=~"{value}"' for label, value in patterns.items()]
-        return f"{self.name}{{{','.join(parts)}}}"
-
-
-_KUBE = "kube-state-metrics"
-_HPA = ("namespace", "horizontalpodautoscaler")
-UP = ClusterSeries(name="up", source="Prometheus", labels=("namespace", "job", "pod"))
-RESTARTS = ClusterSeries(
-    name="kube_pod_container_status_restarts_total",
-    source=_KUBE,
-    labels=("namespace", "pod", "container"),
-)
-POD_READY = ClusterSeries(
-    name="kube_pod_status_ready", source=_KUBE, labels=("namespace", "pod", "condition")
-)
-REPLICAS_WANTED = ClusterSeries(
-    name="kube_deployment_spec_replicas", source=_KUBE, labels=("namespace", "deployment")
-)
-SCALER_REPLICAS = ClusterSeries(
-    name="kube_horizontalpodautoscaler_status_current_replicas", source=_KUBE, labels=_HPA
-)
-SCALER_MINIMUM = ClusterSeries(
-    name="kube_horizontalpodautoscaler_spec_min_replicas", source=_KUBE, labels=_HPA
-)
-SCALER_TARGET = ClusterSeries(
-    name="kube_horizontalpodautoscaler_info",
-    source=_KUBE,
-    labels=(*_HPA, "scaletargetref_kind", "scaletargetref_name"),
-)
-GPU_UTILIZATION = ClusterSeries(
-    name="DCGM_FI_DEV_GPU_UTIL",
-    source="dcgm-exporter",
-    labels=("namespace", "pod", "exported_namespace", "exported_pod"),
-)
-
-
-def pods_like(workload: str) -> str:
-    """A pattern for the pods of a Deployment, and not of another one whose name begins alike.
-
-    A pod is called after its ReplicaSet, which adds a hash to the Deployment's name; Kubernetes
-    cuts that to 58 characters before it adds five more (apiserver's names.SimpleNameGenerator).
-    """
-    if len(workload) >= 58:
-        return f"{workload[:58]}[a-z0-9]+"
-    # A hash has at most ten characters; with a long name the dash behind it may be cut off.
-    end = "-[a-z0-9]+" if len(workload) <= 46 else "(-[a-z0-9]+)?"
-    return f"{workload}-[a-z0-9]+{end}"
 
 
 def alerts(

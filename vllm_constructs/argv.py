@@ -11,26 +11,25 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from . import _check, contradictions
 from .derived_flags import DERIVED
 from .engine import EngineArgs
 from .errors import VllmConstructsError, refuse
-from .flag_values import check_value, is_level
+from .flag_texts import value_of
+from .flag_values import check_value
 from .release import VllmRelease, refuse_unknown
 
 if TYPE_CHECKING:
     from .release import Flag
 
 _NEGATIVE = re.compile(r"-\d+|-\d*\.\d+", re.ASCII)
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)([kKmMgGtT])", re.ASCII)
-_UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-_BINARY = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _LEVEL = re.compile(r"-O\.?=?(\d)")
 # A variable of the container, as Kubernetes writes it, or of a shell.
 _VARIABLE = re.compile(r"\$[({A-Za-z_]")
+# How the checks of EngineArgs name a flag.
+_KEYWORD = re.compile(r"\bEngineArgs\.(?!extra)([a-z0-9_]+)")
 _ON = "write the flag alone to switch it on, or its negation"
 
 
@@ -131,8 +130,12 @@ def parsed(line: CommandLine, release: VllmRelease) -> ParsedArgs:
             keywords[name.replace("-", "_")] = value
         else:
             extra[name] = value
-    engine = EngineArgs(**keywords, extra=extra)
-    engine.check(release)
+    try:
+        engine = EngineArgs(**keywords, extra=extra)
+        engine.check(release)
+    except VllmConstructsError as error:
+        sentence = _KEYWORD.sub(lambda one: f"--{one[1].replace('_', '-')}", str(error))
+        raise VllmConstructsError(sentence) from None
     return ParsedArgs(engine=engine, model=line.model, derived=derived)
 
 
@@ -245,7 +248,7 @@ class _Reader:
         elif path:
             _set(self.dotted.setdefault(key, {}), path, values[0], name)
         else:
-            self._put(key, flag, [_value(name, flag, one) for one in values])
+            self._put(key, flag, [value_of(name, flag, one) for one in values])
 
     def _put(self, key: str, flag: Flag, values: list[Any]) -> None:
         """Keep a flag's value; the last one counts, but such flags as add to each other."""
@@ -326,57 +329,3 @@ def _merged(whole: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]
         both = isinstance(before, Mapping) and isinstance(value, Mapping)
         found[key] = _merged(before, value) if both and before is not None else value
     return found
-
-
-def _value(name: str, flag: Flag, text: str) -> Any:
-    """A flag's text in the flag's own type; None where it is left out."""
-    if is_level(flag):
-        return _number(name, "int", text)
-    if text not in ("", "None") or text in flag.get("choices", ()):
-        return _converted(name, flag.get("type", ""), text)
-    # vLLM reads both as nothing where nothing is the default.
-    if flag.get("default", "") != "":
-        refuse(f"{name} has the value {text!r}; give one, or leave the flag out.")
-    return None
-
-
-def _converted(name: str, kind: str, text: str) -> Any:
-    if kind.startswith("human-readable-int"):
-        return _amount(name, kind, text)
-    if kind == "json" or (kind == "json-or-str" and re.fullmatch(r"\s*\{.*\}\s*", text, re.DOTALL)):
-        try:
-            return json.loads(text)
-        except ValueError:
-            _check.wrong(name, text, "JSON", _hint(name, text))
-    if kind.startswith("comma-list"):
-        return int(text) if text.isdecimal() and text.isascii() else text
-    if kind in ("int", "float"):
-        return _number(name, kind, text)
-    return text.lower().replace("-", "_") if kind.startswith("str(") else text
-
-
-def _number(name: str, kind: str, text: str) -> int | float:
-    try:
-        return int(text) if kind == "int" else float(text)
-    except ValueError:
-        return _check.wrong(name, text, "a whole number" if kind == "int" else "a number")
-
-
-def _hint(name: str, text: str) -> str:
-    key, is_pair, value = text.partition("=")
-    return f'write {name} {{"{key}": {value}}}' if is_pair and key.isidentifier() else ""
-
-
-def _amount(name: str, kind: str, text: str) -> int | str:
-    """A size: `32k` is 32,000 and `32K` is 32,768."""
-    if kind.endswith("-or-auto") and text in ("auto", "-1"):
-        return "auto"
-    found = _SIZE.fullmatch(text)
-    if found and found[2] in _UNITS:
-        return int(Decimal(found[1]) * _UNITS[found[2]])
-    if found and found[1].isdigit():
-        return int(found[1]) * _BINARY[found[2]]
-    try:
-        return int(text)
-    except ValueError:
-        return _check.wrong(name, text, "a whole number, such as 32768, 32k or 32K")

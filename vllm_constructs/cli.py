@@ -172,7 +172,7 @@ def _gpu(options: argparse.Namespace) -> Gpu:
 
 def _app(path: Path, options: argparse.Namespace) -> tuple[str, int]:
     """The plan of all models of an app or a folder."""
-    from . import plan_table, rendered
+    from . import manifests, plan_table, rendered
 
     shapes = dict(_shape(one) for one in options.config)
     if not path.exists():
@@ -185,9 +185,9 @@ def _app(path: Path, options: argparse.Namespace) -> tuple[str, int]:
             if refused:
                 found = {"verdict": "refused", "reason": refused}
                 return (_json(found) if options.format == "json" else refused), TOO_LARGE
-            objects = rendered.manifests(Path(folder))
+            objects = manifests.read(Path(folder))
     else:
-        objects = rendered.manifests(path)
+        objects = manifests.read(path)
     rows = [plan_table.row(one, shapes) for one in rendered.models(objects)]
     if not rows:
         refuse(f"no Deployment of vLLM is in {str(path)!r}; give the folder that has the models.")

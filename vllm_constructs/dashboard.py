@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import exposed, metrics
-from .alerts import Objectives
 from .metrics import Metric, Scope
+from .objectives import Objectives
 from .release import VllmRelease
 
 _COLUMNS = 24

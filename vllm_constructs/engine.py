@@ -150,10 +150,10 @@ class EngineArgs(Flags):
                 "text, or delivery='args'."
             )
         self._check_built_in((NEWEST,), releases)
-        config = self.speculative_config or {}
-        if config.get("num_speculative_tokens") is not None:
+        ahead = (self.speculative_config or {}).get("num_speculative_tokens")
+        if ahead is not None:
             where = "EngineArgs.speculative_config['num_speculative_tokens']"
-            _check.integer(where, config["num_speculative_tokens"], 1, 1024, "tokens")
+            _check.integer(where, ahead, 1, 1024, "tokens")
 
     def _check_built_in(
         self, known: tuple[str, ...], others: Callable[[], tuple[str, ...]] = tuple

@@ -163,11 +163,9 @@ class CompilationConfig(TypedDict, total=False):
     cudagraph_copy_inputs: bool
     cudagraph_decoder_replay: bool
     cudagraph_mm_encoder: bool
-    cudagraph_mode: (
-        Literal[0, 1, 2, "FULL", "FULL_AND_PIECEWISE", "FULL_DECODE_ONLY", "NONE", "PIECEWISE"]
-        | int
-        | str
-    )
+    cudagraph_mode: Literal[
+        0, 1, 2, "FULL", "FULL_AND_PIECEWISE", "FULL_DECODE_ONLY", "NONE", "PIECEWISE"
+    ]
     cudagraph_num_of_warmups: int
     cudagraph_specialize_lora: bool
     custom_ops: Sequence[str]
@@ -183,11 +181,7 @@ class CompilationConfig(TypedDict, total=False):
     inductor_passes: Mapping[str, Json]
     ir_enable_torch_wrap: bool
     max_cudagraph_capture_size: int
-    mode: (
-        Literal[0, 1, 2, 3, "DYNAMO_TRACE_ONCE", "NONE", "STOCK_TORCH_COMPILE", "VLLM_COMPILE"]
-        | int
-        | str
-    )
+    mode: Literal[0, 1, 2, 3, "DYNAMO_TRACE_ONCE", "NONE", "STOCK_TORCH_COMPILE", "VLLM_COMPILE"]
     pass_config: CompilationConfigPassConfig
     splitting_ops: Sequence[str] | None
     use_inductor_graph_partition: bool

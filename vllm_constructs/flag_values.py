@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
-# Decimals only with the decimal units: vLLM refuses "1.5K".
-_SIZE = re.compile(r"\d+[kKmMgGtT]?|\d+\.\d+[kmgt]", re.ASCII)
+# As `flag_texts` reads it. Decimals only with the decimal units: vLLM refuses "1.5K".
+SIZE = re.compile(r"(\d+)([kKmMgGtT]?)|(\d+\.\d+)([kmgt])", re.ASCII)
 _UNSAYABLE = re.compile(r"[\x00\ud800-\udfff]")
 _DEEPEST = 20
 
@@ -78,7 +78,7 @@ def check_value(where: str, flag: Flag, value: object) -> None:
             _check.wrong(where, value, "a dict (or list), which becomes the flag's JSON")
         _check_object(where, fields_of(flag), value)
     elif is_level(flag):
-        levels = list(map(int, flag["known"]))
+        levels = list(map(int, flag.get("known", ())))
         if isinstance(value, bool) or value not in levels:
             _check.wrong(where, value, _check.one_of(levels))
     else:
@@ -113,15 +113,18 @@ def _check_object(where: str, fields: Mapping[str, Field] | None, value: object)
     options = sorted(name for name, field in fields.items() if not field.get("internal"))
     for key, item in value.items():
         if key not in options:
-            near = _check.nearest(key, options) or f"it takes {_check.one_of(options)}."
+            renamed = _RENAMED_KEYS.get(str(key), "")
+            near = f"write {renamed!r}." if renamed in options else _check.nearest(key, options)
+            near = near or f"it takes {_check.one_of(options)}."
             refuse(f"{where} has the key {_check.shown(key)}, which vLLM refuses there; {near}")
         if item is not None:
             _check_field(f"{where}[{key!r}]", fields[key], item)
 
 
 def _check_field(where: str, field: Field, value: object) -> None:
-    if field.get("fields"):
-        _check_object(where, field["fields"], value)
+    inner = field.get("fields")
+    if inner:
+        _check_object(where, inner, value)
         return
     kinds = [one for one in _BAR.split(field.get("type", "any")) if one != "null"]
     if not any(_is(kind, value) for kind in kinds):
@@ -129,13 +132,15 @@ def _check_field(where: str, field: Field, value: object) -> None:
     _check_choice(where, field.get("choices"), value)
     for item in value if isinstance(value, (list, tuple)) else ():
         _check_choice(where, field.get("items"), item)
-    if kinds == ["int", "str"] and field.get("known"):
-        # A member of an enum, by its number or by its name in any case.
-        known = field["known"]
-        if (value.upper() if isinstance(value, str) else value) not in known:
-            _check.wrong(where, value, _check.one_of(known), _check.nearest(value, map(str, known)))
+    known = field.get("known", [])
+    # A member of an enum is there by its number, and by its name in any case.
+    is_enum = kinds == ["int", "str"] and bool(known)
+    if is_enum and (value.upper() if isinstance(value, str) else value) not in known:
+        _check.wrong(where, value, _check.one_of(known), _check.nearest(value, map(str, known)))
 
 
+# Keys that were renamed too much to look alike.
+_RENAMED_KEYS = {"level": "mode"}
 # Alternatives of a type, but not those inside of a list.
 _BAR = re.compile(r"\|(?![^\[]*\])")
 _LIST = re.compile(r"list\[(.+)\]")
@@ -187,7 +192,7 @@ def _check_scalar(where: str, kind: str, value: object) -> None:
         _check.integer(where, value, -(2**63), 2**63)
     elif kind.startswith("human-readable-int"):
         auto = kind.endswith("-or-auto") and value == "auto"
-        if not auto and not (isinstance(value, str) and _SIZE.fullmatch(value)):
+        if not auto and not (isinstance(value, str) and SIZE.fullmatch(value)):
             _check.integer(where, value, -1, 2**63)
     elif kind == "float":
         if isinstance(value, bool) or not isinstance(value, (int, float)):

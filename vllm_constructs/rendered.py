@@ -5,7 +5,6 @@ What is not in a manifest is not guessed: it is said in words.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shlex
@@ -13,20 +12,19 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from . import argv
 from .annotations import said_in
 from .engine import EngineArgs
-from .errors import VllmConstructsError, refuse
+from .errors import VllmConstructsError
 from .granted import granted, used
+from .manifests import items, key_of, mapping, texts, whole
 from .memory.fit import READ
 from .memory.options import Gpu
 from .release import VllmRelease
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()\s]+)\)")
-_SUFFIXES = (".yaml", ".yml", ".json")
 _SHELLS = ("sh", "bash", "dash")
 
 
@@ -85,24 +83,6 @@ class Rendered:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
-def manifests(path: Path) -> list[dict[str, Any]]:
-    """All objects of a file or folder, in the order of the files' names.
-
-    Args:
-        path: A file, or a folder with files that end in .yaml, .yml or .json.
-
-    Raises:
-        VllmConstructsError: A file cannot be read, or there is none.
-    """
-    if path.is_dir():
-        files = sorted(one for one in path.rglob("*") if one.suffix in _SUFFIXES and one.is_file())
-    else:
-        files = [path]
-    if not files:
-        refuse(f"the folder {str(path)!r} has no YAML in it; give the folder that the app writes.")
-    return [one for file in files for document in _load(file) for one in _flat(document)]
-
-
 def models(objects: list[dict[str, Any]]) -> list[Rendered]:
     """The models among objects: Deployments that run vLLM.
 
@@ -111,14 +91,14 @@ def models(objects: list[dict[str, Any]]) -> list[Rendered]:
     """
     ranges = dict(_ranges(objects))
     configs = {
-        _key(one): _map(one.get("data")) for one in objects if one.get("kind") == "ConfigMap"
+        key_of(one): mapping(one.get("data")) for one in objects if one.get("kind") == "ConfigMap"
     }
     found = []
     for one in objects:
         if one.get("kind") == "Deployment":
             container = _engine_container(one)
             if container is not None:
-                found.append(_model(one, container, ranges.get(_key(one)), configs))
+                found.append(_model(one, container, ranges.get(key_of(one)), configs))
     return found
 
 
@@ -151,54 +131,6 @@ def after_serve(command: Sequence[str], args: Sequence[str]) -> list[str] | None
     return None
 
 
-def _load(file: Path) -> list[Any]:
-    import yaml
-
-    try:
-        text = file.read_text(encoding="utf-8")
-        return [json.loads(text)] if file.suffix == ".json" else list(yaml.safe_load_all(text))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        refuse(
-            f"{str(file)!r} cannot be read ({type(error).__name__}); give a folder or file of "
-            "manifests."
-        )
-
-
-def _flat(document: object) -> Iterator[dict[str, Any]]:
-    if isinstance(document, dict):
-        if document.get("kind") == "List":
-            for one in _list(document.get("items")):
-                yield from _flat(one)
-        else:
-            yield document
-
-
-def _map(value: object, *keys: str) -> dict[str, Any]:
-    """A mapping further down; empty where there is none."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _texts(value: object) -> list[str]:
-    return [str(one) for one in _list(value)]
-
-
-def _key(one: Mapping[str, Any]) -> tuple[str, str]:
-    metadata = _map(one.get("metadata"))
-    return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
-
-
-def _whole(value: object, default: int) -> int:
-    """A number of a manifest; the API's own default where it has none."""
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return int(str(value)) if is_number else default
-
-
 def _ranges(objects: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
     """What each scaler of a Deployment allows, with the defaults of its kind."""
     kinds = {
@@ -207,21 +139,21 @@ def _ranges(objects: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, str], tu
     }
     for one in objects:
         kind = str(one.get("kind"))
-        target = _map(one.get("spec"), "scaleTargetRef")
+        target = mapping(one.get("spec"), "scaleTargetRef")
         if kind in kinds and target.get("kind", "Deployment") == "Deployment":
             low, high, least, most = kinds[kind]
-            spec = _map(one.get("spec"))
-            place = (_key(one)[0], str(target.get("name") or ""))
-            yield place, (_whole(spec.get(low), least), _whole(spec.get(high), most))
+            spec = mapping(one.get("spec"))
+            place = (key_of(one)[0], str(target.get("name") or ""))
+            yield place, (whole(spec.get(low), least), whole(spec.get(high), most))
 
 
 def _engine_container(deployment: Mapping[str, Any]) -> dict[str, Any] | None:
     """The container that runs vLLM: by its command, or by an image that starts it."""
-    for one in _list(_map(deployment, "spec", "template", "spec").get("containers")):
-        found = _map(one)
-        command = _texts(found.get("command"))
+    for one in items(mapping(deployment, "spec", "template", "spec").get("containers")):
+        found = mapping(one)
+        command = texts(found.get("command"))
         if command:
-            if after_serve(command, _texts(found.get("args"))) is not None:
+            if after_serve(command, texts(found.get("args"))) is not None:
                 return found
         elif "vllm-openai" in str(found.get("image")):
             return found
@@ -234,14 +166,14 @@ def _model(
     scaled: tuple[int, int] | None,
     configs: Mapping[tuple[str, str], dict[str, Any]],
 ) -> Rendered:
-    namespace, name = _key(deployment)
-    spec = _map(deployment, "spec")
-    pod = _map(spec, "template", "spec")
+    namespace, name = key_of(deployment)
+    spec = mapping(deployment, "spec")
+    pod = mapping(spec, "template", "spec")
     env = _environment(namespace, container, configs)
     command, args = (
-        [_expanded(one, env) for one in _texts(container.get(name))] for name in ("command", "args")
+        [_expanded(one, env) for one in texts(container.get(name))] for name in ("command", "args")
     )
-    said = said_in(_map(deployment, "metadata", "annotations"))
+    said = said_in(mapping(deployment, "metadata", "annotations"))
     release, notes = _release(str(container.get("image") or ""), said.vllm)
     words = after_serve(command, args) or []
     line = argv.read(words, release)
@@ -266,8 +198,8 @@ def _model(
         engine = argv.parsed(line, release).engine
     except VllmConstructsError as error:
         refusals.append(str(error))
-    limits = _map(container, "resources", "limits")
-    grant = granted(limits, _map(pod, "nodeSelector"), line.options, said)
+    limits = mapping(container, "resources", "limits")
+    grant = granted(limits, mapping(pod, "nodeSelector"), line.options, said)
     if grant.gpu is None:
         problems.append(grant.said)
     elif grant.said:
@@ -280,7 +212,7 @@ def _model(
     if engine is not None and gpu is not None:
         gpu, idle = used(gpu, engine)
         (notes if gpu else refusals).extend([idle] if idle else [])
-    low, high = scaled or (_whole(spec.get("replicas"), 1),) * 2
+    low, high = scaled or (whole(spec.get("replicas"), 1),) * 2
     return Rendered(
         namespace=namespace,
         name=name,
@@ -296,7 +228,7 @@ def _model(
         engine=engine,
         minimum=low,
         maximum=max(low, high),
-        surge=_surge(_map(spec, "strategy"), max(low, high)),
+        surge=_surge(mapping(spec, "strategy"), max(low, high)),
         problem=problems[0] if problems else "",
         refusal=refusals[0] if refusals else "",
         notes=(*problems[1:], *refusals[1:], *notes),
@@ -319,11 +251,11 @@ def _environment(
 ) -> dict[str, str]:
     """The container's variables whose values are in the manifests."""
     found: dict[str, str] = {}
-    for source in map(_map, _list(container.get("envFrom"))):
-        data = configs.get((namespace, str(_map(source, "configMapRef").get("name"))), {})
+    for source in map(mapping, items(container.get("envFrom"))):
+        data = configs.get((namespace, str(mapping(source, "configMapRef").get("name"))), {})
         found |= {f"{source.get('prefix', '')}{name}": str(value) for name, value in data.items()}
-    for one in map(_map, _list(container.get("env"))):
-        name, key = str(one.get("name")), _map(one, "valueFrom", "configMapKeyRef")
+    for one in map(mapping, items(container.get("env"))):
+        name, key = str(one.get("name")), mapping(one, "valueFrom", "configMapKeyRef")
         data = configs.get((namespace, str(key.get("name"))), {})
         if "value" in one:
             found[name] = _expanded(str(one["value"]), found)
@@ -354,10 +286,10 @@ def _config_file(
     import yaml
 
     sources = {
-        str(one.get("name")): str(_map(one, "configMap").get("name"))
-        for one in map(_map, _list(pod.get("volumes")))
+        str(one.get("name")): str(mapping(one, "configMap").get("name"))
+        for one in map(mapping, items(pod.get("volumes")))
     }
-    for mount in map(_map, _list(container.get("volumeMounts"))):
+    for mount in map(mapping, items(container.get("volumeMounts"))):
         folder = str(mount.get("mountPath")).rstrip("/")
         data = configs.get((namespace, sources.get(str(mount.get("name")), "")), {})
         key = str(mount.get("subPath") or path.removeprefix(f"{folder}/"))
@@ -374,7 +306,7 @@ def _surge(strategy: dict[str, Any], replicas: int) -> int:
     """Pods more than the replicas in a rollout, as the Deployment controller rounds them."""
     if strategy.get("type") == "Recreate":
         return 0
-    surge = _map(strategy, "rollingUpdate").get("maxSurge", "25%")
+    surge = mapping(strategy, "rollingUpdate").get("maxSurge", "25%")
     text = str(surge)
     if text.endswith("%") and text[:-1].isdecimal():
         return math.ceil(int(text[:-1]) * replicas / 100)

@@ -50,7 +50,7 @@ from vllm_constructs import (
     VllmConstructsWarning,
     WholeGpu,
 )
-from vllm_constructs.alerts import Objectives
+from vllm_constructs.objectives import Objectives
 from vllm_constructs.values import Values
 
 Keywords = dict[str, Any]

@@ -13,7 +13,7 @@ from vllm_constructs import (
     VllmConstructsError,
     VllmConstructsWarning,
 )
-from vllm_constructs.alerts import Objectives
+from vllm_constructs.objectives import Objectives
 
 LABELS = {"release": "kube-prometheus-stack"}
 

@@ -1,6 +1,5 @@
 """The options that decide about memory: defaults of the server, and what flags change."""
 
-from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from vllm_constructs import (
 )
 from vllm_constructs.accelerators import catalogue
 from vllm_constructs.memory.activations import GIB, MIB
-from vllm_constructs.memory.options import Gpu, MemoryOptions, amount, cuda_memory, resolve
+from vllm_constructs.memory.options import Gpu, MemoryOptions, cuda_memory, resolve
 from vllm_constructs.memory.shapes import ModelShape
 
 H100 = WholeGpu("NVIDIA-H100-80GB-HBM3")
@@ -157,20 +156,6 @@ def test_length_refused() -> None:
     # vLLM's own length for a model that does not say it.
     assert options(shape=endless).max_model_len == 2048
     assert options(shape=endless, max_model_len=5000).longest == 5000
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("32k", 32_000), ("32K", 32_768), ("1.5g", 1_500_000_000), (7, 7)]
-)
-def test_amount(text: object, expected: int) -> None:
-    """Sizes are read as vLLM reads them."""
-    assert amount("x", text) == expected
-
-
-def test_amount_refused() -> None:
-    """What is no size is refused."""
-    for wrong in ("32Ki", "", None, 1.5, True, 0):
-        assert strategies.refusal(partial(amount, "x", wrong)).startswith("x is")
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from vllm_constructs import (
 from vllm_constructs import (
     dashboard as dashboards,
 )
-from vllm_constructs.alerts import RUNBOOK, Objectives
+from vllm_constructs.alerts import RUNBOOK
 from vllm_constructs.errors import warn
+from vllm_constructs.objectives import Objectives
 
 from .base import Room, place_of
 from .deployment import model_of

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from vllm_constructs import _check
 from vllm_constructs.errors import NotCountedError, VllmConstructsError, refuse
+from vllm_constructs.flag_texts import amount
 
-from .options import amount, flag
+from .options import flag
 from .plan import MemoryPlan
 from .shapes import ModelShape, is_named
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from vllm_constructs import _check
 from vllm_constructs.accelerators import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu, catalogue
 from vllm_constructs.engine import EngineArgs
 from vllm_constructs.errors import NotCountedError, refuse
+from vllm_constructs.flag_texts import amount
 from vllm_constructs.release import VllmRelease
 
 from .activations import DRIVER, GIB, MIB, Batch, graph_sizes
@@ -26,8 +26,6 @@ Gpu: TypeAlias = WholeGpu | MigSlice | TimeSlicedGpu | VirtualGpu
 
 # GiB that a MIG slice has at least for each GB of its name, over all slices that are known.
 _SLICE = 0.88
-_UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-_UNITS |= {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 # Tokens that vLLM takes where no file of the model says how many it takes
 # (`_get_and_verify_max_len` in vllm/config/model.py).
 _UNSAID = 2048
@@ -39,15 +37,6 @@ def flag(engine: EngineArgs, name: str) -> Any:
     """A flag of the engine by its Python name, whether it has a keyword or stands in `extra`."""
     found = getattr(engine, name, None)
     return engine.extra.get(name.replace("_", "-")) if found is None else found
-
-
-def amount(where: str, value: object) -> int:
-    """A number as vLLM reads it: `32k` is 32,000 and `32K` is 32,768."""
-    if isinstance(value, str):
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMgGtT]?)", value, re.ASCII)
-        if found:
-            return int(float(found[1]) * _UNITS.get(found[2], 1))
-    return _check.integer(where, value, 1, 2**62)
 
 
 def cuda_memory(gpu: Gpu) -> int:

@@ -76,6 +76,10 @@ bench: $(DEV) ## Measure how long things take.
 docs: $(DEV) ## Build the documentation into build/site/.
 	@mkdocs build --quiet --strict
 
+.PHONY: picture
+picture: $(DEV) ## Draw the dashboard's layout for the documentation again.
+	@PYTHONPATH=. python tools/dashboard_picture.py
+
 .PHONY: examples
 examples: $(DEV) ## Render the YAML beside each example again.
 	@UPDATE_EXAMPLES=1 pytest --quiet tests/test_examples.py

@@ -1,5 +1,6 @@
 """Dashboard: panels with queries of one model, units of their metrics, and a drawing of them."""
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.support import parse_promql
 from vllm_constructs import Scope, VllmRelease, dashboard, exposed, metrics
 from vllm_constructs.objectives import Objectives
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
 SCOPE = Scope(namespace="llm", model_name="qwen-7b")
 ROWS = dashboard.rows(SCOPE)
 PANELS = [panel for _, panels in ROWS for panel in panels]
@@ -121,16 +122,19 @@ def test_release(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {panel.title for panel in PANELS} - latencies == left
 
 
-def test_layout() -> None:
-    """The drawing on the page is that of the dashboard, to the character."""
-    drawn = dashboard.layout(dashboard.dashboard(SCOPE))
-    page = (DOCS / "monitoring.md").read_text(encoding="utf-8")
-    (shown,) = re.findall(r"```text\n(Load\n.*?)\n```", page, re.DOTALL)
+def test_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picture on the page is that of the dashboard: `make picture` draws it anew."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    drawn = importlib.import_module("dashboard_picture").picture(dashboard.dashboard(SCOPE))
 
-    assert drawn == shown
-    assert {len(line) for line in drawn.splitlines() if line[0] in "+|"} == {97}
+    assert drawn == (ROOT / "docs" / "dashboard.svg").read_text(encoding="utf-8")
+    texts = re.findall(r"<text [^>]*>([^<]*)</text>", drawn)
     for panel in PANELS:
-        assert f" {panel.title} " in drawn
+        assert panel.title in texts
+        assert {legend for legend, _ in panel.queries} <= set(texts)
+    # A red line for each objective.
+    limits = [panel.limit for panel in PANELS if panel.limit is not None]
+    assert drawn.count("<line ") == len(limits) > 2
 
 
 def test_config_map() -> None:

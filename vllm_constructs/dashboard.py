@@ -7,7 +7,6 @@ braces, as in `monitoring`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -216,43 +215,6 @@ def dashboard(
         },
         indent=1,
     )
-
-
-def layout(board: str) -> str:
-    """A drawing of a dashboard's rows and panels, with the unit and the lines of each.
-
-    Args:
-        board: The JSON of `dashboard`.
-    """
-    by_top: dict[int, list[dict[str, Any]]] = {}
-    for panel in json.loads(board)["panels"]:
-        by_top.setdefault(panel["gridPos"]["y"], []).append(panel)
-    lines: list[str] = []
-    for _, panels in sorted(by_top.items()):
-        if panels[0]["type"] == "row":
-            lines.append(panels[0]["title"])
-        else:
-            lines += _boxes(sorted(panels, key=lambda one: int(one["gridPos"]["x"])))
-    return "\n".join(lines)
-
-
-def _boxes(panels: Sequence[dict[str, Any]]) -> list[str]:
-    """Panels side by side, four characters for each column of the grid."""
-    widths = [4 * panel["gridPos"]["w"] - 1 for panel in panels]
-    texts = [
-        (
-            panel["title"],
-            f"unit: {panel['fieldConfig']['defaults']['unit'].removeprefix('suffix:').strip()}",
-            ", ".join(target["legendFormat"] for target in panel["targets"]),
-        )
-        for panel in panels
-    ]
-    edge = "+" + "+".join("-" * width for width in widths) + "+"
-    body = [
-        "|" + "|".join(f" {text[i]}".ljust(widths[j]) for j, text in enumerate(texts)) + "|"
-        for i in range(3)
-    ]
-    return [edge, *body, edge]
 
 
 def dashboard_config_map(

@@ -75,12 +75,15 @@ def dataclass(**_: bool) -> Callable[[T], T]:
     """
 
     def decorate(kind: T) -> T:
-        kind.__annotations__ = {
-            name: annotation
-            for base in reversed(kind.__mro__)
-            for name, annotation in vars(base).get("__annotations__", {}).items()
-        }
+        found: dict[str, Any] = {}
+        for base in reversed(kind.__mro__):
+            found |= vars(base).get("__annotations__", {})
+        # In a text it would look for ClassVar by a regular expression, for each field.
+        kind.__annotations__ = dict.fromkeys(found, object)
         dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=True)(kind)
+        kind.__annotations__ = found
+        for name, one in vars(kind)["__dataclass_fields__"].items():
+            one.type = found[name]
         methods = {
             "__init__": _init,
             "__eq__": _equal,

@@ -42,7 +42,6 @@ _BALANCERS = (
     "data_parallel_external_lb",
     "data_parallel_multi_port_external_lb",
 )
-_WORD = re.compile(r"[a-z_]+")
 _STARTS = "and vLLM does not start like that"
 
 
@@ -62,7 +61,7 @@ def check(given: Mapping[str, Any], *, dashed: bool = False) -> None:
         return
     if dashed:
         fact, mark, advice = sentence.partition(f", {_STARTS}")
-        refuse(f"{_WORD.sub(_dashed, fact)}{mark}{advice}")
+        refuse(f"{re.sub(r'[a-z_]+', _dashed, fact)}{mark}{advice}")
     refuse(f"EngineArgs.{sentence}")
 
 

@@ -31,7 +31,7 @@ def amount(where: str, value: object, *, least: int = 1) -> int:
         least: The smallest one that is taken.
     """
     if isinstance(value, str):
-        found = SIZE.fullmatch(value)
+        found = re.fullmatch(SIZE, value)
         if not found:
             _check.wrong(where, value, "a whole number, such as 32768, 32k or 32K")
         number, unit = (found[1], found[2]) if found[1] else (found[3], found[4])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 # As `flag_texts` reads it. Decimals only with the decimal units: vLLM refuses "1.5K".
-SIZE = re.compile(r"(\d+)([kKmMgGtT]?)|(\d+\.\d+)([kmgt])", re.ASCII)
+SIZE = r"([0-9]+)([kKmMgGtT]?)|([0-9]+\.[0-9]+)([kmgt])"
 _UNSAYABLE = re.compile(r"[\x00\ud800-\udfff]")
 _DEEPEST = 20
 
@@ -126,7 +126,7 @@ def _check_field(where: str, field: Field, value: object) -> None:
     if inner:
         _check_object(where, inner, value)
         return
-    kinds = [one for one in _BAR.split(field.get("type", "any")) if one != "null"]
+    kinds = [one for one in re.split(_BAR, field.get("type", "any")) if one != "null"]
     if not any(_is(kind, value) for kind in kinds):
         _check.wrong(where, value, " or ".join(_called(one) for one in kinds))
     _check_choice(where, field.get("choices"), value)
@@ -141,13 +141,11 @@ def _check_field(where: str, field: Field, value: object) -> None:
 
 # Keys that were renamed too much to look alike.
 _RENAMED_KEYS = {"level": "mode"}
+# Compiled when a flag that is JSON is first given, since that takes time at every start.
 # Alternatives of a type, but not those inside of a list.
-_BAR = re.compile(r"\|(?![^\[]*\])")
-_LIST = re.compile(r"list\[(.+)\]")
-_NUMBERS = {
-    "float": re.compile(r"-?\d+(\.\d+)?", re.ASCII),
-    "int": re.compile(r"-?\d+", re.ASCII),
-}
+_BAR = r"\|(?![^\[]*\])"
+_LIST = r"list\[(.+)\]"
+_NUMBERS = {"float": r"-?[0-9]+(\.[0-9]+)?", "int": r"-?[0-9]+"}
 _CALLED = {
     "any": "any JSON",
     "bool": "True or False",
@@ -160,13 +158,13 @@ _CALLED = {
 
 
 def _called(kind: str) -> str:
-    inner = _LIST.fullmatch(kind)
+    inner = re.fullmatch(_LIST, kind)
     return f"a list, each entry {_called(inner[1])}" if inner else _CALLED.get(kind, kind)
 
 
 def _is(kind: str, value: object) -> bool:
     """Whether pydantic takes a value for a type; numbers may be texts, as in vLLM's own JSON."""
-    inner = _LIST.fullmatch(kind)
+    inner = re.fullmatch(_LIST, kind)
     if inner or kind == "list":
         is_list = isinstance(value, (list, tuple))
         kinds = inner[1].split("|") if inner else ["any"]
@@ -175,7 +173,7 @@ def _is(kind: str, value: object) -> bool:
         return kind in ("bool", "any")
     if isinstance(value, str):
         return kind in ("str", "any") or (
-            kind in _NUMBERS and bool(_NUMBERS[kind].fullmatch(value))
+            kind in _NUMBERS and bool(re.fullmatch(_NUMBERS[kind], value))
         )
     types: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "dict": (Mapping,)}
     return kind == "any" or isinstance(value, types.get(kind, ()))
@@ -192,7 +190,7 @@ def _check_scalar(where: str, kind: str, value: object) -> None:
         _check.integer(where, value, -(2**63), 2**63)
     elif kind.startswith("human-readable-int"):
         auto = kind.endswith("-or-auto") and value == "auto"
-        if not auto and not (isinstance(value, str) and SIZE.fullmatch(value)):
+        if not auto and not (isinstance(value, str) and re.fullmatch(SIZE, value)):
             _check.integer(where, value, -1, 2**63)
     elif kind == "float":
         if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -25,7 +25,7 @@ _IMAGE = re.compile(
 )
 # A candidate, such as v0.34.0rc1, has what its release will have.
 _TAG = re.compile(r"v?(\d+)\.(\d+)\.(\d+)((rc\d+)?([.-].*)?)", re.ASCII)
-_MOVING = re.compile(r"latest|nightly", re.ASCII)
+_MOVING = ("latest", "nightly")
 _RELEASE = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}", re.ASCII)
 
 
@@ -110,7 +110,7 @@ def check_image(image: str) -> re.Match[str]:
         _check.wrong("image", image, example, "without one, every node may run another")
     if found["name"].startswith("vllm/vllm-openai") and (found["tag"] or "")[:1].isdigit():
         _check.wrong("image", image, example, f"its tags begin with 'v': 'v{found['tag']}'")
-    if _MOVING.fullmatch(found["tag"] or "") and not found["digest"]:
+    if found["tag"] in _MOVING and not found["digest"]:
         warn(
             f"image is {image!r}: {found['tag']!r} changes under running models; "
             f"name a release, such as {DEFAULT_IMAGE!r}."

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from . import _check, exposed, metrics, names
+from . import _check, metrics, names
 from .errors import refuse, warn
 from .metrics import Metric, Scope
 
@@ -243,7 +243,10 @@ class PrometheusQuery:
     def __post_init__(self) -> None:
         names.label("PrometheusQuery.name", self.name, 40)
         _check.text("PrometheusQuery.query", self.query)
-        exposed.check_query("PrometheusQuery.query", self.query)
+        if "vllm:" in self.query:
+            from .exposed import check_query
+
+            check_query("PrometheusQuery.query", self.query)
         _threshold("PrometheusQuery.threshold", self.threshold, 1e12)
         types = ("AverageValue", "Value")
         _check.choice("PrometheusQuery.metric_type", self.metric_type, types)

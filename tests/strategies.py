@@ -247,7 +247,7 @@ def _others() -> SearchStrategy[dict[str, Any]]:
             "additional_config": st.dictionaries(one_line(), json_values(), max_size=2),
             "allowed_origins": st.lists(one_line(), max_size=2),
             "async_scheduling": st.booleans(),
-            "attention_backend": one_line(),
+            "attention_backend": st.sampled_from(("FLASHINFER", "flash_attn", "my.own.Backend")),
             "block_size": st.sampled_from((16, 32)),
             "disable_fastapi_docs": st.booleans(),
             "long_prefill_token_threshold": st.integers(0, 9999),

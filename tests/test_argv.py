@@ -63,6 +63,9 @@ def test_cases() -> None:
                 assert strategies.refusal(partial(parse_args, words)) != ""
 
 
+KV_PORT = {"kv_transfer_config": {"kv_buffer_device": "a", "engine_id": "80g", "kv_port": 1000}}
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -86,12 +89,27 @@ def test_cases() -> None:
         ("-cc.mode=3", {"compilation_config": {"mode": 3}}),
         (
             '-cc {"mode":2,"pass_config":{"fuse_act_padding":true}} -cc.mode 3',
-            {"compilation_config": {"mode": 3, "pass_config": {"fuse_act_padding": True}}},
+            {"compilation_config": {"mode": 3}},
         ),
         (
             "-cc.custom_ops+ +a -cc.custom_ops+=-b",
             {"compilation_config": {"custom_ops": ["+a", "-b"]}},
         ),
+        (
+            "-cc.custom_ops+ +a,-b -cc.mode=3",
+            {"compilation_config": {"custom_ops": ["+a", "-b"], "mode": 3}},
+        ),
+        (
+            "-cc.max_cudagraph_capture_size 1k",
+            {"compilation_config": {"max_cudagraph_capture_size": 1000}},
+        ),
+        ('--kv-transfer-config {"kv_buffer_device":"a","engine_id":"80g","kv_port":1k}', KV_PORT),
+        (
+            '--speculative-config {"method":"ngram","num-speculative-tokens":"3"}',
+            {"speculative_config": {"method": "ngram", "num_speculative_tokens": "3"}},
+        ),
+        ("--reasoning-parser none", {"reasoning_parser": "none"}),
+        ("--max-model-len AUTO", {"max_model_len": "auto"}),
         ("--lora-modules a=/x b=/y --enable-lora", {"lora_modules": ["a=/x", "b=/y"]}),
         ("--cudagraph-capture-sizes 1 2", {"cudagraph_capture_sizes": [1, 2]}),
         ("--middleware a.b --middleware c.d", {"middleware": ["a.b", "c.d"]}),
@@ -150,10 +168,13 @@ REFUSED = [
     ("m --maxx-model-len 1", ("did you mean 'max-model-len'?",)),
     ("m -x 1", ("'-x' is no flag",)),
     ("m --compilation-config.modee 3", ("'modee'", "did you mean 'mode'?")),
-    ("m --compilation-config.mode.x 3 -cc.mode 1 -cc.mode.y 2", ("needs a dict",)),
+    ("m --compilation-config.mode.x 3", ("['mode'] is {'x': 3}",)),
+    ("m --compilation-config.cudagraph-mode NONE", ("mean 'cudagraph_mode'?",)),
+    ("m --max-model-len=", ("--max-model-len has an empty value", "leave the flag out")),
+    ("m --max-num-batched-tokens None", ("'None'", "such as 32768")),
     ("m --limit-mm-per-prompt image=2", ('{"image": 2}',)),
     ("m --compilation-config {", ("it takes JSON",)),
-    ("m --dtype None", ("'None'", "leave the flag out")),
+    ("m --dtype None", ("'None'", "one of 'auto'")),
     ("--served-model-name x", ("--served-model-name is given without a model", "model first")),
     ("m --data-parallel-rank 0 --data-parallel-hybrid-lb", ("--data-parallel-rank are both",)),
     ("m -dcp 2", ("does not divide --tensor-parallel-size (1)",)),
@@ -282,14 +303,19 @@ def engine_flags(release: str) -> dict[str, Flag]:
 
 
 # What other checks look at, so that not every value of the right type will do.
-PARSERS = {"tool-call-parser": "hermes", "reasoning-parser": "deepseek_r1"}
+NAMED = {
+    "attention-backend": "FLASH_ATTN",
+    "limit-mm-per-prompt": {"image": 2, "video": {"count": 1}},
+    "reasoning-parser": "deepseek_r1",
+    "tool-call-parser": "hermes",
+}
 KV_TRANSFER = {"kv_connector": "NixlConnector", "kv_role": "kv_both", "kv_port": 1}
 KEYWORDS = {name: name.replace("-", "_") for name in engine_flags(releases()[-1])}
 
 
 def engine_of(flags: dict[str, Any]) -> EngineArgs:
     """An engine with flags that fit together."""
-    flags = flags | {name: value for name, value in PARSERS.items() if name in flags}
+    flags = flags | {name: value for name, value in NAMED.items() if name in flags}
     needed: dict[str, dict[str, Any]] = {
         "enable-auto-tool-choice": {"tool-call-parser": "hermes"},
         "enable-log-outputs": {"enable-log-requests": True},

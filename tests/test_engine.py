@@ -130,6 +130,7 @@ def test_removed_flags(flag: str) -> None:
         ("swap_space", ("no longer has that flag", "leave it out", "extra={'swap-space': ...}")),
         ("task", ("use runner='pooling'", "up to vLLM 0.12.0")),
         ("rope_scaling", ("use hf_overrides={'rope_parameters': {...}}.",)),
+        ("tp", ("another spelling of tensor_parallel_size=",)),
         ("port", ("derived by this library", "ModelDeployment(port=...)")),
         ("qqq", ("nor has vLLM 0.33.0 such a flag; look at its documentation.",)),
     ],
@@ -254,9 +255,13 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: typed(compilation_config={"cudagraph_capture_sizes": [1.5]}), ("a list, each",)),
     (lambda: typed(compilation_config={"mode": 17}), ("['mode'] is 17", "'VLLM_COMPILE'")),
     (lambda: typed(compilation_config={"mode": "VLLM_COMPIL"}), ("mean 'VLLM_COMPILE'?",)),
-    (lambda: typed(compilation_config={"mode": True}), ("['mode'] is True", "or a text")),
     (lambda: typed(compilation_config={"cudagraph_num_of_warmups": "x"}), ("a whole number",)),
-    (lambda: typed(compilation_config={"cudagraph_copy_inputs": 1}), ("True or False",)),
+    (lambda: typed(compilation_config={"cudagraph_copy_inputs": 2}), ("True or False",)),
+    (lambda: typed(compilation_config={"cudagraph_copy_inputs": "maybe"}), ("True or False",)),
+    (lambda: typed(compilation_config={"cudagraph_copy_inputs": None}), ("is None", "True or")),
+    (lambda: typed(attention_config={"backend": "FLASHATN"}), ("did you mean 'FLASH_ATTN'?",)),
+    (lambda: typed(limit_mm_per_prompt={"image": "two"}), ("['image'] is 'two'", "from 0")),
+    (lambda: typed(max_num_seqs="64"), ("a whole number; write 64 without quotes.",)),
     (lambda: typed(compilation_config={"cache_dir": 7}), ("['cache_dir'] is 7", "a text")),
     (lambda: typed(compilation_config={"inductor_compile_config": []}), ("is []", "a dict")),
     (lambda: typed(compilation_config=[1]), ("is [1]", "a dict, which becomes")),
@@ -275,8 +280,8 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: typed(max_model_len=-1), ("is -1", "or 'auto'")),
     (lambda: typed(delivery="file"), ("'file'", "'args', 'config-map'")),
     (lambda: typed(extra=["--x"]), ("['--x']", "a dict of flags")),
-    (lambda: typed(extra={"--seed": 1}), ("'--seed'", "without dashes")),
-    (lambda: typed(extra={1: 1}), ("is 1", "without dashes")),
+    (lambda: typed(extra={"--seed": 1}), ("'--seed'", "write 'seed'")),
+    (lambda: typed(extra={1: 1}), ("is 1", "the name of a flag")),
     (lambda: typed(extra={"max_logprobs": 1}), ("'max_logprobs'", "'max-logprobs'")),
     (lambda: extra(seed=1), ("'seed'", "a keyword of its own", "seed=")),
     (lambda: extra(swap_space=None), ("is None", "leave the flag out")),
@@ -337,7 +342,8 @@ def test_choices_of_other_releases() -> None:
         {"mode": 3, "cudagraph_mode": "full_and_piecewise"},
         {"mode": "vllm_compile"},
         {"cudagraph_capture_sizes": ["1", 2], "cudagraph_num_of_warmups": "1"},
-        {"pass_config": {"fuse_norm_quant": None, "fi_allreduce_fusion_max_size_mb": 1}},
+        {"pass_config": {"fuse_norm_quant": "True", "fi_allreduce_fusion_max_size_mb": None}},
+        {"cudagraph_copy_inputs": 1, "cudagraph_num_of_warmups": 2.0},
         {"inductor_compile_config": {"max_autotune": True}, "custom_ops": ["+rms_norm"]},
     ],
 )
@@ -350,6 +356,7 @@ def test_json(config: Any) -> None:
     ("flags", "word"),
     [
         ({"kv_cache_dtype": "fp16"}, "did you mean 'fp8'?"),
+        ({"attention_backend": "FLASHATN"}, "did you mean 'FLASH_ATTN'?"),
         ({"quantization": "bitsandbytes"}, "only a plugin in the image can add it"),
         ({"distributed_executor_backend": "foo"}, "vLLM 0.33.0 does not have of its own"),
         ({"distributed_executor_backend": "ray"}, "has no Ray"),
@@ -368,6 +375,8 @@ def test_not_built_in(flags: dict[str, Any], word: str) -> None:
 def test_own_class() -> None:
     """A class by its path is the user's own, and so is what stands in an image of theirs."""
     EngineArgs(distributed_executor_backend="my.module.Executor").check(VllmRelease())
+    EngineArgs(quantization="FP8", attention_backend="flash_attn").check(VllmRelease())
+    EngineArgs(reasoning_parser="none", seed=3_000_000_000).check(VllmRelease())
     EngineArgs(distributed_executor_backend="ray").check(VllmRelease("mine/vllm-ray:1"))
     own: Any = {
         "kv_connector": "Mine",

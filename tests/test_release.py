@@ -71,7 +71,17 @@ def test_parsers() -> None:
         (f"vllm/vllm-openai{DIGEST}", None, True),
         (f"vllm/vllm-openai:v0.20.0{DIGEST}", (0, 20, 0), False),
         (f"vllm:latest{DIGEST}", None, True),
+        ("mirror.example.com/hub/vllm/vllm-openai:v0.20.0", (0, 20, 0), False),
+        ("registry.example.com:5000/ml/vllm:0.16.0", (0, 16, 0), True),
+        # Their tags are versions of something else.
+        ("lmcache/vllm-openai:v0.3.9", None, True),
+        ("docker.io/lmcache/vllm-openai:v0.3.9", None, True),
+        ("ghcr.io/llm-d/llm-d-cuda:v0.3.0", None, True),
+        ("registry.example.com/llm-server:2.1.0", None, True),
     ],
+)
+@pytest.mark.filterwarnings(
+    "ignore:.*does not say its release:vllm_constructs.VllmConstructsWarning"
 )
 def test_version(image: str, version: object, known: object) -> None:
     """The tag says the release; what says nothing is taken for the newest."""
@@ -194,6 +204,22 @@ def test_vllm() -> None:
     """An image with a tag of the user's own takes its release beside it."""
     assert VllmRelease("ml/vllm:v7.0.0", vllm="0.16.0").version == (0, 16, 0)
     assert VllmRelease("vllm/vllm-openai:v0.16.0", vllm="0.16.0").version == (0, 16, 0)
+
+
+@pytest.mark.parametrize(
+    ("image", "what"),
+    [
+        ("vllm/vllm-openai:v0.33", "the tag 'v0.33'"),
+        ("mirror.example.com/vllm/vllm-openai:mine", "the tag 'mine'"),
+        (f"vllm/vllm-openai{DIGEST}", "a digest"),
+    ],
+)
+def test_unsaid(image: str, what: str) -> None:
+    """An official image that does not say its release is warned about, unless it is said."""
+    with pytest.warns(VllmConstructsWarning, match=f"{what} does not say its release.*give vllm="):
+        found = VllmRelease(image)
+    assert "vllm= says which one" in found.called
+    assert VllmRelease(image, vllm="0.16.0").called == "vLLM 0.16.0"
 
 
 def test_latest() -> None:

@@ -134,6 +134,9 @@ def test_facts_of_flags() -> None:
         assert same(fact.get("aliases"), flag.get("aliases")), name
         negations = [flag["negation"]] if "negation" in flag else []
         assert same(fact.get("negations"), negations + flag.get("negations", [])), name
+        is_nothing = bool(fact.get("optional_none"))
+        if flag.get("nargs") is None and kind != "bool":
+            assert (name, is_nothing) == (name, flag.get("optional", False))
         if config:
             assert (name, config) == (name, flag["class"])
         else:

@@ -17,7 +17,8 @@ What a file holds, beside the release and the day on which its wheel was built:
 
 - `flags`: `type` (as the parser takes it: `json` is JSON, `json-or-str` may be), `default` where
   it is a literal (none, where the engine decides), `choices` (closed), `known` (open: a plugin may
-  add more), `nargs`, `append` (may be repeated), `negation` and further `negations`, `aliases`,
+  add more; of a field of JSON, members of an enum), `nargs`, `append` (may be repeated),
+  `negation` and further `negations`, `aliases`, `optional` (an empty text, or None, is nothing),
   `deprecated` (its help says so), `removal` (from which release it may be gone), `class` and
   `fields` of JSON: each with `type` (alternatives with `|`), `default`, `choices`, `known`, `items`
   (choices of a list's items), its own `fields`, `internal` (refused in JSON). `engine_fields`

@@ -113,12 +113,15 @@ def _single(one: Mapping[str, Any], kind: str) -> str:
 
 
 def _types(one: Mapping[str, Any], kind: str) -> str:
-    """The type of a value with alternatives."""
+    """The type of one key of JSON, with alternatives."""
     parts = re.split(r"\|(?![^\[]*\])", kind)
     named = [part for part in parts if part != "null"]
-    if one.get("known") and len(named) > 1:
+    if one.get("known"):
         # Numbers or names of an enum, so there are no others.
         found = [_literal(one["known"])]
+    elif one.get("open"):
+        # Any other name may be a class of the user's.
+        found = [_literal(one["open"]), *(_KINDS[part] for part in named)]
     else:
         found = [_single(one, part) for part in named]
     return " | ".join([*found, *(["None"] if "null" in parts else [])])
@@ -265,7 +268,7 @@ def made(release: str) -> dict[str, str]:
         for name, flag in sorted(data["flags"].items())
         if name.removeprefix("--") not in derived
     }
-    flags["kv-transfer-config"]["fields"]["kv_connector"]["known"] = data["kv_connectors"]
+    flags["kv-transfer-config"]["fields"]["kv_connector"]["open"] = data["kv_connectors"]
     parsers = {
         "tool_call_parser": data["tool_call_parsers"],
         "reasoning_parser": data["reasoning_parsers"],

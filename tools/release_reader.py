@@ -96,12 +96,18 @@ def _negations(action: argparse.Action, parser: argparse.ArgumentParser) -> list
     return [name for name in dict.fromkeys([*shown, *hidden]) if name in negative]
 
 
+def _optional(action: argparse.Action) -> dict[str, bool]:
+    """Whether an empty text is nothing."""
+    is_nothing = callable(action.type) and _try(action.type, "") is None
+    return {"optional": True} if is_nothing and action.nargs is None else {}
+
+
 def _flag(action: argparse.Action, parser: argparse.ArgumentParser) -> dict[str, Any]:
     """What is to be known of one flag."""
     switches = (argparse._StoreTrueAction, argparse.BooleanOptionalAction)  # noqa: SLF001
     config = _config_class(action)
     kind = "bool" if isinstance(action, switches) else "json" if config else _kind(action.type)
-    found: dict[str, Any] = {"type": kind}
+    found: dict[str, Any] = {"type": kind, **_optional(action)}
     if config:
         found["class"] = config.__name__
         found["fields"] = fields_of(config)

@@ -17,7 +17,7 @@ from . import _check, contradictions
 from .derived_flags import DERIVED
 from .engine import EngineArgs
 from .errors import VllmConstructsError, refuse
-from .flag_texts import value_of
+from .flag_texts import dotted, value_of
 from .flag_values import check_value
 from .release import VllmRelease, refuse_unknown
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .release import Flag
 
 _NEGATIVE = re.compile(r"-\d+|-\d*\.\d+", re.ASCII)
-_LEVEL = re.compile(r"-O\.?=?(\d)")
+_LEVEL = re.compile(r"-O=?(\d)")
 # A variable of the container, as Kubernetes writes it, or of a shell.
 _VARIABLE = re.compile(r"\$[({A-Za-z_]")
 # How the checks of EngineArgs name a flag.
@@ -195,15 +195,13 @@ class _Reader:
                 while word.startswith("-") and "=" not in word and rest and not _is_flag(rest[0]):
                     rest.pop(0)
         for key, parts in self.dotted.items():
-            # What is written with dots stands beside what is written as JSON.
-            whole = line.options.get(key)
-            value = _merged(whole, parts) if isinstance(whole, dict) else parts
+            # vLLM puts them at the end, as JSON of their own, and of two the last one counts.
             try:
-                check_value(f"--{key}", self.flags[f"--{key}"], value)
+                check_value(f"--{key}", self.flags[f"--{key}"], parts)
             except VllmConstructsError as error:
                 line.refusals.append(str(error))
             else:
-                line.options[key] = value
+                line.options[key] = parts
         model = line.options.pop("model", None)
         line.model = model if line.model is None else line.model
         return line
@@ -246,7 +244,7 @@ class _Reader:
                 f"{name} is {_check.shown(hidden[0])}, and its value is in none of the manifests."
             )
         elif path:
-            _set(self.dotted.setdefault(key, {}), path, values[0], name)
+            _update(self.dotted.setdefault(key, {}), _nested(path, values[0]))
         else:
             self._put(key, flag, [value_of(name, flag, one) for one in values])
 
@@ -302,30 +300,21 @@ def _take(name: str, rest: list[str], *, several: bool) -> list[str]:
     return found
 
 
-def _set(into: dict[str, Any], path: str, text: str, name: str) -> None:
-    """Put the value of `--flag.a.b value` in its place; `b+` adds to a list."""
-    keys = path.split(".")
-    for key in keys[:-1]:
-        inner = into.setdefault(key.replace("-", "_"), {})
-        if not isinstance(inner, dict):
-            refuse(f"{name}.{path} needs a dict, but {key!r} is {_check.shown(inner)}.")
-        into = inner
-    last = keys[-1].replace("-", "_")
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    if last.endswith("+"):
-        before = into.get(last[:-1], [])
-        into[last[:-1]] = [*before, *(value if isinstance(value, list) else [value])]
-    else:
-        into[last] = value
+def _nested(path: str, text: str) -> dict[str, Any]:
+    """What `--flag.a.b value` says; `b+` takes a list with commas."""
+    value: Any = text.split(",") if path.endswith("+") else dotted(text)
+    for key in reversed(path.removesuffix("+").split(".")):
+        value = {key: value}
+    return dict(value)
 
 
-def _merged(whole: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(whole)
+def _update(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Put more into what stands there: dicts grow, lists add up, the last of all else counts."""
     for key, value in more.items():
-        before = found.get(key)
-        both = isinstance(before, Mapping) and isinstance(value, Mapping)
-        found[key] = _merged(before, value) if both and before is not None else value
-    return found
+        before = into.get(key)
+        if isinstance(before, dict) and isinstance(value, Mapping):
+            _update(before, value)
+        elif isinstance(before, list) and isinstance(value, list):
+            into[key] = [*before, *value]
+        else:
+            into[key] = value

@@ -102,13 +102,15 @@ def _batch(given: Mapping[str, Any]) -> str:
 
 
 def _transfer(given: Mapping[str, Any]) -> str:
-    config = given.get("kv_transfer_config")
-    if not isinstance(config, Mapping) or not config.get("kv_connector") or config.get("kv_role"):
-        return ""
-    return (
-        f"kv_transfer_config has a kv_connector and no role, {_STARTS}; add 'kv_role', for "
-        "example 'kv_both'."
-    )
+    for kind, example in (("kv", "kv_both"), ("ec", "ec_both")):
+        config = given.get(f"{kind}_transfer_config")
+        found = config if isinstance(config, Mapping) else {}
+        if found.get(f"{kind}_connector") and not found.get(f"{kind}_role"):
+            return (
+                f"{kind}_transfer_config has a {kind}_connector and no role, {_STARTS}; add "
+                f"'{kind}_role', for example {example!r}."
+            )
+    return ""
 
 
 def _parallel(given: Mapping[str, Any]) -> str:

@@ -112,7 +112,7 @@ class EngineArgs(Flags):
             advice = known["removed"].get(flag, "leave it out")
             old = f"; for an image up to vLLM {had[-1]} give extra={{{name!r}: ...}}" if had else ""
             refuse(f"{head}, since vLLM {NEWEST} no longer has that flag; {advice}{old}.")
-        other = other_spelling(known, flag).replace("-", "_")
+        other = (other_spelling(known, flag) or other_spelling(known, f"-{name}")).replace("-", "_")
         if other:
             refuse(f"{head}; it is another spelling of {other}=.")
         near = _check.nearest(keyword, EngineArgs.__annotations__)
@@ -133,10 +133,23 @@ class EngineArgs(Flags):
         for name, value in self._typed():
             where = f"EngineArgs.{name}"
             _check_any(where, f"--{name.replace('_', '-')}", value)
-            if name in _LOWEST:
-                _check.integer(where, value, _LOWEST[name], 2**31 - 1)
+            if name in _LOWEST and not isinstance(value, str):
+                most = 2**32 - 1 if name == "seed" else 2**31 - 1
+                _check.integer(where, value, _LOWEST[name], most)
+        self._check_numbers()
+        if self.delivery == "config-map" and not isinstance(self.middleware, (str, type(None))):
+            refuse(
+                "EngineArgs.middleware is a list, which vLLM's --config file cannot hold; give one "
+                "text, or delivery='args'."
+            )
+        self._check_built_in((NEWEST,), releases)
+
+    def _check_numbers(self) -> None:
         if self.gpu_memory_utilization is not None:
             _check.ratio("EngineArgs.gpu_memory_utilization", self.gpu_memory_utilization)
+        for kind, limit in (self.limit_mm_per_prompt or {}).items():
+            if not isinstance(limit, Mapping):
+                _check.integer(f"EngineArgs.limit_mm_per_prompt[{kind!r}]", limit, 0, 2**31 - 1)
         if self.cpu_offload_gb is not None and self.cpu_offload_gb < 0:
             _check.wrong("EngineArgs.cpu_offload_gb", self.cpu_offload_gb, "0 GiB or more")
         if self.max_model_len == -1:
@@ -144,14 +157,8 @@ class EngineArgs(Flags):
             _check.wrong("EngineArgs.max_model_len", -1, allowed)
         if self.max_model_len not in (None, "auto"):
             _check.integer("EngineArgs.max_model_len", self.max_model_len, 1, 2**31 - 1, "tokens")
-        if self.delivery == "config-map" and not isinstance(self.middleware, (str, type(None))):
-            refuse(
-                "EngineArgs.middleware is a list, which vLLM's --config file cannot hold; give one "
-                "text, or delivery='args'."
-            )
-        self._check_built_in((NEWEST,), releases)
         ahead = (self.speculative_config or {}).get("num_speculative_tokens")
-        if ahead is not None:
+        if isinstance(ahead, int):
             where = "EngineArgs.speculative_config['num_speculative_tokens']"
             _check.integer(where, ahead, 1, 1024, "tokens")
 
@@ -162,9 +169,11 @@ class EngineArgs(Flags):
         transfer = self.kv_transfer_config or {}
         is_own = transfer.get("kv_connector_module_path")
         connector = None if is_own else transfer.get("kv_connector")
+        # vLLM takes "none" for no parser.
+        reasoning = None if str(self.reasoning_parser).lower() == "none" else self.reasoning_parser
         given = [
             ("tool_call_parser", self.tool_call_parser, self.tool_parser_plugin),
-            ("reasoning_parser", self.reasoning_parser, self.reasoning_parser_plugin),
+            ("reasoning_parser", reasoning, self.reasoning_parser_plugin),
             ("kv_transfer_config['kv_connector']", connector, is_own),
         ]
         for (name, value, plugin), kind in zip(given, _BUILT_IN, strict=True):
@@ -180,11 +189,11 @@ class EngineArgs(Flags):
         typed = vars(self)
         for name, value in self.extra.items():
             if not isinstance(name, str) or not _NAME.fullmatch(name):
-                _check.wrong(
-                    "a key of EngineArgs.extra",
-                    name,
-                    "a flag without dashes in front: 'max-logprobs'",
-                )
+                plain = str(name).strip("-").replace("_", "-")
+                is_near = isinstance(name, str) and _NAME.fullmatch(plain)
+                allowed = "the name of a flag, with dashes inside of it and none in front"
+                advice = f"write {plain!r}" if is_near else ""
+                _check.wrong("a key of EngineArgs.extra", name, allowed, advice)
             where = f"EngineArgs.extra[{name!r}]"
             if name in DERIVED:
                 refuse(f"{where} is derived by this library; {DERIVED[name]}.")
@@ -279,7 +288,8 @@ def _warn_of_plugin(release: VllmRelease, where: str, name: str, value: object) 
     options = {
         str(one) for known in release.catalogues for one in _known_of(known["flags"], f"--{name}")
     }
-    if not options or not isinstance(value, str) or value in options or "." in value:
+    taken = {one.lower() for one in options}
+    if not options or not isinstance(value, str) or value.lower() in taken or "." in value:
         return
     hint = _check.nearest(value, sorted(options))
     warn(
@@ -288,7 +298,10 @@ def _warn_of_plugin(release: VllmRelease, where: str, name: str, value: object) 
     )
 
 
-def _known_of(flags: Mapping[str, Flag], flag: str) -> Sequence[str]:
+def _known_of(flags: Mapping[str, Flag], flag: str) -> Sequence[object]:
+    if flag == "--attention-backend" and "--attention-config" in flags:
+        # Another way to say the same, with a parser that takes any text.
+        return flags["--attention-config"].get("fields", {})["backend"].get("known", ())
     return flags[flag].get("known", ()) if flag in flags else ()
 
 

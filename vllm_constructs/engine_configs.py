@@ -76,7 +76,6 @@ class AttentionConfig(TypedDict, total=False):
             "ULTRAQUANT",
             "XPU_MLA_SPARSE",
         ]
-        | str
         | None
     )
     backend_per_kind: Mapping[str, Json]
@@ -104,7 +103,6 @@ class AttentionConfig(TypedDict, total=False):
             "TRTLLM_RAGGED",
             "ZEN_CPU",
         ]
-        | str
         | None
     )
     sparse_mla_force_mqa: bool
@@ -129,7 +127,7 @@ class CompilationConfigDynamicShapesConfig(TypedDict, total=False):
 
     assume_32_bit_indexing: bool
     evaluate_guards: bool
-    type: Literal["backed", "backed_size_oblivious", "unbacked"] | str
+    type: Literal["backed", "backed_size_oblivious", "unbacked"]
 
 
 class CompilationConfigPassConfig(TypedDict, total=False):

@@ -90,9 +90,17 @@ def check_query(where: str, query: str) -> None:
         VllmConstructsError: Such a name or label.
     """
     for name, _, selector in _SERIES.findall(query):
+        if name.count(":") > 1:
+            # A recorded series, whose name is the user's.
+            continue
         bare = next((name.removesuffix(end) for end in _SUFFIXES[:3] if name.endswith(end)), name)
         if not entries(name) and not entries(bare):
             entry(name)
+        if any(one["type"] == "histogram" for one in entries(name)):
+            refuse(
+                f"{where} asks for {name}, a histogram that has no series of that name; ask for "
+                f"{name}_bucket, {name}_sum or {name}_count."
+            )
         if _MODEL.search(selector):
             refuse(
                 f"{where} asks {name} for the label 'model', which vLLM does not set; write "

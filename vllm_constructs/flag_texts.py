@@ -43,22 +43,26 @@ def value_of(name: str, flag: Flag, text: str) -> Any:
     """A flag's text in the flag's own type; None where it is left out."""
     if is_level(flag):
         return _number(name, "int", text)
-    if text not in ("", "None") or text in flag.get("choices", ()):
-        return _converted(name, flag.get("type", ""), text)
-    # vLLM reads both as nothing where nothing is the default.
-    if flag.get("default", "") != "":
-        refuse(f"{name} has the value {text!r}; give one, or leave the flag out.")
-    return None
+    is_nothing = text in ("", "None") and text not in flag.get("choices", ())
+    if is_nothing and flag.get("optional"):
+        return None
+    if not text:
+        refuse(f"{name} has an empty value; give one, or leave the flag out.")
+    found = _converted(name, flag.get("type", ""), text)
+    if flag.get("engine_fields") and isinstance(found, dict):
+        # The engine, which makes the class of it, takes dashes as well.
+        return {str(key).replace("-", "_"): value for key, value in found.items()}
+    return found
 
 
 def _converted(name: str, kind: str, text: str) -> Any:
     if kind.startswith("human-readable-int"):
-        if kind.endswith("-or-auto") and text in ("auto", "-1"):
+        if kind.endswith("-or-auto") and text.lower() in ("auto", "-1"):
             return "auto"
         return amount(name, int(text) if _WHOLE.fullmatch(text) else text, least=-1)
     if kind == "json" or (kind == "json-or-str" and re.fullmatch(r"\s*\{.*\}\s*", text, re.DOTALL)):
         try:
-            found = json.loads(text)
+            found = json.loads(_expanded(text))
         except ValueError:
             found = None
         if not isinstance(found, (dict, list)):
@@ -69,6 +73,26 @@ def _converted(name: str, kind: str, text: str) -> Any:
     if kind in ("int", "float"):
         return _number(name, kind, text)
     return text.lower().replace("-", "_") if kind.startswith("str(") else text
+
+
+def _expanded(text: str) -> str:
+    """JSON in which numbers outside of texts may have a unit, such as `{"bytes": 80g}`."""
+    parts = re.split(r'("(?:[^"\\\\]|\\\\.)*")', text)
+    for at in range(0, len(parts), 2):
+        parts[at] = re.sub(
+            r"\b[0-9]+(\.[0-9]+)?[kKmMgGtT]\b",
+            lambda one: str(amount("a number", one[0], least=0)),
+            parts[at],
+        )
+    return "".join(parts)
+
+
+def dotted(text: str) -> Any:
+    """The value of `--flag.key value`: JSON, a number with a unit, or a text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return amount("a number", text, least=0) if re.fullmatch(SIZE, text) else text
 
 
 def _number(name: str, kind: str, text: str) -> int | float:

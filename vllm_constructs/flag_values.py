@@ -15,8 +15,24 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
-# As `flag_texts` reads it. Decimals only with the decimal units: vLLM refuses "1.5K".
+# Texts that are compiled when they are first needed, since that takes time at every start. A size,
+# as `flag_texts` reads it. Decimals only with the decimal units: vLLM refuses "1.5K".
 SIZE = r"([0-9]+)([kKmMgGtT]?)|([0-9]+\.[0-9]+)([kmgt])"
+# Keys that were renamed too much to look alike.
+_RENAMED_KEYS = {"level": "mode"}
+# Alternatives of a type, but not those inside of a list.
+_BAR = r"\|(?![^\[]*\])"
+_LIST = r"list\[(.+)\]"
+_WORDS = {
+    "any": "any JSON",
+    "bool": "True or False",
+    "dict": "a dict",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list",
+    "str": "a text",
+}
+_TRUTHS = ("0", "1", "f", "false", "n", "no", "off", "on", "t", "true", "y", "yes")
 _UNSAYABLE = re.compile(r"[\x00\ud800-\udfff]")
 _DEEPEST = 20
 
@@ -75,7 +91,8 @@ def check_value(where: str, flag: Flag, value: object) -> None:
     elif kind == "json" or (kind == "json-or-str" and not isinstance(value, str)):
         check_json(where, value)
         if not isinstance(value, (Mapping, list, tuple)):
-            _check.wrong(where, value, "a dict (or list), which becomes the flag's JSON")
+            allowed = "a dict" if fields_of(flag) else "a dict (or list)"
+            _check.wrong(where, value, f"{allowed}, which becomes the flag's JSON")
         _check_object(where, fields_of(flag), value)
     elif is_level(flag):
         levels = list(map(int, flag.get("known", ())))
@@ -117,77 +134,77 @@ def _check_object(where: str, fields: Mapping[str, Field] | None, value: object)
             near = f"write {renamed!r}." if renamed in options else _check.nearest(key, options)
             near = near or f"it takes {_check.one_of(options)}."
             refuse(f"{where} has the key {_check.shown(key)}, which vLLM refuses there; {near}")
-        if item is not None:
-            _check_field(f"{where}[{key!r}]", fields[key], item)
+        _check_field(f"{where}[{key!r}]", fields[key], item)
 
 
 def _check_field(where: str, field: Field, value: object) -> None:
+    kinds = re.split(_BAR, field.get("type", "any"))
     inner = field.get("fields")
-    if inner:
+    if inner and value is not None:
         _check_object(where, inner, value)
         return
-    kinds = [one for one in re.split(_BAR, field.get("type", "any")) if one != "null"]
-    if not any(_is(kind, value) for kind in kinds):
-        _check.wrong(where, value, " or ".join(_called(one) for one in kinds))
+    if not any(_has_type(kind, value) for kind in kinds):
+        _check.wrong(where, value, " or ".join(_in_words(one) for one in kinds if one != "null"))
+    if value is None:
+        return
     _check_choice(where, field.get("choices"), value)
     for item in value if isinstance(value, (list, tuple)) else ():
         _check_choice(where, field.get("items"), item)
-    known = field.get("known", [])
-    # A member of an enum is there by its number, and by its name in any case.
-    is_enum = kinds == ["int", "str"] and bool(known)
-    if is_enum and (value.upper() if isinstance(value, str) else value) not in known:
-        _check.wrong(where, value, _check.one_of(known), _check.nearest(value, map(str, known)))
+    # Members of an enum, by their number or by their name in any case.
+    members = field.get("known", [])
+    known = {one.upper() if isinstance(one, str) else one for one in members}
+    if known and (value.upper() if isinstance(value, str) else value) not in {*known, "AUTO"}:
+        near = _check.nearest(value, map(str, members))
+        _check.wrong(where, value, _check.one_of(members), near)
 
 
-# Keys that were renamed too much to look alike.
-_RENAMED_KEYS = {"level": "mode"}
-# Compiled when a flag that is JSON is first given, since that takes time at every start.
-# Alternatives of a type, but not those inside of a list.
-_BAR = r"\|(?![^\[]*\])"
-_LIST = r"list\[(.+)\]"
-_NUMBERS = {"float": r"-?[0-9]+(\.[0-9]+)?", "int": r"-?[0-9]+"}
-_CALLED = {
-    "any": "any JSON",
-    "bool": "True or False",
-    "dict": "a dict",
-    "float": "a number",
-    "int": "a whole number",
-    "list": "a list",
-    "str": "a text",
-}
-
-
-def _called(kind: str) -> str:
+def _in_words(kind: str) -> str:
+    """What a type of the data files takes."""
     inner = re.fullmatch(_LIST, kind)
-    return f"a list, each entry {_called(inner[1])}" if inner else _CALLED.get(kind, kind)
+    return f"a list, each entry {_in_words(inner[1])}" if inner else _WORDS.get(kind, kind)
 
 
-def _is(kind: str, value: object) -> bool:
-    """Whether pydantic takes a value for a type; numbers may be texts, as in vLLM's own JSON."""
+def _has_type(kind: str, value: object) -> bool:
+    """Whether pydantic takes a value for a type, as vLLM has it: `"3"` is a number, 1 is true."""
     inner = re.fullmatch(_LIST, kind)
     if inner or kind == "list":
-        is_list = isinstance(value, (list, tuple))
         kinds = inner[1].split("|") if inner else ["any"]
-        return is_list and all(any(_is(one, item) for one in kinds) for item in _items(value))
-    if isinstance(value, bool):
-        return kind in ("bool", "any")
-    if isinstance(value, str):
-        return kind in ("str", "any") or (
-            kind in _NUMBERS and bool(re.fullmatch(_NUMBERS[kind], value))
-        )
-    types: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "dict": (Mapping,)}
+        items = value if isinstance(value, (list, tuple)) else ()
+        is_list = isinstance(value, (list, tuple))
+        return is_list and all(any(_has_type(one, item) for one in kinds) for item in items)
+    if kind in ("int", "float"):
+        return _is_number(value, whole=kind == "int")
+    if kind == "bool":
+        return value in (0, 1) or (isinstance(value, str) and value.lower() in _TRUTHS)
+    if kind == "null":
+        return value is None
+    types: dict[str, type] = {"str": str, "dict": Mapping}
     return kind == "any" or isinstance(value, types.get(kind, ()))
 
 
-def _items(value: object) -> tuple[object, ...]:
-    return tuple(value) if isinstance(value, (list, tuple)) else ()
+def _is_number(value: object, *, whole: bool) -> bool:
+    if not isinstance(value, (int, float, str)):
+        return False
+    try:
+        number = float(value)
+    except ValueError:
+        return False
+    return number.is_integer() if whole else not math.isnan(number)
+
+
+def _check_whole(where: str, value: object) -> None:
+    """Refuse what is no whole number, without the bounds that nobody passes."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        advice = f"write {value} without quotes" if str(value).isdecimal() else ""
+        _check.wrong(where, value, "a whole number", advice)
+    _check.integer(where, value, -(2**63), 2**63)
 
 
 def _check_scalar(where: str, kind: str, value: object) -> None:
     if kind == "bool":
         _check.boolean(where, value)
     elif kind == "int":
-        _check.integer(where, value, -(2**63), 2**63)
+        _check_whole(where, value)
     elif kind.startswith("human-readable-int"):
         auto = kind.endswith("-or-auto") and value == "auto"
         if not auto and not (isinstance(value, str) and re.fullmatch(SIZE, value)):

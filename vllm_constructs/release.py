@@ -26,6 +26,10 @@ _IMAGE = re.compile(
 # A candidate, such as v0.34.0rc1, has what its release will have.
 _TAG = re.compile(r"v?(\d+)\.(\d+)\.(\d+)((rc\d+)?([.-].*)?)", re.ASCII)
 _MOVING = ("latest", "nightly")
+# The images that the vLLM project publishes, on whatever registry or mirror.
+_OFFICIAL = re.compile(r"(.+/)?vllm/vllm-openai(-[a-z0-9]+)*", re.ASCII)
+# Images whose tags are versions of vLLM; those of LMCache are of another thing.
+_TAGGED = re.compile(r"(?!(.+/)?lmcache/)(.+/)?vllm(-openai(-[a-z0-9]+)*)?", re.ASCII)
 _RELEASE = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}", re.ASCII)
 
 
@@ -55,6 +59,7 @@ class Flag(TypedDict, total=False):
     negation: str
     negations: list[str]
     aliases: list[str]
+    optional: bool
     deprecated: bool
 
 
@@ -108,7 +113,7 @@ def check_image(image: str) -> re.Match[str]:
         _check.wrong("image", image, example)
     if not found["tag"] and not found["digest"]:
         _check.wrong("image", image, example, "without one, every node may run another")
-    if found["name"].startswith("vllm/vllm-openai") and (found["tag"] or "")[:1].isdigit():
+    if _OFFICIAL.fullmatch(found["name"]) and (found["tag"] or "")[:1].isdigit():
         _check.wrong("image", image, example, f"its tags begin with 'v': 'v{found['tag']}'")
     if found["tag"] in _MOVING and not found["digest"]:
         warn(
@@ -131,9 +136,10 @@ class VllmRelease:
 
     Args:
         image: Image reference with a tag or a digest, such as `vllm/vllm-openai:v0.33.0`
-            (default: the newest release that this library knows). The tag says the release, a
-            candidate's too. One that names none, or a digest, is taken for the newest known
-            release; `latest` and `nightly` are warned about, and so is a release newer than that.
+            (default: the newest release that this library knows). The tag of an image called
+            `vllm` or `vllm-openai` says the release, a candidate's as well; any other image is
+            taken for the newest known release. Official images whose tag says none, `latest`,
+            `nightly` and releases newer than that are warned about.
         vllm: The release in the image, such as `"0.16.0"`, where the tag does not say it.
             Default: what the tag says.
 
@@ -159,6 +165,13 @@ class VllmRelease:
                 f"vllm is {self.vllm!r}, but the tag of {self.image!r} says another release; "
                 "leave vllm out."
             )
+        image = _IMAGE.fullmatch(self.image)
+        if version is None and self.is_official and image and image["tag"] not in _MOVING:
+            what = "a digest" if image["tag"] is None else f"the tag {image['tag']!r}"
+            warn(
+                f"image is {self.image!r}, and {what} does not say its release; flags are checked "
+                f"as in {NEWEST}: give vllm= with the one that it has."
+            )
         if version is not None and version > _numbers(NEWEST):
             warn(
                 f"vLLM {self.said} is newer than {NEWEST}, the newest release that this library "
@@ -173,11 +186,12 @@ class VllmRelease:
 
     @property
     def version(self) -> tuple[int, int, int] | None:
-        """Major, minor and patch; None where neither `vllm` nor the tag names a release."""
+        """Major, minor and patch; None where neither `vllm` nor the tag of a vLLM image says it."""
         if self.vllm is not None:
             return _numbers(self.vllm)
         image = _IMAGE.fullmatch(self.image)
-        found = _TAG.fullmatch(image["tag"]) if image and image["tag"] else None
+        tag = image["tag"] if image and _TAGGED.fullmatch(image["name"]) else None
+        found = _TAG.fullmatch(tag) if tag else None
         return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
     @property
@@ -190,8 +204,9 @@ class VllmRelease:
 
     @property
     def is_official(self) -> bool:
-        """Whether the image is one that the vLLM project publishes."""
-        return self.image.startswith("vllm/vllm-openai")
+        """Whether the image is one that the vLLM project publishes, maybe from a mirror."""
+        image = _IMAGE.fullmatch(self.image)
+        return bool(image and _OFFICIAL.fullmatch(image["name"]))
 
     @property
     def is_certain(self) -> bool:
@@ -225,6 +240,8 @@ class VllmRelease:
     def called(self) -> str:
         """The release in words, with those that it is judged by."""
         known = self.known_releases
+        if self.version is None:
+            return f"vLLM {known[0]} (vllm= says which one the image has)"
         if self.is_known:
             return f"vLLM {known[0]}"
         return f"vLLM {self.said} (judged by {' and '.join(known)})"

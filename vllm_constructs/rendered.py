@@ -242,7 +242,7 @@ def _release(image: str, vllm: str | None) -> tuple[VllmRelease, list[str]]:
             found = VllmRelease(image, vllm=vllm)
     except VllmConstructsError:
         found = VllmRelease("vllm:unknown")
-    said = f"{image!r} does not say which vLLM it has; it is judged as {found.called}."
+    said = f"{image!r} does not say which vLLM it has; it is judged as vLLM {found.said}."
     return found, [] if found.version else [said]
 
 

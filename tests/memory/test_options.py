@@ -119,7 +119,7 @@ def test_release() -> None:
     for old in ("v0.26.0", "v0.28.0"):
         found = options(release=old)
         assert (found.batch.logit_bytes, found.graphs_counted) == (2, False)
-    for new in ("v0.22.1", "v0.29.0", "v0.33.0", "mine"):
+    for new in ("v0.22.1", "v0.29.0", "v0.33.0"):
         found = options(release=new)
         assert (found.batch.logit_bytes, found.graphs_counted) == (6, True)
     for oldest in ("v0.12.0", "v0.16.0", "v0.20.2"):

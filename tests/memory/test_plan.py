@@ -305,8 +305,8 @@ FEW = settings(max_examples=150, deadline=None)
 @given(name=NAMES, product=PRODUCTS, length=st.integers(16, 2048), more=st.integers(1, 2048))
 def test_longer(name: str, product: str, length: int, more: int) -> None:
     """Longer requests need no less and leave no more to spare."""
-    short = plan(name, product, max_model_len=length, hf_overrides={"x": 1})
-    long = plan(name, product, max_model_len=length + more, hf_overrides={"x": 1})
+    short = plan(name, product, max_model_len=length, hf_overrides={"rope_theta": 1})
+    long = plan(name, product, max_model_len=length + more, hf_overrides={"rope_theta": 1})
 
     assert short.kv_bytes_needed <= long.kv_bytes_needed
     assert short.spare >= long.spare
@@ -342,7 +342,7 @@ def test_fp8_cache(name: str, product: str) -> None:
 @given(name=NAMES, product=PRODUCTS, share=st.floats(0.2, 0.9))
 def test_larger_share(name: str, product: str, share: float) -> None:
     """A larger share of the memory never has fewer tokens."""
-    length: dict[str, Any] = {"max_model_len": 1024, "hf_overrides": {"x": 1}}
+    length: dict[str, Any] = {"max_model_len": 1024, "hf_overrides": {"rope_theta": 1}}
     less = plan(name, product, gpu_memory_utilization=share, **length)
     more = plan(name, product, gpu_memory_utilization=share + 0.05, **length)
 

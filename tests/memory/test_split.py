@@ -60,8 +60,8 @@ def test_taken(name: str, count: int, engine: dict[str, Any]) -> None:
         ("Qwen/Qwen3-30B-A3B-FP8", 4, {}, ("get 192 columns of each expert", "size of 2")),
         ("tiiuae/falcon-mamba-7b", 3, {}, ("8192 channels of recurrent", "size of 2")),
         ("google/gemma-2-2b-it", 4, {DCP: 3}, ("does not divide the tensor_parallel_size of 4",)),
-        ("meta-llama/Llama-3.1-8B-Instruct", 4, {DCP: 4}, ("8 key and value heads", "1 times")),
-        ("Qwen/Qwen3-30B-A3B", 8, {DCP: 4}, ("4 key and value heads", "2 times")),
+        ("meta-llama/Llama-3.1-8B-Instruct", 4, {DCP: 4}, ("8 key and value heads", "only once")),
+        ("Qwen/Qwen3-30B-A3B", 8, {DCP: 4}, ("4 key and value heads", "only 2 times")),
     ],
 )
 def test_refused(name: str, count: int, engine: dict[str, Any], words: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from vllm_constructs import _check
 from vllm_constructs.errors import NotCountedError, VllmConstructsError, refuse
 from vllm_constructs.flag_texts import amount
 
-from .options import flag
+from .options import UNCOUNTED
 from .plan import MemoryPlan
 from .shapes import ModelShape, is_named
 
@@ -27,23 +27,9 @@ if TYPE_CHECKING:
 
 LONGER = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
 
-# Flags with which vLLM keeps another model, or another part of it, on the GPU than is counted.
-_UNCOUNTED = (
-    "cpu_offload_params",
-    "hf_config_path",
-    "offload_backend",
-    "offload_group_size",
-    "offload_num_in_group",
-    "offload_params",
-    "prefill_context_parallel_size",
-)
-
-# Speculative methods that load no other model than the one that is served.
-_NO_DRAFT = ("ngram", "ngram_gpu", "suffix")
-
 READ = frozenset(
     (
-        *(name.replace("_", "-") for name in _UNCOUNTED),
+        *(name.replace("_", "-") for name in UNCOUNTED),
         "async-scheduling",
         "block-size",
         "compilation-config",
@@ -116,9 +102,6 @@ def plan_of(
     Raises:
         VllmConstructsError: vLLM would not start with this split, or this `max_model_len`.
     """
-    reason = _uncounted(engine)
-    if reason:
-        return reason
     if engine.data_parallel_multi_port_external_lb and not shape.experts:
         # vllm/engine/arg_utils.py
         refuse(
@@ -165,28 +148,6 @@ def checked(where: str, pod: GpuPodSpec, shape: ModelShape | None) -> MemoryPlan
         return None
     found.check(where)
     return found
-
-
-def _uncounted(engine: EngineArgs) -> str:
-    """The first flag that a plan does not understand, in words."""
-    for name in _UNCOUNTED:
-        if flag(engine, name) is not None:
-            return f"{name} changes what is on the GPU, which no plan counts."
-    config = engine.speculative_config or {}
-    method = engine.spec_method or config.get("method")
-    is_drafted = method or engine.spec_model or config.get("model")
-    if is_drafted and method not in _NO_DRAFT:
-        return "a model that drafts tokens is on the GPU too, which no plan counts."
-    overrides = engine.hf_overrides
-    if not overrides:
-        return ""
-    # Scaled positions change no sizes, but what they do to the longest request is not known.
-    is_scaling = isinstance(overrides, Mapping) and all(
-        isinstance(key, str) and key.startswith("rope_") for key in overrides
-    )
-    if is_scaling and engine.max_model_len is not None:
-        return ""
-    return "hf_overrides change the model, which no plan counts."
 
 
 def _may_be_longer(env: Mapping[str, str]) -> bool:

@@ -29,6 +29,18 @@ _SLICE = 0.88
 # Tokens that vLLM takes where no file of the model says how many it takes
 # (`_get_and_verify_max_len` in vllm/config/model.py).
 _UNSAID = 2048
+# Flags with which vLLM keeps another model, or another part of it, on the GPU than is counted.
+UNCOUNTED = (
+    "cpu_offload_params",
+    "hf_config_path",
+    "offload_backend",
+    "offload_group_size",
+    "offload_num_in_group",
+    "offload_params",
+    "prefill_context_parallel_size",
+)
+# Speculative methods that load no other model than the one that is served.
+_NO_DRAFT = ("ngram", "ngram_gpu", "suffix")
 # Data-centre GPUs of the Blackwell family capture more CUDA graphs (vllm/config/vllm.py).
 _BLACKWELL = re.compile(r"NVIDIA-G?B[23]00")
 
@@ -37,6 +49,28 @@ def flag(engine: EngineArgs, name: str) -> Any:
     """A flag of the engine by its Python name, whether it has a keyword or stands in `extra`."""
     found = getattr(engine, name, None)
     return engine.extra.get(name.replace("_", "-")) if found is None else found
+
+
+def _uncounted(engine: EngineArgs) -> str:
+    """The first flag that a plan does not understand, in words."""
+    for name in UNCOUNTED:
+        if flag(engine, name) is not None:
+            return f"{name} changes what is on the GPU, which no plan counts."
+    config = engine.speculative_config or {}
+    method = engine.spec_method or config.get("method")
+    is_drafted = method or engine.spec_model or config.get("model")
+    if is_drafted and method not in _NO_DRAFT:
+        return "a model that drafts tokens is on the GPU too, which no plan counts."
+    overrides = engine.hf_overrides
+    if not overrides:
+        return ""
+    # Scaled positions change no sizes, but what they do to the longest request is not known.
+    is_scaling = isinstance(overrides, Mapping) and all(
+        isinstance(key, str) and key.startswith("rope_") for key in overrides
+    )
+    if is_scaling and engine.max_model_len is not None:
+        return ""
+    return "hf_overrides change the model, which no plan counts."
 
 
 def cuda_memory(gpu: Gpu) -> int:
@@ -115,6 +149,9 @@ class MemoryOptions:
 
 def resolve(shape: ModelShape, gpu: Gpu, engine: EngineArgs, release: VllmRelease) -> MemoryOptions:
     """The options of an engine on a GPU, with vLLM's defaults."""
+    reason = _uncounted(engine)
+    if reason:
+        refuse(reason, NotCountedError)
     memory = cuda_memory(gpu)
     split = _split(gpu, engine)
     max_model_len, longest = _length(shape, engine)
@@ -284,8 +321,11 @@ def _cache_dtype(engine: EngineArgs, quantization: Quantization | None, dtype_by
 def _graphs(gpu: Gpu, engine: EngineArgs, tokens: int, requests: int) -> int:
     """Batch sizes that CUDA graphs are captured for."""
     config = engine.compilation_config
-    level = flag(engine, "optimization_level")
-    if engine.enforce_eager or _field(config, "cudagraph_mode") in ("NONE", 0) or level in (0, "0"):
+    mode = _field(config, "cudagraph_mode")
+    # The lowest level has none unless it is told otherwise (OPTIMIZATION_LEVEL_TO_CONFIG in
+    # vllm/config/vllm.py).
+    is_off = mode is None and flag(engine, "optimization_level") in (0, "0")
+    if engine.enforce_eager or is_off or (mode is not None and str(mode).upper() in ("NONE", "0")):
         return 0
     sizes = _field(config, "cudagraph_capture_sizes") or flag(engine, "cudagraph_capture_sizes")
     if isinstance(sizes, (list, tuple)):

@@ -67,14 +67,16 @@ METHODS = {
 
 def by_name(where: str, method: str) -> Quantization:
     """What a method means whose checkpoint says nothing, or that is applied while loading."""
-    if method not in METHODS:
+    # vLLM lowers it as well.
+    found = METHODS.get(method.lower())
+    if found is None:
         refuse(
             f"{where} is {_check.shown(method)}; a plan takes a method whose bits are known "
             f"({', '.join(sorted(METHODS))}); else read the shape from the config.json of the "
             "quantised model.",
             NotCountedError,
         )
-    return METHODS[method]
+    return found
 
 
 def from_config(name: str, found: Mapping[str, Any]) -> Quantization:

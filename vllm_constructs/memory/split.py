@@ -64,9 +64,9 @@ def _context(shape: ModelShape, options: MemoryOptions) -> Iterator[str]:
         return
     if context > max(1, tensor // heads):
         yield (
-            f"{name}, but {tensor} GPUs hold the {heads} key and value heads of {shape.name} "
-            f"{max(1, tensor // heads)} times, and only that many can split the tokens; give at "
-            "most that"
+            f"{name}, but {tensor} GPUs hold each of the {heads} key and value heads of "
+            f"{shape.name} only {_times(max(1, tensor // heads))}, and GPUs that hold the same "
+            f"heads split the tokens; give at most {max(1, tensor // heads)}, or more GPUs"
         )
     queries = shape.num_attention_heads // heads
     if queries % context:
@@ -74,6 +74,10 @@ def _context(shape: ModelShape, options: MemoryOptions) -> Iterator[str]:
             f"{name}, which does not divide the {queries} query heads that {shape.name} has for "
             "each key and value head; give one that does"
         )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _tensor(shape: ModelShape, options: MemoryOptions) -> Iterator[str]:

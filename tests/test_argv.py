@@ -108,6 +108,8 @@ KV_PORT = {"kv_transfer_config": {"kv_buffer_device": "a", "engine_id": "80g", "
             '--speculative-config {"method":"ngram","num-speculative-tokens":"3"}',
             {"speculative_config": {"method": "ngram", "num_speculative_tokens": "3"}},
         ),
+        ("-O.mode=3 -O2", {"compilation_config": {"mode": 3}, "optimization_level": 2}),
+        ("--reasoning-parser= --seed 1", {"reasoning_parser": None, "seed": 1}),
         ("--reasoning-parser none", {"reasoning_parser": "none"}),
         ("--max-model-len AUTO", {"max_model_len": "auto"}),
         ("--lora-modules a=/x b=/y --enable-lora", {"lora_modules": ["a=/x", "b=/y"]}),
@@ -178,8 +180,9 @@ REFUSED = [
     ("--served-model-name x", ("--served-model-name is given without a model", "model first")),
     ("m --data-parallel-rank 0 --data-parallel-hybrid-lb", ("--data-parallel-rank are both",)),
     ("m -dcp 2", ("does not divide --tensor-parallel-size (1)",)),
-    ('m --kv-transfer-config {"kv_connector":"NixlConnector"}', ("has a kv_connector and no",)),
+    ('m --kv-transfer-config {"kv_connector":"NixlConnector"}', ("has kv_connector and no",)),
     ("m --compilation-config 3", ("write -O3, or", '{"mode": 3}')),
+    ('m --ec-transfer-config {"ec_connector":"A"}', ("has ec_connector and no role",)),
     ('m -cc {"level":3}', ("has the key 'level'", "write 'mode'.")),
     ("m --gpu-memory-utilization 90", ("--gpu-memory-utilization is 90.0", "write 0.9")),
     ("m -cc [1]", ("--compilation-config is [1]", "a dict")),
@@ -323,6 +326,7 @@ def engine_of(flags: dict[str, Any]) -> EngineArgs:
         "lora-modules": {"enable-lora": True},
         "trust-remote-code": {"revision": "main"},
         "kv-transfer-config": {"kv-transfer-config": KV_TRANSFER},
+        "ec-transfer-config": {"ec-transfer-config": {"ec_connector": "A", "ec_role": "ec_both"}},
     }
     for name, more in needed.items():
         flags = flags | more if flags.get(name) else flags

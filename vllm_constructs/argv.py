@@ -220,6 +220,7 @@ class _Reader:
                     f"the model is {_check.shown(word)}, and its value is in none of the manifests."
                 )
             return
+        word = f"-cc.{word[3:]}" if word.startswith("-O.") else word
         level = _LEVEL.fullmatch(word)
         text, is_given, value = (f"-O={level[1]}" if level else word).partition("=")
         text, _, path = text.partition(".")
@@ -235,7 +236,8 @@ class _Reader:
         if is_given:
             values = [value]
         elif optional and (not rest or _is_flag(rest[0])):
-            values = [""]
+            self.line.options[key] = True
+            return
         else:
             values = _take(word if path else name, rest, several=several)
         hidden = [one for one in values if self.has_variables and _VARIABLE.search(one)]

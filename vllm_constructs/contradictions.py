@@ -107,7 +107,7 @@ def _transfer(given: Mapping[str, Any]) -> str:
         found = config if isinstance(config, Mapping) else {}
         if found.get(f"{kind}_connector") and not found.get(f"{kind}_role"):
             return (
-                f"{kind}_transfer_config has a {kind}_connector and no role, {_STARTS}; add "
+                f"{kind}_transfer_config has {kind}_connector and no role, {_STARTS}; add "
                 f"'{kind}_role', for example {example!r}."
             )
     return ""

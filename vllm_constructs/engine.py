@@ -11,7 +11,7 @@ from . import _check, contradictions
 from ._flags import COMMON, Flags
 from .derived_flags import DERIVED
 from .errors import VllmConstructsError, refuse, warn
-from .flag_values import Json, check_json, check_value
+from .flag_values import Json, check_json, check_value, is_number
 from .release import NEWEST, VllmRelease, built_in, catalogue, other_spelling, releases
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class EngineArgs(Flags):
         if self.gpu_memory_utilization is not None:
             _check.ratio("EngineArgs.gpu_memory_utilization", self.gpu_memory_utilization)
         for kind, limit in (self.limit_mm_per_prompt or {}).items():
-            if not isinstance(limit, Mapping):
+            if not isinstance(limit, Mapping) and not is_number(limit, whole=True):
                 _check.integer(f"EngineArgs.limit_mm_per_prompt[{kind!r}]", limit, 0, 2**31 - 1)
         if self.cpu_offload_gb is not None and self.cpu_offload_gb < 0:
             _check.wrong("EngineArgs.cpu_offload_gb", self.cpu_offload_gb, "0 GiB or more")

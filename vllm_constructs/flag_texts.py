@@ -44,10 +44,12 @@ def value_of(name: str, flag: Flag, text: str) -> Any:
     if is_level(flag):
         return _number(name, "int", text)
     is_nothing = text in ("", "None") and text not in flag.get("choices", ())
-    if is_nothing and flag.get("optional"):
+    if is_nothing and (flag.get("optional") or flag.get("default") == text):
         return None
     if not text:
         refuse(f"{name} has an empty value; give one, or leave the flag out.")
+    # Only where the parser itself makes the class, it takes numbers with units.
+    text = _expanded(text) if flag.get("fields") else text
     found = _converted(name, flag.get("type", ""), text)
     if flag.get("engine_fields") and isinstance(found, dict):
         # The engine, which makes the class of it, takes dashes as well.
@@ -62,7 +64,7 @@ def _converted(name: str, kind: str, text: str) -> Any:
         return amount(name, int(text) if _WHOLE.fullmatch(text) else text, least=-1)
     if kind == "json" or (kind == "json-or-str" and re.fullmatch(r"\s*\{.*\}\s*", text, re.DOTALL)):
         try:
-            found = json.loads(_expanded(text))
+            found = json.loads(text)
         except ValueError:
             found = None
         if not isinstance(found, (dict, list)):

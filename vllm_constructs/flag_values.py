@@ -139,6 +139,10 @@ def _check_object(where: str, fields: Mapping[str, Field] | None, value: object)
 
 def _check_field(where: str, field: Field, value: object) -> None:
     kinds = re.split(_BAR, field.get("type", "any"))
+    # Members of an enum, by their number or by their name in any case.
+    members = field.get("known", [])
+    if value is None and members:
+        return
     inner = field.get("fields")
     if inner and value is not None:
         _check_object(where, inner, value)
@@ -150,8 +154,6 @@ def _check_field(where: str, field: Field, value: object) -> None:
     _check_choice(where, field.get("choices"), value)
     for item in value if isinstance(value, (list, tuple)) else ():
         _check_choice(where, field.get("items"), item)
-    # Members of an enum, by their number or by their name in any case.
-    members = field.get("known", [])
     known = {one.upper() if isinstance(one, str) else one for one in members}
     if known and (value.upper() if isinstance(value, str) else value) not in {*known, "AUTO"}:
         near = _check.nearest(value, map(str, members))
@@ -173,7 +175,7 @@ def _has_type(kind: str, value: object) -> bool:
         is_list = isinstance(value, (list, tuple))
         return is_list and all(any(_has_type(one, item) for one in kinds) for item in items)
     if kind in ("int", "float"):
-        return _is_number(value, whole=kind == "int")
+        return is_number(value, whole=kind == "int")
     if kind == "bool":
         return value in (0, 1) or (isinstance(value, str) and value.lower() in _TRUTHS)
     if kind == "null":
@@ -182,7 +184,8 @@ def _has_type(kind: str, value: object) -> bool:
     return kind == "any" or isinstance(value, types.get(kind, ()))
 
 
-def _is_number(value: object, *, whole: bool) -> bool:
+def is_number(value: object, *, whole: bool) -> bool:
+    """Whether pydantic takes a value for a number."""
     if not isinstance(value, (int, float, str)):
         return False
     try:

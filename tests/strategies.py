@@ -57,7 +57,7 @@ _LONG = "NVIDIA-RTX-PRO-6000-Blackwell-Max-Q-Workstation-Edition"
 _IMAGES = (
     "vllm/vllm-openai:v0.33.0",
     "registry.example.com:5000/ml/vllm:0.33.0-cu130",
-    f"vllm/vllm-openai@sha256:{'0' * 64}",
+    f"registry.example.com/vllm@sha256:{'0' * 64}",
 )
 _CRONS = ("0 9 * * *", "30 18 * * 1-5", "*/15 8-20 * * MON,FRI", "0 22 1 * *")
 

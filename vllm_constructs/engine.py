@@ -147,7 +147,8 @@ class EngineArgs(Flags):
     def _check_numbers(self) -> None:
         if self.gpu_memory_utilization is not None:
             _check.ratio("EngineArgs.gpu_memory_utilization", self.gpu_memory_utilization)
-        for kind, limit in (self.limit_mm_per_prompt or {}).items():
+        limits = self.limit_mm_per_prompt
+        for kind, limit in limits.items() if isinstance(limits, Mapping) else ():
             if not isinstance(limit, Mapping) and not is_number(limit, whole=True):
                 _check.integer(f"EngineArgs.limit_mm_per_prompt[{kind!r}]", limit, 0, 2**31 - 1)
         if self.cpu_offload_gb is not None and self.cpu_offload_gb < 0:

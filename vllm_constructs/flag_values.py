@@ -198,7 +198,8 @@ def is_number(value: object, *, whole: bool) -> bool:
 def _check_whole(where: str, value: object) -> None:
     """Refuse what is no whole number, without the bounds that nobody passes."""
     if isinstance(value, bool) or not isinstance(value, int):
-        advice = f"write {value} without quotes" if str(value).isdecimal() else ""
+        is_text = isinstance(value, str) and value.isascii() and value.isdecimal()
+        advice = f"write {value} without quotes" if is_text else ""
         _check.wrong(where, value, "a whole number", advice)
     _check.integer(where, value, -(2**63), 2**63)
 

@@ -102,7 +102,7 @@ def _batch(given: Mapping[str, Any]) -> str:
 
 
 def _transfer(given: Mapping[str, Any]) -> str:
-    for kind, example in (("kv", "kv_both"), ("ec", "ec_both")):
+    for kind, example in (("kv", "kv_both"), ("ec", "ec_producer")):
         config = given.get(f"{kind}_transfer_config")
         found = config if isinstance(config, Mapping) else {}
         if found.get(f"{kind}_connector") and not found.get(f"{kind}_role"):

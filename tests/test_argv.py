@@ -326,7 +326,9 @@ def engine_of(flags: dict[str, Any]) -> EngineArgs:
         "lora-modules": {"enable-lora": True},
         "trust-remote-code": {"revision": "main"},
         "kv-transfer-config": {"kv-transfer-config": KV_TRANSFER},
-        "ec-transfer-config": {"ec-transfer-config": {"ec_connector": "A", "ec_role": "ec_producer"}},
+        "ec-transfer-config": {
+            "ec-transfer-config": {"ec_connector": "A", "ec_role": "ec_producer"}
+        },
     }
     for name, more in needed.items():
         flags = flags | more if flags.get(name) else flags

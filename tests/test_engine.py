@@ -343,6 +343,7 @@ def test_choices_of_other_releases() -> None:
         {"mode": "vllm_compile"},
         {"cudagraph_capture_sizes": ["1", 2], "cudagraph_num_of_warmups": "1"},
         {"pass_config": {"fuse_norm_quant": "True", "fi_allreduce_fusion_max_size_mb": None}},
+        {"pass_config": {"enable_qk_norm_rope_fusion": None}, "ir_enable_torch_wrap": None},
         {"cudagraph_copy_inputs": 1, "cudagraph_num_of_warmups": 2.0},
         {"inductor_compile_config": {"max_autotune": True}, "custom_ops": ["+rms_norm"]},
     ],

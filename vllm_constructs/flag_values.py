@@ -141,7 +141,8 @@ def _check_field(where: str, field: Field, value: object) -> None:
     kinds = re.split(_BAR, field.get("type", "any"))
     # Members of an enum, by their number or by their name in any case.
     members = field.get("known", [])
-    if value is None and members:
+    # Where nothing is the default, vLLM takes nothing, whatever the type says.
+    if value is None and (members or "default" not in field):
         return
     inner = field.get("fields")
     if inner and value is not None:

@@ -102,6 +102,17 @@ def test_newer(tag: str) -> None:
     assert release.known_releases == (NEWEST,)
     assert release.flags("x", "some-flag-of-tomorrow") == ({},)
     assert "no longer has" in strategies.refusal(lambda: release.flag("x", "swap-space"))
+    # It may be new, as --max-num-queued-tokens was beside --max-num-batched-tokens.
+    with pytest.warns(VllmConstructsWarning, match=r"not have yet; did you mean 'max-model-len'\?"):
+        assert release.flags("x", "max-modl-len") == ({},)
+
+
+def test_mirror() -> None:
+    """A mirror may leave the v of vLLM's tags out; the project's own tags have it."""
+    assert VllmRelease("mirror.example.com/vllm/vllm-openai:0.16.0").version == (0, 16, 0)
+    assert "its tags begin with 'v'" in strategies.refusal(
+        lambda: VllmRelease("vllm/vllm-openai:0.16.0")
+    )
 
 
 @pytest.mark.parametrize(

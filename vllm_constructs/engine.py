@@ -302,7 +302,8 @@ def _warn_of_plugin(release: VllmRelease, where: str, name: str, value: object) 
 def _known_of(flags: Mapping[str, Flag], flag: str) -> Sequence[object]:
     if flag == "--attention-backend" and "--attention-config" in flags:
         # Another way to say the same, with a parser that takes any text.
-        return flags["--attention-config"].get("fields", {})["backend"].get("known", ())
+        fields = flags["--attention-config"].get("fields", {})
+        return fields["backend"].get("known", ()) if "backend" in fields else ()
     return flags[flag].get("known", ()) if flag in flags else ()
 
 

@@ -113,7 +113,8 @@ def check_image(image: str) -> re.Match[str]:
         _check.wrong("image", image, example)
     if not found["tag"] and not found["digest"]:
         _check.wrong("image", image, example, "without one, every node may run another")
-    if _OFFICIAL.fullmatch(found["name"]) and (found["tag"] or "")[:1].isdigit():
+    # A mirror may call them as it likes.
+    if found["name"].startswith("vllm/vllm-openai") and (found["tag"] or "")[:1].isdigit():
         _check.wrong("image", image, example, f"its tags begin with 'v': 'v{found['tag']}'")
     if found["tag"] in _MOVING and not found["digest"]:
         warn(
@@ -259,15 +260,20 @@ class VllmRelease:
     def flags(self, where: str, name: str) -> tuple[Flag, ...]:
         """What each release that speaks for this one knows of `--name`.
 
-        Between two shipped releases a flag of either one passes. On a release outside of all
-        shipped ones, so does a flag that resembles none of them: it may have been there before,
-        or come since.
+        Between two shipped releases a flag of either one passes. On a release older than all
+        shipped ones, so does a flag that resembles none of them: it may have been there before. On
+        a newer one any flag passes that was not there before, with a warning where it resembles
+        one.
         """
         flag = f"--{name}"
         found = tuple(known["flags"][flag] for known in self.catalogues if flag in known["flags"])
         if found:
             return found
         if self.may_have(name):
+            known = self.catalogues[-1]["flags"]
+            if self.version and self.version > _numbers(NEWEST) and is_misspelt(flag, known):
+                near = _check.nearest(name, [one.removeprefix("--") for one in known])
+                warn(f"{where} names {name!r}, which vLLM {NEWEST} does not have yet; {near}")
             return ({},)
         return refuse_unknown(where, name, self)
 
@@ -279,10 +285,10 @@ class VllmRelease:
         is_elsewhere = any(flag in catalogue(one)["flags"] for one in releases())
         if is_elsewhere or other_spelling(known, flag):
             return False
-        if is_older and flag in known["removed"]:
-            return True
-        is_outside = is_older or (version > _numbers(NEWEST) and flag not in known["removed"])
-        return is_outside and not is_misspelt(flag, known["flags"])
+        if version > _numbers(NEWEST):
+            # Of the flags that came with a release, one in twenty resembles an older one.
+            return flag not in known["removed"]
+        return is_older and (flag in known["removed"] or not is_misspelt(flag, known["flags"]))
 
 
 def other_spelling(known: Catalogue, flag: str) -> str:

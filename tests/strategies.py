@@ -39,10 +39,10 @@ from vllm_constructs import (
     VllmConstructsError,
     WholeGpu,
 )
-from vllm_constructs.accelerators import catalogue
+from vllm_constructs.accelerators.nvidia import catalogue
 from vllm_constructs.errors import NotCountedError
-from vllm_constructs.release import catalogue as release_catalogue
-from vllm_constructs.storage import ACCESS_MODES
+from vllm_constructs.releases.release import catalogue as release_catalogue
+from vllm_constructs.workloads.storage import ACCESS_MODES
 
 Manifest = dict[str, Any]
 Call = Callable[[], object]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import strategies
-from vllm_constructs.release import NEWEST
+from vllm_constructs.releases.release import NEWEST
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "vllm_constructs" / "data"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vllm_constructs import Scope
-from vllm_constructs.dashboard import dashboard
+from vllm_constructs.monitoring.dashboard import dashboard
 
 PICTURE = Path(__file__).parents[1] / "docs" / "dashboard.svg"
 

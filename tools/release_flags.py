@@ -2,8 +2,8 @@
 
 Usage: python tools/release_flags.py
 
-It writes `vllm_constructs/_flags.py`, a keyword for every flag that a user may give, and
-`vllm_constructs/engine_configs.py`, the keys of flags that are JSON.
+It writes `vllm_constructs/engine/flags.py`, a keyword for every flag that a user may give, and
+`vllm_constructs/engine/json_flags.py`, the keys of flags that are JSON.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def _config(name: str, what: str, fields: Mapping[str, Any], done: dict[str, str
 
 
 def configs(release: str, flags: Mapping[str, Any]) -> str:
-    """The text of `engine_configs.py`."""
+    """The text of `json_flags.py`."""
     done: dict[str, str] = {}
     for name, flag in flags.items():
         if fields_of(flag):
@@ -222,12 +222,12 @@ def configs(release: str, flags: Mapping[str, Any]) -> str:
         "from __future__ import annotations\n\n"
         "from collections.abc import Mapping, Sequence\n"
         "from typing import Literal, TypedDict\n\n"
-        "from .flag_values import Json\n\n\n" + "\n\n".join(done.values())
+        "from .flag_types import Json\n\n\n" + "\n\n".join(done.values())
     )
 
 
 def keywords(release: str, flags: Mapping[str, Any], parsers: Mapping[str, list[str]]) -> str:
-    """The text of `_flags.py`."""
+    """The text of `flags.py`."""
     named = {name.replace("-", "_"): flag for name, flag in flags.items()}
     others = sorted(set(named) - set(COMMON))
     head = _HEAD.format(
@@ -247,10 +247,10 @@ def keywords(release: str, flags: Mapping[str, Any], parsers: Mapping[str, list[
         "from typing import TYPE_CHECKING, Literal\n\n"
         "if TYPE_CHECKING:\n"
         "    from dataclasses import dataclass\n\n"
-        "    from . import engine_configs as configs\n"
-        "    from .flag_values import Json\n"
+        "    from . import json_flags as configs\n"
+        "    from .flag_types import Json\n"
         "else:\n"
-        "    from ._keywords import keywords as dataclass\n\n"
+        "    from .keywords import keywords as dataclass\n\n"
         "# How many keywords stand first: those that most engines are given.\n"
         f"COMMON = {len(COMMON)}\n\n\n"
         "@dataclass(frozen=True, kw_only=True)\n"
@@ -262,7 +262,7 @@ def keywords(release: str, flags: Mapping[str, Any], parsers: Mapping[str, list[
 def made(release: str) -> dict[str, str]:
     """The text of both modules for a release, by their names."""
     data = json.loads((PACKAGE / "data" / f"vllm-{release}.json").read_text(encoding="utf-8"))
-    derived = runpy.run_path(str(PACKAGE / "derived_flags.py"))["DERIVED"]
+    derived = runpy.run_path(str(PACKAGE / "engine" / "reserved_flags.py"))["DERIVED"]
     flags = {
         name.removeprefix("--"): flag
         for name, flag in sorted(data["flags"].items())
@@ -274,8 +274,8 @@ def made(release: str) -> dict[str, str]:
         "reasoning_parser": data["reasoning_parsers"],
     }
     texts = {
-        "_flags.py": keywords(release, flags, parsers),
-        "engine_configs.py": configs(release, flags),
+        "engine/flags.py": keywords(release, flags, parsers),
+        "engine/json_flags.py": configs(release, flags),
     }
     return {name: _formatted(text) for name, text in texts.items()}
 

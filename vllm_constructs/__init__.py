@@ -7,21 +7,15 @@ every app needs (such as `MemoryPlan`), without Node.
 
 from typing import TYPE_CHECKING
 
-from .accelerators import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
-from .availability import Drain, Rollout, Startup
-from .engine import EngineArgs
+from .accelerators.nvidia import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
+from .engine.engine_args import EngineArgs
 from .errors import VllmConstructsError, VllmConstructsWarning
-from .ingress import AwsAlb, ClusterIssuer, F5Nginx, GkeIngress, IngressNginx, TlsSecret, Traefik
-from .kubernetes import Kubernetes
-from .metrics import Metric, Scope
-from .platform import ArgoApplication, FluxHelmRelease
-from .pod import GpuPodSpec, Toleration
-from .release import VllmRelease
-from .route import Gateway
-from .scaling import ScalingPace
-from .secrets import ApiKey, HuggingFaceToken
-from .storage import EphemeralCache, ExistingClaim
-from .triggers import (
+from .kube.kubernetes import Kubernetes
+from .metrics.metric import Metric, Scope
+from .platform.operators import ArgoApplication, FluxHelmRelease
+from .releases.release import VllmRelease
+from .scaling.scalers import ScalingPace
+from .scaling.triggers import (
     CpuUtilization,
     CronFloor,
     KvCacheUsage,
@@ -30,9 +24,22 @@ from .triggers import (
     RunningRequests,
     TimeToFirstToken,
 )
+from .traffic.ingress import (
+    AwsAlb,
+    ClusterIssuer,
+    F5Nginx,
+    GkeIngress,
+    IngressNginx,
+    TlsSecret,
+    Traefik,
+)
+from .traffic.route import Gateway
+from .workloads.availability import Drain, Rollout, Startup
+from .workloads.pod import GpuPodSpec, Toleration
+from .workloads.secrets import ApiKey, HuggingFaceToken
+from .workloads.storage import EphemeralCache, ExistingClaim
 
 if TYPE_CHECKING:
-    from .argv import ParsedArgs, parse_args
     from .cdk.availability import DisruptionBudget
     from .cdk.deployment import ModelDeployment
     from .cdk.fleet import ModelFleet
@@ -41,18 +48,19 @@ if TYPE_CHECKING:
     from .cdk.platform import GpuOperator, GpuSmokeTest, KedaOperator, Namespace, PrometheusAdapter
     from .cdk.scaling import HpaScaler, KedaScaler
     from .cdk.secrets import ExternalToken, TokenSecret
+    from .cdk.stack import ModelStack
     from .cdk.storage import ModelCache
-    from .cdk.values import ModelStack
+    from .engine.command_line_parser import ParsedArgs, parse_args
     from .memory.plan import MemoryPlan
     from .memory.shapes import ModelShape
-    from .objectives import Objectives
+    from .monitoring.objectives import Objectives
 else:
     _VALUES = {
         "MemoryPlan": "memory.plan",
         "ModelShape": "memory.shapes",
-        "Objectives": "objectives",
-        "ParsedArgs": "argv",
-        "parse_args": "argv",
+        "Objectives": "monitoring.objectives",
+        "ParsedArgs": "engine.command_line_parser",
+        "parse_args": "engine.command_line_parser",
     }
     _CONSTRUCTS = {
         "DisruptionBudget": "availability",
@@ -67,7 +75,7 @@ else:
         "ModelFleet": "fleet",
         "ModelMonitor": "monitoring",
         "ModelRoute": "ingress",
-        "ModelStack": "values",
+        "ModelStack": "stack",
         "Namespace": "platform",
         "PrometheusAdapter": "platform",
         "StreamingIngress": "ingress",

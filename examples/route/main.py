@@ -6,13 +6,7 @@ which the cluster has already.
 
 from cdk8s import App, Chart
 
-from vllm_constructs import (
-    ExistingClaim,
-    Gateway,
-    ModelDeployment,
-    ModelRoute,
-    WholeGpu,
-)
+from vllm_constructs import ExistingClaim, Gateway, ModelDeployment, ModelRoute, WholeGpu
 
 app = App()
 chart = Chart(app, "qwen-32b", namespace="llm")

@@ -50,8 +50,8 @@ from vllm_constructs import (
     VllmConstructsWarning,
     WholeGpu,
 )
-from vllm_constructs.objectives import Objectives
-from vllm_constructs.values import Values
+from vllm_constructs.importers.guide_values import Values
+from vllm_constructs.monitoring.objectives import Objectives
 
 Keywords = dict[str, Any]
 Make = Callable[[Chart], Keywords]

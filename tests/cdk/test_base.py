@@ -25,13 +25,7 @@ from tests.cdk.samples import (
     variants,
 )
 from tests.support import assert_valid, validate
-from vllm_constructs import (
-    Kubernetes,
-    ModelCache,
-    ModelDeployment,
-    Namespace,
-    VllmConstructsError,
-)
+from vllm_constructs import Kubernetes, ModelCache, ModelDeployment, Namespace, VllmConstructsError
 from vllm_constructs.cdk.base import Room
 
 # The object that a construct is about.

@@ -42,9 +42,9 @@ from vllm_constructs import (
     VllmConstructsError,
     VllmConstructsWarning,
     WholeGpu,
-    network,
 )
-from vllm_constructs.storage import AccessMode
+from vllm_constructs.workloads import network_policy as network
+from vllm_constructs.workloads.storage import AccessMode
 
 
 @pytest.mark.parametrize(("kind", "variant"), variants("ModelDeployment"))

@@ -31,7 +31,7 @@ from vllm_constructs import (
     Traefik,
     VllmConstructsError,
 )
-from vllm_constructs.ingress import IngressController
+from vllm_constructs.traffic.ingress import IngressController
 
 HOST = "llm.example.com"
 

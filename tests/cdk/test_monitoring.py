@@ -7,13 +7,8 @@ from syrupy.assertion import SnapshotAssertion
 
 from tests.cdk.samples import chart, check_sample, manifests, model, only, unwarned, variants
 from tests.support import parse_promql
-from vllm_constructs import (
-    ModelMonitor,
-    Startup,
-    VllmConstructsError,
-    VllmConstructsWarning,
-)
-from vllm_constructs.objectives import Objectives
+from vllm_constructs import ModelMonitor, Startup, VllmConstructsError, VllmConstructsWarning
+from vllm_constructs.monitoring.objectives import Objectives
 
 LABELS = {"release": "kube-prometheus-stack"}
 

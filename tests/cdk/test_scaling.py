@@ -35,7 +35,7 @@ from vllm_constructs import (
     VllmConstructsError,
     VllmConstructsWarning,
 )
-from vllm_constructs.triggers import HpaMetric
+from vllm_constructs.scaling.triggers import HpaMetric
 
 
 @pytest.mark.parametrize(("kind", "variant"), variants("HpaScaler", "KedaScaler"))

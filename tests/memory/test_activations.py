@@ -5,13 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import strategies
-from vllm_constructs.memory.activations import (
-    GIB,
-    SMALL_BUFFERS,
-    Batch,
-    activations,
-    graph_sizes,
-)
+from vllm_constructs.memory.activations import GIB, SMALL_BUFFERS, Batch, activations, graph_sizes
 from vllm_constructs.memory.shapes import ModelShape, catalogue
 from vllm_constructs.memory.weights import Split
 

@@ -16,7 +16,7 @@ from vllm_constructs import (
 )
 from vllm_constructs.memory import fit
 from vllm_constructs.memory.shapes import is_named
-from vllm_constructs.release import catalogue
+from vllm_constructs.releases.release import catalogue
 
 QWEN = "Qwen/Qwen2.5-7B-Instruct"
 L40S = WholeGpu("NVIDIA-L40S")

@@ -6,15 +6,8 @@ import pytest
 
 from tests import strategies
 from tests.memory.test_hf_config import read
-from vllm_constructs import (
-    EngineArgs,
-    MigSlice,
-    TimeSlicedGpu,
-    VirtualGpu,
-    VllmRelease,
-    WholeGpu,
-)
-from vllm_constructs.accelerators import catalogue
+from vllm_constructs import EngineArgs, MigSlice, TimeSlicedGpu, VirtualGpu, VllmRelease, WholeGpu
+from vllm_constructs.accelerators.nvidia import catalogue
 from vllm_constructs.memory.activations import GIB, MIB
 from vllm_constructs.memory.options import Gpu, MemoryOptions, cuda_memory, resolve
 from vllm_constructs.memory.shapes import ModelShape

@@ -21,7 +21,7 @@ from vllm_constructs import (
     VllmRelease,
     WholeGpu,
 )
-from vllm_constructs.accelerators import catalogue as gpus
+from vllm_constructs.accelerators.nvidia import catalogue as gpus
 from vllm_constructs.memory.activations import GIB
 from vllm_constructs.memory.options import Gpu
 from vllm_constructs.memory.plan import MemoryPlan

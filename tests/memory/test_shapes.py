@@ -11,13 +11,7 @@ from hypothesis import strategies as st
 from tests import strategies
 from vllm_constructs import VllmConstructsError
 from vllm_constructs.memory.quantization import Quantization
-from vllm_constructs.memory.shapes import (
-    Experts,
-    LatentAttention,
-    ModelShape,
-    Recurrent,
-    catalogue,
-)
+from vllm_constructs.memory.shapes import Experts, LatentAttention, ModelShape, Recurrent, catalogue
 
 QWEN = ModelShape.named("Qwen/Qwen2.5-7B-Instruct")
 # What is counted beside the text layers: vision towers, and biases that choose experts.

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from vllm_constructs import EngineArgs, MigSlice, TimeSlicedGpu, VllmRelease, WholeGpu
-from vllm_constructs.accelerators import catalogue
+from vllm_constructs.accelerators.nvidia import catalogue
 from vllm_constructs.memory.options import Gpu
 from vllm_constructs.memory.plan import MemoryPlan
 from vllm_constructs.memory.shapes import ModelShape

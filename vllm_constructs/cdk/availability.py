@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_constructs.availability import Budget
+from vllm_constructs.workloads.availability import Budget
 
 from .base import Room, place_of
 from .deployment import model_of

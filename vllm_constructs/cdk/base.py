@@ -10,9 +10,9 @@ from typing import Any
 from cdk8s import ApiObject, ApiObjectMetadata, Chart, JsonPatch
 from constructs import Construct
 
-from vllm_constructs import _check
+from vllm_constructs import require
 from vllm_constructs.errors import VllmConstructsError, refuse
-from vllm_constructs.kubernetes import CONTEXT, Kubernetes
+from vllm_constructs.kube.kubernetes import CONTEXT, Kubernetes
 
 _CLUSTER_SCOPED = frozenset({"Namespace"})
 _TOP = ("apiVersion", "kind", "metadata")
@@ -72,8 +72,8 @@ _apps: dict[str, _App] = {}
 def place_of(scope: object, id: object) -> Place:
     """The place of a construct to be; refuses what is no scope or id."""
     if not isinstance(scope, Construct):
-        _check.wrong("scope", scope, "a Chart, or a construct in one")
-    _check.text("id", id, "a text that is not empty")
+        require.wrong("scope", scope, "a Chart, or a construct in one")
+    require.text("id", id, "a text that is not empty")
     try:
         chart = scope if isinstance(scope, Chart) else Chart.of(scope)
         number = chart.__jsii_ref__.ref  # type: ignore[attr-defined]

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from cdk8s import ApiObject, JsonPatch
 
-from vllm_constructs import _check, deployment, names, network, storage
-from vllm_constructs.annotations import annotations_of
-from vllm_constructs.availability import Budget, Drain, Rollout, Startup
-from vllm_constructs.engine import EngineArgs
+from vllm_constructs import require
+from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import VllmConstructsError, refuse
+from vllm_constructs.kube import names
 from vllm_constructs.memory import fit
-from vllm_constructs.metrics import Scope
-from vllm_constructs.pod import GpuPodSpec, Toleration
-from vllm_constructs.release import DEFAULT_IMAGE
-from vllm_constructs.scaling import Replicas
-from vllm_constructs.secrets import name_of
+from vllm_constructs.metrics.metric import Scope
+from vllm_constructs.releases.release import DEFAULT_IMAGE
+from vllm_constructs.scaling.scalers import Replicas
+from vllm_constructs.workloads import deployment, storage
+from vllm_constructs.workloads import network_policy as network
+from vllm_constructs.workloads.availability import Budget, Drain, Rollout, Startup
+from vllm_constructs.workloads.plan_annotations import annotations_of
+from vllm_constructs.workloads.pod import GpuPodSpec, Toleration
+from vllm_constructs.workloads.secrets import name_of
 
 from . import plus
 from .base import Room, place_of
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from vllm_constructs.memory.shapes import ModelShape
-    from vllm_constructs.pod import Gpu
-    from vllm_constructs.secrets import ApiKey, HasName, HuggingFaceToken
+    from vllm_constructs.workloads.pod import Gpu
+    from vllm_constructs.workloads.secrets import ApiKey, HasName, HuggingFaceToken
 
 
 class ModelDeployment(Room):
@@ -173,16 +176,16 @@ class ModelDeployment(Room):
             ),
             image_pull_secrets=[
                 name_of("image_pull_secrets", secret, "Secret")
-                for secret in _check.items("image_pull_secrets", image_pull_secrets, "a list")
+                for secret in require.items("image_pull_secrets", image_pull_secrets, "a list")
             ],
             pod_annotations={} if pod_annotations is None else pod_annotations,
             run_as_root=run_as_root,
         )
         self.memory_plan = fit.checked(f"ModelDeployment {self.name!r}", self.pod, shape)
         said = annotations_of(self.pod, fit.name_in_catalogue(shape))
-        self.replicas = _check.integer("replicas", replicas, 1, 1000)
+        self.replicas = require.integer("replicas", replicas, 1, 1000)
         allowed = "Rollout(spare_gpus=...)"
-        self.rollout = _check.instance(
+        self.rollout = require.instance(
             "rollout", Rollout() if rollout is None else rollout, Rollout, allowed
         )
         self._check_sharing(replicas)
@@ -210,7 +213,7 @@ class ModelDeployment(Room):
             allow_from=sources,
             downloads=not self.pod.cache.is_read_only,
         )
-        _check.boolean("network_policy", network_policy)
+        require.boolean("network_policy", network_policy)
         service = deployment.service(name=self.service_name, selector=self.selector, port=port)
         made = [body, service, *([config] if config else []), *([policy] if network_policy else [])]
         place.check_free(*made)
@@ -465,7 +468,7 @@ class ModelDeployment(Room):
 
 
 def _names(value: object) -> tuple[object, ...]:
-    return _check.items("allow_from", value, "a list of namespaces")
+    return require.items("allow_from", value, "a list of namespaces")
 
 
 def _refuse_same_name(name: str) -> None:
@@ -478,5 +481,5 @@ def _refuse_same_name(name: str) -> None:
 def model_of(where: str, value: object) -> ModelDeployment:
     """The model that another construct is given."""
     if not isinstance(value, ModelDeployment):
-        raise VllmConstructsError(f"{where} is {_check.shown(value)}; it takes a ModelDeployment.")
+        raise VllmConstructsError(f"{where} is {require.shown(value)}; it takes a ModelDeployment.")
     return value

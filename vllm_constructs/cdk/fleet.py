@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from vllm_constructs import _check, ingress, names, route
+from vllm_constructs import require
 from vllm_constructs.errors import refuse
-from vllm_constructs.ingress import Backend, Front, GkeIngress, IngressController, Tls
-from vllm_constructs.route import Gateway
+from vllm_constructs.kube import names
+from vllm_constructs.traffic import ingress, route
+from vllm_constructs.traffic.ingress import Backend, Front, GkeIngress, IngressController, Tls
+from vllm_constructs.traffic.route import Gateway
 
-from . import front as front_claims
+from . import endpoints as front_claims
 from .base import Room, place_of
 from .deployment import ModelDeployment
 from .ingress import check_controller, check_namespace, front_of
@@ -66,11 +68,11 @@ class ModelFleet(Room):
         place = place_of(scope, id)
         allowed = "a list of at least one ModelDeployment"
         members: list[ModelDeployment] = [
-            _check.instance("ModelFleet.models", item, ModelDeployment, allowed)
-            for item in _check.items("ModelFleet.models", models, allowed)
+            require.instance("ModelFleet.models", item, ModelDeployment, allowed)
+            for item in require.items("ModelFleet.models", models, allowed)
         ]
         if not members:
-            _check.wrong("ModelFleet.models", models, allowed)
+            require.wrong("ModelFleet.models", models, allowed)
         check_namespace("ModelFleet", place, members)
         own = names.sanitised(id) if name is None else names.subdomain("ModelFleet.name", name)
         backends = _backends(members, host, domain)
@@ -82,7 +84,7 @@ class ModelFleet(Room):
             way = check_controller("ModelFleet.controller", controller)
             bodies = _ingress(own, way, members, backends, front)
         else:
-            way = _check.instance("ModelFleet.gateway", gateway, Gateway, "a Gateway(...)")
+            way = require.instance("ModelFleet.gateway", gateway, Gateway, "a Gateway(...)")
             bodies = _routes(own, way, backends, front)
         prefixes = [backend.path.removesuffix("/v1") for backend in backends]
         if host is not None:

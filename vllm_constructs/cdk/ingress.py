@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vllm_constructs import _check, ingress, names, route
+from vllm_constructs import require
 from vllm_constructs.errors import refuse
-from vllm_constructs.ingress import (
+from vllm_constructs.kube import names
+from vllm_constructs.traffic import ingress, route
+from vllm_constructs.traffic.ingress import (
     Backend,
     ClusterIssuer,
     Front,
@@ -16,9 +18,9 @@ from vllm_constructs.ingress import (
     Tls,
     TlsSecret,
 )
-from vllm_constructs.route import Gateway
+from vllm_constructs.traffic.route import Gateway
 
-from . import front as front_claims
+from . import endpoints as front_claims
 from .base import Place, Room, place_of
 from .deployment import model_of
 
@@ -32,11 +34,11 @@ if TYPE_CHECKING:
 def front_of(models: Sequence[ModelDeployment], max_body: object, tls: object) -> Front:
     """What a front has to do for all of its models."""
     if tls is not None and not isinstance(tls, (ClusterIssuer, TlsSecret)):
-        _check.wrong("tls", tls, "a ClusterIssuer(...) or TlsSecret(...)")
+        require.wrong("tls", tls, "a ClusterIssuer(...) or TlsSecret(...)")
     return Front(
         longest_answer=max(model.pod.longest_answer for model in models),
         drain=max(model.pod.answers.grace_period for model in models),
-        max_body=_check.integer("max_body", max_body, 1, 10_240, "MiB"),
+        max_body=require.integer("max_body", max_body, 1, 10_240, "MiB"),
         tls=tls,
     )
 
@@ -44,7 +46,7 @@ def front_of(models: Sequence[ModelDeployment], max_body: object, tls: object) -
 def check_controller(where: str, controller: object) -> Any:
     """The controller, if it is one."""
     allowed = "one of " + ", ".join(f"{kind.__name__}(...)" for kind in ingress.CONTROLLERS)
-    return _check.instance(where, controller, ingress.CONTROLLERS, allowed)
+    return require.instance(where, controller, ingress.CONTROLLERS, allowed)
 
 
 def check_namespace(where: str, place: Place, models: Sequence[ModelDeployment]) -> None:
@@ -173,7 +175,7 @@ class ModelRoute(Room):
         place = place_of(scope, id)
         model = model_of("ModelRoute.target", target)
         check_namespace("ModelRoute", place, [model])
-        gateway = _check.instance("ModelRoute.gateway", gateway, Gateway, "a Gateway(...)")
+        gateway = require.instance("ModelRoute.gateway", gateway, Gateway, "a Gateway(...)")
         backend = Backend(
             host=names.host("ModelRoute.host", host),
             path=ingress.check_path("ModelRoute.path", path),

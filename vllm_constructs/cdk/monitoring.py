@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from vllm_constructs import (
-    _check,
-    monitoring,
-    names,
-    network,
-)
-from vllm_constructs import (
-    alerts as alerting,
-)
-from vllm_constructs import (
-    dashboard as dashboards,
-)
-from vllm_constructs.alerts import RUNBOOK
+from vllm_constructs import require
 from vllm_constructs.errors import warn
-from vllm_constructs.objectives import Objectives
+from vllm_constructs.kube import names
+from vllm_constructs.monitoring import alerts as alerting
+from vllm_constructs.monitoring import dashboard as dashboards
+from vllm_constructs.monitoring import monitors as monitoring
+from vllm_constructs.monitoring.alerts import RUNBOOK
+from vllm_constructs.monitoring.objectives import Objectives
+from vllm_constructs.workloads import network_policy as network
 
 from .base import Room, place_of
 from .deployment import model_of
@@ -85,16 +79,16 @@ class ModelMonitor(Room):
     ) -> None:
         place = place_of(scope, id)
         model = model_of("ModelMonitor.target", target)
-        _check.duration("ModelMonitor.interval", interval)
-        _check.choice("ModelMonitor.kind", kind, ("ServiceMonitor", "PodMonitor"))
-        _check.boolean("ModelMonitor.alerts", alerts)
-        _check.boolean("ModelMonitor.dashboard", dashboard)
+        require.duration("ModelMonitor.interval", interval)
+        require.choice("ModelMonitor.kind", kind, ("ServiceMonitor", "PodMonitor"))
+        require.boolean("ModelMonitor.alerts", alerts)
+        require.boolean("ModelMonitor.dashboard", dashboard)
         names.label("ModelMonitor.namespace", namespace)
         if folder is not None:
-            _check.text("ModelMonitor.folder", folder)
+            require.text("ModelMonitor.folder", folder)
         goals = Objectives() if objectives is None else objectives
-        _check.instance("ModelMonitor.objectives", goals, Objectives, "Objectives")
-        _check.text("ModelMonitor.runbook", runbook)
+        require.instance("ModelMonitor.objectives", goals, Objectives, "Objectives")
+        require.text("ModelMonitor.runbook", runbook)
         picked = names.label_map("ModelMonitor.labels", {} if labels is None else labels)
         if not picked:
             warn(

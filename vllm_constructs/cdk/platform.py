@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from vllm_constructs import _check, accelerators, metrics, names, platform, scaling
-from vllm_constructs.accelerators import MigSlice, TimeSlicedGpu
-from vllm_constructs.flag_values import Json
-from vllm_constructs.platform import Delivery, HelmChart
-from vllm_constructs.pod import Gpu, Toleration
+from vllm_constructs import require
+from vllm_constructs.accelerators import nvidia as accelerators
+from vllm_constructs.accelerators.nvidia import MigSlice, TimeSlicedGpu
+from vllm_constructs.engine.flag_types import Json
+from vllm_constructs.kube import names
+from vllm_constructs.metrics import metric as metrics
+from vllm_constructs.platform import operators as platform
+from vllm_constructs.platform.operators import Delivery, HelmChart
+from vllm_constructs.scaling import scalers as scaling
+from vllm_constructs.workloads.pod import Gpu, Toleration
 
 from .base import Room, place_of
 
@@ -62,7 +67,7 @@ class _Operator(Room):
 
 def _delivered(where: str, delivery: Any, chart: HelmChart) -> list[dict[str, Any]]:
     allowed = "FluxHelmRelease(...) or ArgoApplication(...)"
-    tool: Any = _check.instance(f"{where}.delivery", delivery, platform.DELIVERIES, allowed)
+    tool: Any = require.instance(f"{where}.delivery", delivery, platform.DELIVERIES, allowed)
     # The release first: it is what ApiObject.of finds.
     bodies: list[dict[str, Any]] = tool.manifests(chart)
     return bodies[::-1]
@@ -117,15 +122,15 @@ class GpuOperator(_Operator):
     ) -> None:
         place = place_of(scope, id)
         if mig is not None:
-            _check.instance("GpuOperator.mig", mig, MigSlice, "a MigSlice(...)")
+            require.instance("GpuOperator.mig", mig, MigSlice, "a MigSlice(...)")
         strategy = mig_strategy or (mig.strategy if mig is not None else "single")
-        _check.choice("GpuOperator.mig_strategy", strategy, ("single", "mixed"))
+        require.choice("GpuOperator.mig_strategy", strategy, ("single", "mixed"))
         if mig is not None and mig.strategy != strategy:
-            _check.wrong(
+            require.wrong(
                 "GpuOperator.mig_strategy", strategy, f"{mig.strategy!r}, the strategy of mig"
             )
         if shared_gpus is not None and not isinstance(shared_gpus, Mapping):
-            _check.wrong("GpuOperator.shared_gpus", shared_gpus, "a dict of TimeSlicedGpu")
+            require.wrong("GpuOperator.shared_gpus", shared_gpus, "a dict of TimeSlicedGpu")
         chart = platform.helm_chart(
             "GpuOperator",
             name="gpu-operator",
@@ -289,10 +294,10 @@ class GpuSmokeTest(Room):
     ) -> None:
         place = place_of(scope, id)
         allowed = "a WholeGpu, MigSlice, TimeSlicedGpu or VirtualGpu"
-        _check.instance("GpuSmokeTest.gpu", gpu, accelerators.KINDS, allowed)
+        require.instance("GpuSmokeTest.gpu", gpu, accelerators.KINDS, allowed)
         allowed = "a list of Toleration(...)"
-        for item in _check.items("GpuSmokeTest.tolerations", tolerations, allowed):
-            _check.instance("GpuSmokeTest.tolerations", item, Toleration, allowed)
+        for item in require.items("GpuSmokeTest.tolerations", tolerations, allowed):
+            require.instance("GpuSmokeTest.tolerations", item, Toleration, allowed)
         own = names.sanitised(id) if name is None else name
         body = platform.smoke_test(name=own, gpu=gpu, image=image, tolerations=tolerations)
         place.check_free(body)

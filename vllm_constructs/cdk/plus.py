@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import jsii
 from constructs import IValidation
 
-from vllm_constructs.container import NAME, PORT_NAME
 from vllm_constructs.errors import VllmConstructsError, VllmConstructsWarning
-from vllm_constructs.scaling import Replicas
+from vllm_constructs.scaling.scalers import Replicas
+from vllm_constructs.workloads.container import NAME, PORT_NAME
 
 if TYPE_CHECKING:
     import cdk8s_plus_27 as kplus

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vllm_constructs import _check, network, scaling
-from vllm_constructs import triggers as kinds
-from vllm_constructs.scaling import Replicas, ScalingPace
-from vllm_constructs.triggers import CpuUtilization, CronFloor, HpaMetric, KedaTrigger
+from vllm_constructs import require
+from vllm_constructs.scaling import scalers as scaling
+from vllm_constructs.scaling import triggers as kinds
+from vllm_constructs.scaling.scalers import Replicas, ScalingPace
+from vllm_constructs.scaling.triggers import CpuUtilization, CronFloor, HpaMetric, KedaTrigger
+from vllm_constructs.workloads import network_policy as network
 
 from .base import Room, place_of
 from .deployment import model_of
@@ -146,7 +148,7 @@ class KedaScaler(Room):
             prometheus=scaling.check_address("KedaScaler.prometheus", prometheus),
             polling_interval=polling_interval,
             cooldown=cooldown,
-            fallback=_check.integer(
+            fallback=require.integer(
                 "KedaScaler.fallback_replicas", fallback_replicas, 1, max_replicas
             ),
         )
@@ -161,4 +163,4 @@ class KedaScaler(Room):
 
 
 def _pace(where: str, pace: ScalingPace) -> ScalingPace:
-    return _check.instance(where, pace, ScalingPace, "ScalingPace(...)")
+    return require.instance(where, pace, ScalingPace, "ScalingPace(...)")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from vllm_constructs import names
 from vllm_constructs.errors import refuse
-from vllm_constructs.secrets import ApiKey, HuggingFaceToken, external_secret
+from vllm_constructs.kube import names
+from vllm_constructs.workloads.secrets import ApiKey, HuggingFaceToken, external_secret
 
 from .base import Room, place_of
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from vllm_constructs import _check, names
-from vllm_constructs.storage import (
+from vllm_constructs import require
+from vllm_constructs.kube import names
+from vllm_constructs.workloads.storage import (
     ACCESS_MODES,
     AccessMode,
     EphemeralCache,
@@ -77,7 +78,7 @@ def claim_of(cache: Any) -> ExistingClaim | EphemeralCache:
         modes = [str(mode.value) for mode in getattr(cache, "access_modes", None) or []]
         best = [mode for mode in reversed(ACCESS_MODES) if mode in map(_spelt, modes)]
         return ExistingClaim.from_claim(cache, access=_mode(best))
-    return _check.wrong("cache", cache, "a ModelCache, ExistingClaim, EphemeralCache or a claim")
+    return require.wrong("cache", cache, "a ModelCache, ExistingClaim, EphemeralCache or a claim")
 
 
 def _spelt(mode: str) -> str:

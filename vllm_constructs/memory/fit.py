@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from vllm_constructs import _check
+from vllm_constructs import require
+from vllm_constructs.engine.flag_parsing import amount
 from vllm_constructs.errors import NotCountedError, VllmConstructsError, refuse
-from vllm_constructs.flag_texts import amount
 
 from .options import UNCOUNTED
 from .plan import MemoryPlan
 from .shapes import ModelShape, is_named
 
 if TYPE_CHECKING:
-    from vllm_constructs.engine import EngineArgs
-    from vllm_constructs.pod import GpuPodSpec
-    from vllm_constructs.release import VllmRelease
+    from vllm_constructs.engine.engine_args import EngineArgs
+    from vllm_constructs.releases.release import VllmRelease
+    from vllm_constructs.workloads.pod import GpuPodSpec
 
     from .options import Gpu
 
@@ -134,7 +134,7 @@ def checked(where: str, pod: GpuPodSpec, shape: ModelShape | None) -> MemoryPlan
         shape = shape_of(pod.model)
     else:
         allowed = "ModelShape.named(...) or ModelShape.from_config(...)"
-        _check.instance("shape", shape, ModelShape, allowed)
+        require.instance("shape", shape, ModelShape, allowed)
     if shape is None:
         return None
     try:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from vllm_constructs import _check
+from vllm_constructs import require
 from vllm_constructs.errors import refuse
 
 from .hf_file import HfFile, load
@@ -43,7 +43,7 @@ def read(config: object, *, name: str | None, parameters: int | None) -> ModelSh
     """The shape that a `config.json` describes."""
     raw, folder = load(config)
     if name is not None:
-        _check.text("the name of the model", name)
+        require.text("the name of the model", name)
     architectures = raw.get("architectures")
     first = architectures[0] if isinstance(architectures, list) and architectures else None
     label = name or raw.get("_name_or_path") or folder or first or raw.get("model_type")
@@ -51,7 +51,7 @@ def read(config: object, *, name: str | None, parameters: int | None) -> ModelSh
     shape = _shape(found)
     if parameters is None:
         return replace(shape, other_parameters=_vision(found))
-    _check.integer("the parameters", parameters, 1, 2**50)
+    require.integer("the parameters", parameters, 1, 2**50)
     if parameters < 0.98 * shape.parameters:
         refuse(
             f"the parameters of {shape.name} are given as {parameters}, but its sizes make "

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vllm_constructs import _check
+from vllm_constructs import require
 from vllm_constructs.errors import refuse
 
 
@@ -39,7 +39,7 @@ class HfFile:
                 f"the config.json of {self.name} lacks {keys[0]!r}{also}, which its memory depends "
                 "on; give the whole file, or a ModelShape."
             )
-        return _check.integer(f"{keys[0]} in the config.json of {self.name}", found, least, most)
+        return require.integer(f"{keys[0]} in the config.json of {self.name}", found, least, most)
 
     def optional(self, *keys: str) -> int:
         """A whole number, or 0."""
@@ -49,8 +49,8 @@ class HfFile:
         """A list of whole numbers, which may be missing."""
         found = self.get(key)
         where = f"{key} in the config.json of {self.name}"
-        items = () if found is None else _check.items(where, found, "a list of whole numbers")
-        return tuple(_check.integer(where, one, 0, 2**20) for one in items)
+        items = () if found is None else require.items(where, found, "a list of whole numbers")
+        return tuple(require.integer(where, one, 0, 2**20) for one in items)
 
     def flag(self, key: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002  # as dict.get
         """A boolean; null is the default."""
@@ -67,16 +67,16 @@ def load(config: object) -> tuple[Mapping[str, Any], str]:
     if isinstance(config, Mapping):
         return config, ""
     if not isinstance(config, (str, Path)):
-        _check.wrong("the config", config, "a path of a config.json, or a dict of what is in it")
+        require.wrong("the config", config, "a path of a config.json, or a dict of what is in it")
     path = Path(config)
     try:
         path = path / "config.json" if path.is_dir() else path
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         refuse(
-            f"the config {_check.shown(str(config))} cannot be read ({type(error).__name__}); "
+            f"the config {require.shown(str(config))} cannot be read ({type(error).__name__}); "
             "give the path of a model's config.json."
         )
     if not isinstance(found, dict):
-        _check.wrong("the config", found, "a config.json that holds an object")
+        require.wrong("the config", found, "a config.json that holds an object")
     return found, path.parent.name

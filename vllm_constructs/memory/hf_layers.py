@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vllm_constructs import _check
+from vllm_constructs import require
 from vllm_constructs.errors import refuse
 
 from .hf_file import HfFile
@@ -98,7 +98,7 @@ def _pattern(file: HfFile) -> list[tuple[Mixer, FeedForward]]:
     for letter in pattern:
         if letter not in _PATTERN:
             where = f"hybrid_override_pattern in the config.json of {file.name}"
-            _check.wrong(where, letter, _check.one_of(list(_PATTERN)))
+            require.wrong(where, letter, require.one_of(list(_PATTERN)))
     return [_PATTERN[letter] for letter in pattern]
 
 
@@ -112,7 +112,7 @@ def _listed(file: HfFile, count: int) -> tuple[Mixer, ...]:
         refuse(f"{where} has {len(listed)} entries for {count} layers; give one for each.")
     for kind in listed:
         if not isinstance(kind, str) or kind not in _LAYERS:
-            _check.wrong(where, kind, _check.one_of(list(_LAYERS)), "else give a ModelShape")
+            require.wrong(where, kind, require.one_of(list(_LAYERS)), "else give a ModelShape")
     return tuple(_LAYERS[kind] for kind in listed[:count])
 
 
@@ -129,7 +129,7 @@ def _lettered(file: HfFile, count: int) -> tuple[Mixer, ...]:
     for letter in pattern or " ":
         if letter not in kinds:
             where = f"sliding_window_pattern in the config.json of {file.name}"
-            _check.wrong(where, pattern, "letters L and G, such as 'LLLG'")
+            require.wrong(where, pattern, "letters L and G, such as 'LLLG'")
     return tuple(kinds[pattern[one % len(pattern)]] for one in range(count))
 
 

@@ -10,11 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from vllm_constructs.accelerators import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu, catalogue
-from vllm_constructs.engine import EngineArgs
+from vllm_constructs.accelerators.nvidia import (
+    MigSlice,
+    TimeSlicedGpu,
+    VirtualGpu,
+    WholeGpu,
+    catalogue,
+)
+from vllm_constructs.engine.engine_args import EngineArgs
+from vllm_constructs.engine.flag_parsing import amount
 from vllm_constructs.errors import NotCountedError, refuse
-from vllm_constructs.flag_texts import amount
-from vllm_constructs.release import VllmRelease
+from vllm_constructs.releases.release import VllmRelease
 
 from .activations import DRIVER, GIB, MIB, Batch, graph_sizes
 from .kv_cache import CacheOptions

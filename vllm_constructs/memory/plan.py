@@ -13,11 +13,11 @@ from math import ceil
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from vllm_constructs import _check
-from vllm_constructs.accelerators import KINDS, MigSlice, TimeSlicedGpu, VirtualGpu
-from vllm_constructs.engine import EngineArgs
+from vllm_constructs import require
+from vllm_constructs.accelerators.nvidia import KINDS, MigSlice, TimeSlicedGpu, VirtualGpu
+from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import refuse, warn
-from vllm_constructs.release import VllmRelease
+from vllm_constructs.releases.release import VllmRelease
 
 from .activations import GIB
 from .budget import MemoryBudget, budget
@@ -54,11 +54,11 @@ class MemoryPlan:
     release: VllmRelease = field(default_factory=VllmRelease)
 
     def __post_init__(self) -> None:
-        _check.instance("MemoryPlan.shape", self.shape, ModelShape, "a ModelShape")
+        require.instance("MemoryPlan.shape", self.shape, ModelShape, "a ModelShape")
         allowed = "a WholeGpu, MigSlice, TimeSlicedGpu or VirtualGpu"
-        _check.instance("MemoryPlan.gpu", self.gpu, KINDS, allowed)
-        _check.instance("MemoryPlan.engine", self.engine, EngineArgs, "an EngineArgs")
-        _check.instance("MemoryPlan.release", self.release, VllmRelease, "a VllmRelease")
+        require.instance("MemoryPlan.gpu", self.gpu, KINDS, allowed)
+        require.instance("MemoryPlan.engine", self.engine, EngineArgs, "an EngineArgs")
+        require.instance("MemoryPlan.release", self.release, VllmRelease, "a VllmRelease")
         self._budget  # noqa: B018  # refuses what cannot be planned here, not at the first question
 
     @cached_property

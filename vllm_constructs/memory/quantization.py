@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vllm_constructs import _check
+from vllm_constructs import require
 from vllm_constructs.errors import NotCountedError, refuse
 
 _ADVICE = "give ModelShape(quantization=Quantization(method=..., bits=...))"
@@ -38,12 +38,12 @@ class Quantization:
     kv_cache: Literal["fp8"] | None = None
 
     def __post_init__(self) -> None:
-        _check.text("Quantization.method", self.method)
-        _check.number("Quantization.bits", self.bits, 0.5, 64, "bits")
-        _check.integer("Quantization.group", self.group, 0, 2**20)
-        _check.boolean("Quantization.experts_only", self.experts_only)
+        require.text("Quantization.method", self.method)
+        require.number("Quantization.bits", self.bits, 0.5, 64, "bits")
+        require.integer("Quantization.group", self.group, 0, 2**20)
+        require.boolean("Quantization.experts_only", self.experts_only)
         if self.kv_cache is not None:
-            _check.choice("Quantization.kv_cache", self.kv_cache, ("fp8",))
+            require.choice("Quantization.kv_cache", self.kv_cache, ("fp8",))
 
 
 # Quantisation that vLLM does while it loads, or that a checkpoint has without saying so.
@@ -71,7 +71,7 @@ def by_name(where: str, method: str) -> Quantization:
     found = METHODS.get(method.lower())
     if found is None:
         refuse(
-            f"{where} is {_check.shown(method)}; a plan takes a method whose bits are known "
+            f"{where} is {require.shown(method)}; a plan takes a method whose bits are known "
             f"({', '.join(sorted(METHODS))}); else read the shape from the config.json of the "
             "quantised model.",
             NotCountedError,
@@ -102,8 +102,8 @@ def from_config(name: str, found: Mapping[str, Any]) -> Quantization:
         bits, group = (4, 16) if "FP4" in algorithm else (8, 0)
     elif method not in ("awq", "gptq", "auto-round", "auto-awq", "awq-marlin", "gptq-marlin"):
         where = f"quant_method in the config.json of {name}"
-        _check.wrong(where, found.get("quant_method"), "a method whose bits are known", _ADVICE)
-    bits = _check.integer(f"bits in the config.json of {name}", bits, 1, 16)
+        require.wrong(where, found.get("quant_method"), "a method whose bits are known", _ADVICE)
+    bits = require.integer(f"bits in the config.json of {name}", bits, 1, 16)
     group = group if isinstance(group, int) and group > 0 else 0
     # A scale of 16 bits for each group (8 bits for groups of 16), and packed zero points.
     scale = (8 if group == 16 else 16 + bits) / group if group and bits < 8 else 0

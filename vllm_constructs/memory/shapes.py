@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, cast
 
-from vllm_constructs import _check
+from vllm_constructs import require
 from vllm_constructs.errors import refuse
 
 from .quantization import Quantization
@@ -32,9 +32,9 @@ def _sizes(value: object, where: str, *, zero: tuple[str, ...] = ()) -> None:
         found = getattr(value, item.name)
         if item.type == "int":
             low = 0 if item.name in zero else 1
-            _check.integer(f"{where}.{item.name}", found, low, _MOST)
+            require.integer(f"{where}.{item.name}", found, low, _MOST)
         elif item.type == "bool":
-            _check.boolean(f"{where}.{item.name}", found)
+            require.boolean(f"{where}.{item.name}", found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class Experts:
 
     def __post_init__(self) -> None:
         _sizes(self, "Experts", zero=("shared_size",))
-        _check.integer("Experts.per_token", self.per_token, 1, self.count, "experts")
+        require.integer("Experts.per_token", self.per_token, 1, self.count, "experts")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,11 +124,11 @@ class Recurrent:
     state_dtype: Literal["float32", "float16", "bfloat16"] | None = None
 
     def __post_init__(self) -> None:
-        _check.choice("Recurrent.kind", self.kind, ("mamba1", "mamba2", "gdn", "conv"))
+        require.choice("Recurrent.kind", self.kind, ("mamba1", "mamba2", "gdn", "conv"))
         _sizes(self, "Recurrent", zero=("heads", "head_dim", "state", "groups", "rank"))
         if self.state_dtype is not None:
             allowed = ("float32", "float16", "bfloat16")
-            _check.choice("Recurrent.state_dtype", self.state_dtype, allowed)
+            require.choice("Recurrent.state_dtype", self.state_dtype, allowed)
 
 
 class Entry(TypedDict):
@@ -230,7 +230,7 @@ class ModelShape:
     other_parameters: int = 0
 
     def __post_init__(self) -> None:
-        _check.text("ModelShape.name", self.name)
+        require.text("ModelShape.name", self.name)
         may_be_zero = (
             "intermediate_size num_attention_heads num_key_value_heads head_dim window norms "
             "positions other_parameters"
@@ -238,17 +238,17 @@ class ModelShape:
         _sizes(self, "ModelShape", zero=tuple(may_be_zero.split()))
         for name, options in (("mixers", MIXERS), ("feed_forwards", FEED_FORWARDS)):
             allowed = "a tuple with one entry for each layer"
-            found = _check.items(f"ModelShape.{name}", getattr(self, name), allowed)
+            found = require.items(f"ModelShape.{name}", getattr(self, name), allowed)
             for item in found:
-                _check.choice(f"ModelShape.{name}", item, options)
+                require.choice(f"ModelShape.{name}", item, options)
             object.__setattr__(self, name, found)
         for name, kind in _PARTS.items():
             if getattr(self, name) is not None:
                 allowed = f"an object of {kind.__name__}"
-                _check.instance(f"ModelShape.{name}", getattr(self, name), kind, allowed)
+                require.instance(f"ModelShape.{name}", getattr(self, name), kind, allowed)
         if self.longest is not None:
-            _check.integer("ModelShape.longest", self.longest, 1, 2**31 - 1, "tokens")
-        _check.choice("ModelShape.dtype", self.dtype, ("bfloat16", "float16", "float32"))
+            require.integer("ModelShape.longest", self.longest, 1, 2**31 - 1, "tokens")
+        require.choice("ModelShape.dtype", self.dtype, ("bfloat16", "float16", "float32"))
         self._check_together()
 
     def _check_together(self) -> None:
@@ -307,8 +307,8 @@ class ModelShape:
             VllmConstructsError: The catalogue lacks the model; the nearest one is named.
         """
         if not isinstance(name, str) or name not in _names():
-            near = _check.nearest(name, _names())
-            _check.wrong(
+            near = require.nearest(name, _names())
+            require.wrong(
                 "the model",
                 name,
                 "a model of the catalogue, or ModelShape.from_config('.../config.json')",

@@ -7,10 +7,10 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from vllm_constructs.accelerators import MigSlice, WholeGpu, catalogue
-from vllm_constructs.engine import EngineArgs
+from vllm_constructs.accelerators.nvidia import MigSlice, WholeGpu, catalogue
+from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import VllmConstructsError
-from vllm_constructs.release import VllmRelease
+from vllm_constructs.releases.release import VllmRelease
 
 from .budget import MemoryBudget, budget
 from .options import Gpu, MemoryOptions, cuda_memory, resolve

@@ -1,0 +1,174 @@
+from dataclasses import replace
+from itertools import accumulate, pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vllm_constructs import EngineArgs, ModelShape, VllmRelease, WholeGpu
+from vllm_constructs.cli import plan_table
+from vllm_constructs.reading.workloads import Rendered
+
+QWEN = "Qwen/Qwen2.5-7B-Instruct"
+FOUND = Rendered(
+    namespace="llm",
+    name="qwen",
+    model=QWEN,
+    shape=None,
+    image="vllm/vllm-openai:v0.33.0",
+    release=VllmRelease("vllm/vllm-openai:v0.33.0"),
+    env={},
+    gpu=WholeGpu("NVIDIA-L40S"),
+    gpu_text="1 x NVIDIA-L40S",
+    kind="NVIDIA-L40S",
+    pod_gpus=1,
+    engine=EngineArgs(tensor_parallel_size=1),
+    minimum=1,
+    maximum=4,
+    surge=1,
+    problem="",
+    refusal="",
+    notes=(),
+)
+LARGE = replace(FOUND, model="Qwen/Qwen2.5-32B-Instruct")
+
+
+class TestRow:
+    """One model."""
+
+    @pytest.mark.parametrize(
+        ("found", "verdict", "reason"),
+        [
+            (FOUND, "fits", ""),
+            (LARGE, "too large", "Qwen/Qwen2.5-32B-Instruct does not fit on 1 x NVIDIA-L40S"),
+            (
+                replace(LARGE, gpu=WholeGpu("NVIDIA-H100-80GB-HBM3")),
+                "tight",
+                "Qwen/Qwen2.5-32B-Instruct just fits on",
+            ),
+            (
+                replace(FOUND, model="a/b"),
+                "unknown",
+                "a/b is not in the catalogue; give --config a/b=config.json",
+            ),
+            (replace(FOUND, problem="no GPU."), "unknown", "no GPU."),
+            (replace(FOUND, refusal="too few GPUs."), "refused", "too few GPUs."),
+            (
+                replace(FOUND, engine=EngineArgs(max_model_len=65536, tensor_parallel_size=1)),
+                "refused",
+                "EngineArgs.max_model_len is 65536",
+            ),
+            (
+                replace(FOUND, engine=EngineArgs(quantization="torchao", tensor_parallel_size=1)),
+                "unknown",
+                "EngineArgs.quantization is 'torchao'",
+            ),
+        ],
+    )
+    def test_verdict(self, found: Rendered, verdict: str, reason: str) -> None:
+        """A verdict has its reason, and only what is known not to fit does not fit."""
+        row = plan_table.row(found, {})
+        assert verdict == row.verdict
+        assert row.reason.startswith(reason)
+        assert bool(reason) == bool(row.reason)
+        assert (verdict not in ("too large", "refused")) == row.fits
+        assert (verdict in ("fits", "tight", "too large")) == (row.plan is not None)
+
+    def test_shapes(self) -> None:
+        """A shape that is given stands for a model that the catalogue lacks."""
+        row = plan_table.row(replace(FOUND, model="a/b"), {"a/b": ModelShape.named(QWEN)})
+        assert "fits" == row.verdict
+
+    def test_gpus(self) -> None:
+        """GPUs are those of the pods, and in a rollout those of the surge too."""
+        row = plan_table.row(replace(FOUND, pod_gpus=2), {})
+        assert (2, 8, 10) == row.gpus
+
+    def test_requests(self) -> None:
+        """Engines of one pod work side by side."""
+        one = plan_table.row(FOUND, {})
+        two = plan_table.row(
+            replace(
+                FOUND,
+                gpu=WholeGpu("NVIDIA-L40S", count=2),
+                engine=EngineArgs(tensor_parallel_size=1, data_parallel_size=2),
+            ),
+            {},
+        )
+        assert one.requests is not None
+        assert 2 * one.requests == two.requests
+
+
+_FOUND = st.builds(
+    lambda low, more, surge, pod, kind: replace(
+        FOUND,
+        minimum=low,
+        maximum=low + more,
+        surge=surge,
+        pod_gpus=pod,
+        kind=kind,
+        model="a/b",
+    ),
+    st.integers(0, 50),
+    st.integers(0, 50),
+    st.integers(0, 9),
+    st.integers(0, 16),
+    st.sampled_from(["NVIDIA-L4", "NVIDIA-L40S", "MIG 1g.10gb"]),
+)
+
+
+@given(st.lists(_FOUND, max_size=8))
+def test_totals(models: list[Rendered]) -> None:
+    """Sums never fall: not with another model, and not from minimum to maximum to rollout."""
+    rows = [plan_table.row(one, {}) for one in models]
+    growing = [
+        plan_table.totals(some)["total"] for some in accumulate(([one] for one in rows), initial=[])
+    ]
+    for before, after in pairwise(growing):
+        assert all(first <= second for first, second in zip(before, after, strict=True))
+    found = plan_table.totals(rows)
+    assert all(low <= high <= rollout for low, high, rollout in found.values())
+    slices = ("total", "MIG 1g.10gb")
+    kinds = [some for kind, some in found.items() if kind not in slices]
+    assert found["total"] == tuple(sum(some[at] for some in kinds) for at in range(3))
+
+
+def test_text() -> None:
+    """Columns are aligned, kinds of GPU have sums of their own, and reasons stand below."""
+    rows = [
+        plan_table.row(FOUND, {}),
+        plan_table.row(replace(FOUND, name="x", model="a/b", kind="NVIDIA-L4", notes=("n",)), {}),
+    ]
+    assert plan_table.as_text(rows).splitlines() == [
+        "MODEL            GPUS OF A POD     WEIGHTS  KV CACHE  REQUESTS  FITS  MIN  MAX  ROLLOUT",
+        "llm/qwen         1 x NVIDIA-L40S  14.3 GiB  25.1 GiB      14.4  yes     1    4        5",
+        "llm/x            1 x NVIDIA-L40S         ?         ?         ?  ?       1    4        5",
+        "all NVIDIA-L4                                                           1    4        5",
+        "all NVIDIA-L40S                                                         1    4        5",
+        "all GPUs                                                                2    8       10",
+        "",
+        "llm/x: a/b is not in the catalogue; give --config a/b=config.json with its file.",
+        "llm/x: n",
+    ]
+
+
+def test_one_kind() -> None:
+    """One kind of GPU needs no sum of its own, and what fits no words."""
+    assert 3 == len(plan_table.as_text([plan_table.row(FOUND, {})]).splitlines())
+
+
+def test_slices() -> None:
+    """Slices and shares are no whole GPUs, and have sums of their own."""
+    whole = plan_table.row(FOUND, {})
+    part = plan_table.row(replace(FOUND, gpu_text="MIG 1g.10gb", kind="MIG 1g.10gb"), {})
+    share = plan_table.row(replace(FOUND, kind="a share of NVIDIA-L4"), {})
+
+    def labels(*rows: plan_table.Row) -> list[str]:
+        lines = plan_table.as_text(rows).splitlines()
+        return [line.split("  ")[0] for line in lines if line.startswith("all ")]
+
+    assert labels(whole) == ["all GPUs"]
+    assert labels(part) == ["all MIG 1g.10gb"]
+    expected = ["all MIG 1g.10gb", "all shares of NVIDIA-L4", "all whole GPUs"]
+    assert labels(part, share, whole) == expected
+    assert plan_table.totals([part, share, whole])["total"] == whole.gpus

@@ -1,0 +1,77 @@
+"""Contradictions: flags that vLLM does not start with."""
+
+from typing import Any
+
+import pytest
+
+from tests import strategies
+from vllm_constructs import EngineArgs
+from vllm_constructs.engine.conflicts import check
+
+REFUSED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    ({"enable_auto_tool_choice": True}, ("is True without tool_call_parser", "'hermes'")),
+    ({"enable_log_outputs": True}, ("without enable_log_requests",)),
+    ({"enable_log_outputs": True, "enable_log_requests": False}, ("enable_log_requests=True",)),
+    ({"enable_eplb": True}, ("without enable_expert_parallel",)),
+    ({"lora_modules": ["a=/x"]}, ("is given without enable_lora", "enable_lora=True")),
+    ({"enable_per_request_metrics": True, "disable_log_stats": True}, ("log statistics",)),
+    ({"max_num_batched_tokens": 8, "max_num_seqs": 9}, ("is 8", "(9)", "at least 9")),
+    ({"kv_transfer_config": {"kv_connector": "NixlConnector"}}, ("no role", "'kv_both'")),
+    (
+        {"tensor_parallel_size": 4, "decode_context_parallel_size": 3},
+        ("is 3", "does not divide tensor_parallel_size (4)"),
+    ),
+    (
+        {"data_parallel_hybrid_lb": True, "data_parallel_multi_port_external_lb": True},
+        ("data_parallel_hybrid_lb and data_parallel_multi_port_external_lb",),
+    ),
+]
+# With flags that EngineArgs does not take, so only a command line can have them.
+DERIVED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    ({"headless": True, "data_parallel_hybrid_lb": True}, ("--headless", "HTTP server")),
+    ({"headless": True, "data_parallel_external_lb": True}, ("--data-parallel-external-lb",)),
+    ({"headless": True, "data_parallel_multi_port_external_lb": True}, ("--headless",)),
+    (
+        {"data_parallel_external_lb": True, "data_parallel_hybrid_lb": True},
+        ("--data-parallel-hybrid-lb and --data-parallel-external-lb",),
+    ),
+    ({"nnodes": 2, "distributed_executor_backend": "ray"}, ("is 'ray' with --nnodes=2", "'mp'")),
+    ({"nnodes": 2, "data_parallel_backend": "ray"}, ("--data-parallel-backend is 'ray'",)),
+    ({"nnodes": 2, "tensor_parallel_size": 3}, ("--nnodes is 2", "the 3 ranks")),
+    ({"enable_auto_tool_choice": True}, ("--enable-auto-tool-choice", "--tool-call-parser")),
+]
+ACCEPTED: list[dict[str, Any]] = [
+    {},
+    {"enable_auto_tool_choice": False},
+    {"enable_eplb": True, "enable_expert_parallel": True},
+    {"enable_per_request_metrics": True, "disable_log_stats": False},
+    {"kv_transfer_config": {"kv_connector": "NixlConnector", "kv_role": "kv_both"}},
+    {"tensor_parallel_size": 4, "decode_context_parallel_size": 2},
+    {"headless": True, "nnodes": 2, "tensor_parallel_size": 4, "data_parallel_backend": "mp"},
+    {"nnodes": 2},
+]
+
+
+@pytest.mark.parametrize(("given", "words"), REFUSED)
+def test_refusals(given: dict[str, Any], words: tuple[str, ...]) -> None:
+    """An engine with flags that contradict each other is refused with both of them."""
+    sentence = strategies.refusal(lambda: EngineArgs(**given))
+
+    assert sentence.startswith("EngineArgs.")
+    assert [word for word in words if word not in sentence] == [], sentence
+
+
+@pytest.mark.parametrize(("given", "words"), DERIVED)
+def test_command_lines(given: dict[str, Any], words: tuple[str, ...]) -> None:
+    """On a command line the flags are named as they stand there."""
+    sentence = strategies.refusal(lambda: check(given, dashed=True))
+
+    assert sentence.startswith("--")
+    assert [word for word in words if word not in sentence] == [], sentence
+
+
+@pytest.mark.parametrize("given", ACCEPTED)
+def test_accepted(given: dict[str, Any]) -> None:
+    """What goes together passes, however it is named."""
+    check(given)
+    check(given, dashed=True)

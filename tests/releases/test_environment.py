@@ -1,0 +1,57 @@
+"""vLLM's environment variables, checked against the release in the image."""
+
+import pytest
+
+from vllm_constructs import VllmConstructsError, VllmRelease
+from vllm_constructs.releases.environment import check
+from vllm_constructs.releases.release import catalogue, releases
+
+
+def release(version: str) -> VllmRelease:
+    """The official image of a release."""
+    return VllmRelease(f"vllm/vllm-openai:v{version}")
+
+
+@pytest.mark.parametrize("version", releases())
+def test_defaults(version: str) -> None:
+    """Each variable of a release takes its own default, where there is one to write."""
+    for name, item in catalogue(version)["environment"].items():
+        default = item.get("default")
+        if isinstance(default, bool):
+            check(release(version), name, str(int(default)))
+        elif isinstance(default, (int, float, str)) and not item.get("on"):
+            check(release(version), name, str(default))
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "value", "words"),
+    [
+        ("0.33.0", "VLLM_USE_DEEP_GEMM", "true", ("boolean", "'1' or '0'")),
+        ("0.33.0", "VLLM_ENGINE_READY_TIMEOUT_S", "15m", ("a number",)),
+        ("0.33.0", "VLLM_FLOAT32_MATMUL_PRECISION", "low", ("'highest'", "'high'")),
+        ("0.33.0", "VLLM_LOGING_LEVEL", "DEBUG", ("did you mean 'VLLM_LOGGING_LEVEL'",)),
+        ("0.33.0", "VLLM_ATTENTION_BACKEND", "FLASH_ATTN", ("no longer", "--attention-backend")),
+        ("0.33.0", "VLLM_OF_MY_OWN", "1", ("no variable of vLLM 0.33.0",)),
+        ("0.12.0", "VLLM_ENGINE_READY_TIMEOUT_S", "900", ("does not read", "0.33.0")),
+    ],
+)
+def test_refused(version: str, name: str, value: str, words: tuple[str, ...]) -> None:
+    """What the release lacks or cannot read is refused with what to do."""
+    with pytest.raises(VllmConstructsError) as refused:
+        check(release(version), name, value)
+    assert [] == [word for word in (name, *words) if word not in str(refused.value)]
+
+
+@pytest.mark.parametrize(
+    ("image", "name", "value"),
+    [
+        ("vllm/vllm-openai:v0.33.0", "VLLM_USE_DEEP_GEMM", "0"),
+        ("vllm/vllm-openai:v0.33.0", "VLLM_USE_DEEP_GEMM", "$(DEEP_GEMM)"),
+        ("vllm/vllm-openai:v0.33.0", "NCCL_DEBUG", "WARN"),
+        ("vllm/vllm-openai:v0.16.0", "VLLM_ENGINE_READY_TIMEOUT_S", "900"),
+        ("registry.example.com/ml/llm:7", "VLLM_PLUGIN_OF_MY_OWN_X", "yes"),
+    ],
+)
+def test_accepted(image: str, name: str, value: str) -> None:
+    """What the release reads passes, and so do other programs' variables."""
+    check(VllmRelease(image), name, value)

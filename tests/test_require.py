@@ -1,0 +1,396 @@
+"""Checks: garbage anywhere is accepted as it is or refused in one sentence, never otherwise."""
+
+import dataclasses
+import inspect
+import json
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vllm_constructs as library
+from tests import strategies
+from vllm_constructs import (
+    EngineArgs,
+    GpuPodSpec,
+    Scope,
+    VllmConstructsError,
+    VllmConstructsWarning,
+    WholeGpu,
+    require,
+)
+from vllm_constructs.platform.operators import HelmChart
+from vllm_constructs.scaling import scalers as scaling
+from vllm_constructs.scaling.scalers import Replicas
+from vllm_constructs.traffic.ingress import Front
+
+L4 = WholeGpu("NVIDIA-L4")
+FRONT = Front(longest_answer=300, drain=330, max_body=100, tls=None)
+CHART = HelmChart(
+    name="x", repository="https://x.example.com", version="1", namespace="x", values={}
+)
+
+# A valid call of every value; whatever is missing here is missing from the test below.
+VALID: dict[str, dict[str, Any]] = {
+    "ApiKey": {"secret_name": "a"},
+    "ArgoApplication": {},
+    "AwsAlb": {"subnets": ["10.0.0.0/8"]},
+    "ClusterIssuer": {"issuer_name": "a", "secret": "b"},
+    "CpuUtilization": {"percent": 70},
+    "CronFloor": {
+        "timezone": "UTC",
+        "start": "0 9 * * *",
+        "end": "0 18 * * *",
+        "replicas": 2,
+    },
+    "Drain": {"seconds": 90},
+    "EngineArgs": {},
+    "EphemeralCache": {},
+    "ExistingClaim": {"claim_name": "a"},
+    "F5Nginx": {},
+    "FluxHelmRelease": {},
+    "Gateway": {"gateway_name": "a"},
+    "GkeIngress": {},
+    "GpuPodSpec": {"model": "gpt2", "gpu": L4},
+    "HuggingFaceToken": {"secret_name": "a"},
+    "IngressNginx": {},
+    "Kubernetes": {},
+    "KvCacheUsage": {"threshold": 0.8},
+    "Metric": {"name": "gateway:x", "type": "gauge", "unit": "requests"},
+    "MigSlice": {"profile": "1g.10gb"},
+    "PrometheusQuery": {
+        "name": "x",
+        "query": "sum(x)",
+        "threshold": 5,
+        "metric_type": "Value",
+    },
+    "QueueDepth": {"threshold": 5},
+    "Rollout": {},
+    "RunningRequests": {"threshold": 5},
+    "ScalingPace": {},
+    "Scope": {"namespace": "llm", "model_name": "qwen"},
+    "Startup": {},
+    "TimeSlicedGpu": {"product": "NVIDIA-L4"},
+    "TimeToFirstToken": {"threshold": 5},
+    "TlsSecret": {"secret": "a"},
+    "Toleration": {"key": "a"},
+    "Traefik": {},
+    "VirtualGpu": {},
+    "VllmRelease": {},
+    "WholeGpu": {"product": "NVIDIA-L4"},
+}
+
+KEYWORDS = [
+    (name, keyword)
+    for name in VALID
+    for keyword in inspect.signature(getattr(library, name)).parameters
+]
+
+
+def pod_of(value: Any) -> list[Any]:
+    """Return all that a pod makes."""
+    name = None if value.config() is None else "flags"
+    return [value.manifest(config_map=name), value.annotations(), value.name_in_metrics]
+
+
+def pod_with(keyword: str) -> Callable[[Any], list[Any]]:
+    """Return what a pod makes of a part."""
+    return lambda value: pod_of(GpuPodSpec(**{"model": "gpt2", "gpu": L4, keyword: value}))
+
+
+def engine_of(value: EngineArgs) -> list[Any]:
+    """Return what a pod makes of an engine, by arguments and by a file."""
+    found: list[Any] = []
+    for delivery in ("args", "config-map"):
+        engine: Any = dataclasses.replace(value, delivery=delivery)
+        size = (engine.tensor_parallel_size or 1) * (engine.data_parallel_size or 1)
+        gpus = min(size * (engine.pipeline_parallel_size or 1), 16)
+        gpu = WholeGpu("NVIDIA-L4", count=gpus)
+        found += pod_of(GpuPodSpec(model="gpt2", gpu=gpu, engine=engine))
+    return found
+
+
+def scaled_by(value: Any) -> list[Any]:
+    """Return what the scalers make of a trigger."""
+    scope = Scope(namespace="llm", model_name="qwen")
+    options: Any = {
+        "name": "qwen",
+        "target": "qwen",
+        "wanted": [value],
+        "pace": library.ScalingPace(),
+        "startup": 900,
+    }
+    found: list[Any] = [
+        scaling.scaled_object_manifest(
+            **options,
+            replicas=Replicas(scaler="KedaScaler", minimum=1, maximum=2),
+            scope=scope,
+            prometheus="http://x.y",
+            polling_interval=None,
+            cooldown=None,
+            fallback=1,
+        )
+    ]
+    if type(value).__name__ in {"QueueDepth", "RunningRequests", "KvCacheUsage", "CpuUtilization"}:
+        replicas = Replicas(scaler="HpaScaler", minimum=1, maximum=2)
+        found.append(scaling.hpa_manifest(**options, replicas=replicas))
+    return found
+
+
+def fronted_by(value: Any) -> list[Any]:
+    """Return what a controller makes of a front."""
+    return [value.annotations(FRONT), value.peers()]
+
+
+def target_of(value: Any) -> list[Any]:
+    """Return what a target changes."""
+    pod = GpuPodSpec(model="gpt2", gpu=L4)
+    return [value.minor, value.has_sleep_action, pod.manifest(kubernetes=value)]
+
+
+def metric_of(value: Any) -> list[Any]:
+    """Return the query that a metric takes."""
+    scope = Scope(namespace="llm", model_name="qwen")
+    name = {"counter": "rate", "gauge": "mean"}.get(value.type)
+    query = value.quantile(scope, 0.5) if name is None else getattr(value, name)(scope)
+    return [query, value.adapter_name]
+
+
+MAKES: dict[str, Callable[[Any], list[Any]]] = {
+    "ApiKey": pod_with("api_key"),
+    "ArgoApplication": lambda value: value.manifests(CHART),
+    "AwsAlb": fronted_by,
+    "ClusterIssuer": lambda value: [value.annotations(), value.secret],
+    "CpuUtilization": scaled_by,
+    "CronFloor": scaled_by,
+    "Drain": lambda value: [value.grace_period],
+    "EngineArgs": engine_of,
+    "EphemeralCache": pod_with("cache"),
+    "ExistingClaim": pod_with("cache"),
+    "F5Nginx": fronted_by,
+    "FluxHelmRelease": lambda value: value.manifests(CHART),
+    "Gateway": lambda value: [value.parent(), value.peers()],
+    "GkeIngress": fronted_by,
+    "GpuPodSpec": pod_of,
+    "HuggingFaceToken": pod_with("hf_token"),
+    "IngressNginx": fronted_by,
+    "Kubernetes": target_of,
+    "KvCacheUsage": scaled_by,
+    "Metric": metric_of,
+    "MigSlice": pod_with("gpu"),
+    "PrometheusQuery": scaled_by,
+    "QueueDepth": scaled_by,
+    "Rollout": lambda value: [value.strategy(gpus=2, can_share_cache=True)],
+    "RunningRequests": scaled_by,
+    "ScalingPace": lambda value: [value.behavior(900)],
+    "Scope": lambda value: [value.matchers()],
+    "Startup": pod_with("startup"),
+    "TimeSlicedGpu": pod_with("gpu"),
+    "TimeToFirstToken": scaled_by,
+    "TlsSecret": lambda value: [value.annotations(), value.secret],
+    "Toleration": lambda value: [value.manifest()],
+    "Traefik": fronted_by,
+    "VirtualGpu": pod_with("gpu"),
+    "VllmRelease": lambda value: [value.version is None, value.is_known],
+    "WholeGpu": pod_with("gpu"),
+}
+
+
+def throw(name: str, keyword: str, value: object) -> None:
+    """Give one keyword of a valid call another value, and use what comes out."""
+    kind = getattr(library, name)
+    refused: VllmConstructsError | None = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VllmConstructsWarning)
+        try:
+            found = MAKES[name](kind(**{**VALID[name], keyword: value}))
+        except VllmConstructsError as error:
+            refused = error
+    if refused is not None:
+        assert type(refused) is VllmConstructsError
+        sentence = str(refused)
+        assert len(sentence.splitlines()) == 1, sentence
+        assert sentence.endswith((".", "?")), sentence
+        return
+    assert strategies.is_plain(found), found
+    json.dumps(found, allow_nan=False).encode()
+
+
+def test_completeness() -> None:
+    """Every public value is tried."""
+    values = {
+        name
+        for name in library.__all__
+        # Lazy values have the garbage of their own test modules.
+        if name not in vars(library)["_LAZY"] and dataclasses.is_dataclass(getattr(library, name))
+    }
+
+    assert values == set(VALID) == set(MAKES)
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_valid(name: str) -> None:
+    """The call that garbage is thrown at is a valid one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VllmConstructsWarning)
+        MAKES[name](getattr(library, name)(**VALID[name]))
+
+
+@pytest.mark.parametrize(("name", "keyword"), KEYWORDS)
+def test_odd_values(name: str, keyword: str) -> None:
+    """What has broken something before is accepted and usable, or refused in one sentence."""
+    for value in strategies.odd_values():
+        throw(name, keyword, value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_garbage(data: st.DataObject) -> None:
+    """Anything at all is accepted and usable, or refused in one sentence."""
+    name, keyword = data.draw(st.sampled_from(KEYWORDS))
+
+    for value in data.draw(st.lists(strategies.garbage(), min_size=5, max_size=5)):
+        throw(name, keyword, value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["swap-space", "x", "num-lookahead-slots"]), strategies.garbage()
+    )
+)
+def test_garbage_in_flags(extra: dict[str, Any]) -> None:
+    """Any value of an untyped flag is one that vLLM could read, or refused."""
+    throw("EngineArgs", "extra", extra)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.one_of(strategies.keys(), st.text(), st.floats()), strategies.garbage()))
+def test_garbage_in_maps(found: dict[Any, Any]) -> None:
+    """Maps with any keys and values are maps of legal texts, or refused."""
+    for keyword in ("env", "node_selector", "pod_annotations"):
+        throw("GpuPodSpec", keyword, found)
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_frozen(name: str) -> None:
+    """No value can be changed after it was checked."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VllmConstructsWarning)
+        made = getattr(library, name)(**VALID[name])
+
+    for one in dataclasses.fields(made):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(made, one.name, None)
+
+
+POSITIONAL = {
+    "ApiKey": ["secret_name", "key"],
+    "ClusterIssuer": ["issuer_name"],
+    "CpuUtilization": ["percent"],
+    "CronFloor": ["timezone", "start", "end"],
+    "ExistingClaim": ["claim_name"],
+    "Gateway": ["gateway_name"],
+    "HuggingFaceToken": ["secret_name", "key"],
+    "Kubernetes": ["release"],
+    "KvCacheUsage": ["threshold"],
+    "MigSlice": ["profile"],
+    "QueueDepth": ["threshold"],
+    "RunningRequests": ["threshold"],
+    "TimeSlicedGpu": ["product"],
+    "TimeToFirstToken": ["threshold"],
+    "TlsSecret": ["secret"],
+    "VirtualGpu": ["product"],
+    "VllmRelease": ["image"],
+    "WholeGpu": ["product"],
+}
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_keyword_only(name: str) -> None:
+    """Only what names a value comes without its keyword."""
+    parameters = inspect.signature(getattr(library, name)).parameters.values()
+
+    positional = [one.name for one in parameters if one.kind is not one.KEYWORD_ONLY]
+
+    assert positional == POSITIONAL.get(name, [])
+
+
+def test_shown() -> None:
+    """A value in a sentence is one short line, whatever it is."""
+    assert require.shown("a\nb") == "'a\\nb'"
+    assert require.shown("x" * 200) == "'" + "x" * 76 + "..."
+    for value in strategies.odd_values():
+        text = require.shown(value)
+        assert len(text) <= 80
+        assert len(text.splitlines()) <= 1
+        assert text.isprintable()
+
+
+def test_nearest() -> None:
+    """The nearest option is named where there is one."""
+    options = ("NVIDIA-L4", "NVIDIA-L40S", "Tesla-T4")
+
+    assert require.nearest("nvidia-l40", options) == "did you mean 'NVIDIA-L40S'?"
+    assert require.nearest("T4", options) == "did you mean 'Tesla-T4'?"
+    assert require.nearest("zzz", options) == ""
+    assert require.nearest("N", options) == ""
+    assert require.nearest(4, options) == ""
+    assert require.nearest("NVIDIA-L4", ()) == ""
+
+
+def test_one_of() -> None:
+    """Of many options only the first ones are listed."""
+    assert require.one_of(["a", 1]) == "one of 'a', 1"
+    assert require.one_of(range(20)).endswith("11 and 8 more")
+
+
+def test_duration() -> None:
+    """A duration is a number of seconds, minutes or hours."""
+    assert [require.seconds(require.duration("x", one)) for one in ("15s", "2m", "1h")] == [
+        15,
+        120,
+        3600,
+    ]
+
+
+REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
+    (
+        lambda: require.integer("x", "5", 1, 9),
+        ("x is '5'", "a whole number from 1 to 9", "write 5 without quotes"),
+    ),
+    (lambda: require.integer("x", "5m", 1, 9, "minutes"), ("of minutes", "leave the unit out")),
+    (lambda: require.integer("x", value=True, low=0, high=9), ("x is True", "a whole number")),
+    (lambda: require.number("x", 0, 0, 9, "seconds"), ("x is 0", "seconds above 0 and up to 9")),
+    (lambda: require.number("x", float("nan"), 0, 9), ("x is nan", "a number")),
+    (lambda: require.ratio("x", 70), ("x is 70", "write 0.7 for 70 %")),
+    (lambda: require.ratio("x", 1.5), ("x is 1.5", "above 0 and up to 1")),
+    (lambda: require.boolean("x", "true"), ("x is 'true'", "True or False")),
+    (lambda: require.text("x", " "), ("x is ' '", "not empty")),
+    (lambda: require.text("x", "a\x07"), ("not empty",)),
+    (lambda: require.choice("x", "b", ["abc"]), ("x is 'b'", "one of 'abc'")),
+    (lambda: require.choice("x", [], ["abc"]), ("x is []", "one of 'abc'")),
+    (lambda: require.texts("x", "abc"), ("x is 'abc'", "a list of texts")),
+    (lambda: require.texts("x", ["a", 1]), ("x is 1", "a list of texts")),
+    (lambda: require.text_map("x", {1: "a"}), ("a key of x is 1", "a text")),
+    (lambda: require.text_map("x", {"a": 1}), ("x['a'] is 1", "quote numbers")),
+    (lambda: require.duration("x", "1d"), ("x is '1d'", "'15s', '10m' or '1h'")),
+    (lambda: require.duration("x", "٣s"), ("'10m'",)),
+    (lambda: require.instance("x", 1, str, "a text"), ("x is 1; it takes a text.",)),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), REFUSED)
+def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
+    """Each check says the value and what it takes."""
+    sentence = strategies.refusal(call)
+
+    assert [word for word in words if word not in sentence] == [], sentence
+
+
+def test_texts() -> None:
+    """A list of texts is given back as it is."""
+    assert require.texts("x", ["a", "b"]) == ("a", "b")

@@ -1,0 +1,136 @@
+"""Availability: one number for loading and one for draining, and all that follows from them."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import strategies
+from tests.support import validate
+from vllm_constructs import Drain, Rollout, Startup
+from vllm_constructs.workloads.availability import PERIOD, Budget
+
+SELECTOR = {"app.kubernetes.io/instance": "qwen", "app.kubernetes.io/name": "vllm"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(strategies.startups())
+def test_startup(startup: Startup) -> None:
+    """Even the earliest last probe comes after the load time; the deadline is later still."""
+    earliest = PERIOD * (startup.failure_threshold - 1)
+
+    assert 0 <= earliest - startup.total < PERIOD
+    assert startup.budget == earliest + PERIOD
+    assert startup.progress_deadline > startup.budget
+
+
+def test_startup_sum() -> None:
+    """Minutes and seconds add up."""
+    assert Startup(minutes=2, seconds=30).total == 150
+    assert Startup().total == 15 * 60
+
+
+@settings(max_examples=200, deadline=None)
+@given(strategies.drains())
+def test_drain(drain: Drain) -> None:
+    """The grace period has room for the pause, the drain and the workers' end."""
+    assert drain.grace_period >= drain.pre_stop + drain.seconds + 15
+
+
+@settings(max_examples=200, deadline=None)
+@given(spare=st.integers(0, 40), gpus=st.integers(1, 16), shared=st.booleans())
+def test_rollout(*, spare: int, gpus: int, shared: bool) -> None:
+    """A new pod comes first only where its GPUs are spare and the cache can be mounted twice."""
+    rollout = Rollout(spare_gpus=spare)
+
+    strategy = rollout.strategy(gpus=gpus, can_share_cache=shared)
+
+    surge = rollout.surge(gpus=gpus, can_share_cache=shared)
+    assert surge == (1 if shared and spare >= gpus else 0)
+    if shared:
+        limits = {"maxSurge": surge, "maxUnavailable": 1 - surge}
+        assert strategy == {"type": "RollingUpdate", "rollingUpdate": limits}
+    else:
+        assert strategy == {"type": "Recreate"}
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    number=st.one_of(st.none(), st.integers(1, 1000)), least=st.booleans(), name=strategies.names()
+)
+def test_budget(*, number: int | None, least: bool, name: str) -> None:
+    """A budget is one that all releases take, and it never holds up a drain of broken pods."""
+    budget = Budget(min_available=number) if least else Budget(max_unavailable=number)
+
+    manifest = budget.manifest(name, SELECTOR)
+
+    assert validate(strategies.in_namespace(manifest)) == []
+    spec = manifest["spec"]
+    assert spec["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    assert spec["selector"] == {"matchLabels": SELECTOR}
+    wanted = {"minAvailable": number} if least and number else {"maxUnavailable": number or 1}
+    kept = {key: spec[key] for key in ("minAvailable", "maxUnavailable") if key in spec}
+    assert wanted == kept
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    number=st.integers(1, 8),
+    replicas=st.integers(1, 8),
+    least=st.booleans(),
+    autoscaled=st.booleans(),
+)
+def test_budget_against_replicas(
+    *, number: int, replicas: int, least: bool, autoscaled: bool
+) -> None:
+    """What is accepted lets a pod go, and keeps one unless a scaler may bring more."""
+    budget = Budget(min_available=number) if least else Budget(max_unavailable=number)
+    lets_go = replicas - number if least else number
+    protects = autoscaled or lets_go < replicas
+
+    if lets_go > 0 and protects:
+        budget.check("DisruptionBudget", replicas, autoscaled=autoscaled)
+    else:
+        strategies.refusal(
+            lambda: budget.check("DisruptionBudget", replicas, autoscaled=autoscaled)
+        )
+
+
+def check_budget(replicas: int, *, autoscaled: bool = False, **numbers: Any) -> None:
+    """Check a budget as a construct does."""
+    Budget(**numbers).check("DisruptionBudget 'x'", replicas, autoscaled=autoscaled)
+
+
+REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
+    (lambda: Startup(minutes=0), ("'0 seconds'", "30 seconds to 24 hours")),
+    (lambda: Startup(minutes=15, seconds=86400), ("'87300 seconds'", "24 hours")),
+    (lambda: Startup(minutes=-1), ("Startup.minutes is -1", "minutes from 0")),
+    (lambda: Startup(minutes="15m"), ("'15m'", "minutes", "unit out")),  # type: ignore[arg-type]  # the mistake
+    (lambda: Startup(minutes=1.5), ("1.5", "whole number")),  # type: ignore[arg-type]  # the mistake
+    (lambda: Startup(seconds=float("nan")), ("nan", "seconds")),  # type: ignore[arg-type]  # the mistake
+    (lambda: Drain(seconds=-1), ("Drain.seconds is -1", "from 0 to 86400")),
+    (lambda: Drain(seconds="90s"), ("'90s'", "leave the unit out")),  # type: ignore[arg-type]  # the mistake
+    (lambda: Drain(seconds=9, pre_stop=0), ("Drain.pre_stop is 0", "from 1")),
+    (lambda: Rollout(spare_gpus=-1), ("Rollout.spare_gpus is -1", "GPUs from 0")),
+    (lambda: Rollout(spare_gpus=True), ("True", "whole number")),
+    (lambda: Budget(min_available=1, max_unavailable=1), ("both", "takes one", "leave")),
+    (lambda: Budget(min_available=0), ("min_available is 0", "from 1")),
+    (lambda: Budget(max_unavailable=0), ("max_unavailable is 0", "from 1")),
+    (lambda: Budget(max_unavailable=1).manifest("A_b", {}), ("'A_b'", "'a-b'")),
+    (lambda: check_budget(2, min_available=2), ("keeps 2", "at least 2", "max_unavailable=1")),
+    (
+        lambda: check_budget(1, min_available=1, autoscaled=True),
+        ("keeps 1", "the scaler's minimum", "drained"),
+    ),
+    (lambda: check_budget(1), ("lets 1 of 1", "at least 2", "leave the budget out")),
+    (lambda: check_budget(3, max_unavailable=3), ("lets 3 of 3", "at least 4")),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), REFUSED)
+def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
+    """What cannot work is refused with the number, what is allowed and the way out."""
+    sentence = strategies.refusal(call)
+
+    assert [word for word in words if word not in sentence] == [], sentence

@@ -1,0 +1,137 @@
+"""The container: what it runs, asks for and is told, and how it starts and ends."""
+
+from typing import Any
+
+from hypothesis import given, settings
+
+from tests import strategies
+from tests.support import quantity
+from vllm_constructs import EphemeralCache, GpuPodSpec, Kubernetes, WholeGpu
+from vllm_constructs.engine.command_line_writer import arguments
+
+
+def pod(**fields: Any) -> GpuPodSpec:
+    """Return a small pod with these fields."""
+    return GpuPodSpec(model="gpt2", gpu=WholeGpu("NVIDIA-L4"), **fields)
+
+
+def variables(spec: strategies.Manifest) -> dict[str, str]:
+    """Return the variables of the engine that have a value."""
+    return {one["name"]: one["value"] for one in spec["containers"][0]["env"] if "value" in one}
+
+
+@settings(max_examples=50, deadline=None)
+@given(strategies.pods(), strategies.kubernetes())
+def test_probes(given_pod: GpuPodSpec, target: Kubernetes) -> None:
+    """Liveness never runs before startup has passed, whose budget covers the load time."""
+    spec = strategies.spec_of(given_pod, target)
+    container = spec["containers"][0]
+    startup, liveness = container["startupProbe"], container["livenessProbe"]
+    budget = startup["periodSeconds"] * startup["failureThreshold"]
+
+    assert budget - startup["periodSeconds"] >= given_pod.startup.total
+    assert int(variables(spec)["VLLM_ENGINE_READY_TIMEOUT_S"]) >= budget
+    assert liveness["periodSeconds"] * liveness["failureThreshold"] >= 30
+    assert liveness["timeoutSeconds"] > 1
+    port = {"name": "http", "containerPort": given_pod.port, "protocol": "TCP"}
+    assert container["ports"] == [port]
+    for name in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[name]["httpGet"] == {"path": "/health", "port": "http"}
+        assert "initialDelaySeconds" not in container[name]
+
+
+@settings(max_examples=50, deadline=None)
+@given(strategies.pods(), strategies.kubernetes())
+def test_draining(given_pod: GpuPodSpec, target: Kubernetes) -> None:
+    """The grace period holds the pause, the drain and the clean-up; the pause fits the target."""
+    spec = strategies.spec_of(given_pod, target)
+    hook = spec["containers"][0]["lifecycle"]["preStop"]
+
+    if target.minor >= 30:
+        pause = hook["sleep"]["seconds"]
+        assert list(hook) == ["sleep"]
+    else:
+        pause = int(hook["exec"]["command"][1])
+        assert hook == {"exec": {"command": ["sleep", str(pause)]}}
+    drain = given_pod.options()["shutdown-timeout"]
+    assert spec["terminationGracePeriodSeconds"] >= pause + drain + 15
+    assert given_pod.drain is not None or drain == given_pod.longest_answer
+
+
+@settings(max_examples=50, deadline=None)
+@given(strategies.pods())
+def test_keep_alive(given_pod: GpuPodSpec) -> None:
+    """The engine keeps idle connections longer than what is in front of it."""
+    kept = int(variables(strategies.spec_of(given_pod))["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"])
+
+    assert kept > max(given_pod.longest_answer, 60)
+
+
+@settings(max_examples=50, deadline=None)
+@given(strategies.pods())
+def test_resources(given_pod: GpuPodSpec) -> None:
+    """GPUs as requested are GPUs as limited, and no request is above its limit."""
+    resources = strategies.spec_of(given_pod)["containers"][0]["resources"]
+    requests, limits = resources["requests"], resources["limits"]
+    gpu = given_pod.gpu
+
+    assert requests[gpu.resource] == limits[gpu.resource] == str(gpu.count)
+    assert {"cpu", "memory", gpu.resource} <= set(requests)
+    assert "memory" in limits
+    for name in set(requests) & set(limits):
+        assert quantity(requests[name]) <= quantity(limits[name])
+    assert len([name for name in limits if name.startswith("nvidia.com/")]) == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(strategies.pods())
+def test_environment(given_pod: GpuPodSpec) -> None:
+    """Each variable is there once, and kubelet gives the container the text that was given."""
+    entries = strategies.spec_of(given_pod)["containers"][0]["env"]
+    found = {one["name"]: one for one in entries}
+
+    assert len(found) == len(entries)
+    for name, value in given_pod.env.items():
+        assert found[name]["value"].replace("$$(", "$(") == value
+        assert "$(" not in found[name]["value"].replace("$$(", "")
+    for name, secret in (("HF_TOKEN", given_pod.hf_token), ("VLLM_API_KEY", given_pod.api_key)):
+        assert (name in found) is (secret is not None)
+        if secret is not None:
+            source = {"name": secret.secret_name, "key": secret.key}
+            assert found[name] == {"name": name, "valueFrom": {"secretKeyRef": source}}
+
+
+def test_environment_names() -> None:
+    """The engine reads every variable of vLLM that the pod sets."""
+    known = {one["name"] for one in strategies.facts("vllm-0.33.0-envs.json")}
+
+    names = {name for name in variables(pod().manifest()) if name.startswith("VLLM_")}
+
+    assert len(names) == 2
+    assert names <= known
+
+
+@settings(max_examples=50, deadline=None)
+@given(strategies.pods())
+def test_arguments(given_pod: GpuPodSpec) -> None:
+    """The model comes first, then each flag once, and kubelet replaces nothing in them."""
+    container = strategies.spec_of(given_pod)["containers"][0]
+    args = container["args"]
+    flags = [one.partition("=")[0] for one in args if one.startswith("--")]
+
+    assert container["command"] == ["vllm", "serve"]
+    assert args[0] == given_pod.model
+    assert len(flags) == len(set(flags))
+    assert not any("$(" in one.replace("$$(", "") for one in args)
+    if given_pod.engine.delivery == "args":
+        assert args[1:] == arguments(given_pod.options(), given_pod.release)
+        assert f"--shutdown-timeout={given_pod.answers.seconds}" in args
+
+
+def test_ephemeral_size() -> None:
+    """A size of the node's disk is also asked for, so that the pod goes where there is room."""
+    spec = pod(cache=EphemeralCache(size="100Gi")).manifest()
+    resources = spec["containers"][0]["resources"]
+
+    assert resources["requests"]["ephemeral-storage"] == "100Gi"
+    assert resources["limits"]["ephemeral-storage"] == "100Gi"

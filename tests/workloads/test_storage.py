@@ -1,0 +1,149 @@
+"""Storage: caches that can be mounted where pods are, and shared memory that suffices."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import strategies
+from tests.support import quantity, validate
+from vllm_constructs import EphemeralCache, ExistingClaim, VllmConstructsWarning
+from vllm_constructs.workloads import storage
+
+MI, GI = 2**20, 2**30
+
+
+class Claim:
+    """An object with a name, as cdk8s-plus has them."""
+
+    name = "weights"
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    strategies.names(),
+    st.sampled_from(("200Gi", "1Mi", "1.5Ti", "5e11")),
+    st.one_of(st.none(), strategies.names()),
+    st.sampled_from(storage.ACCESS_MODES),
+)
+def test_claim(name: str, size: str, storage_class: str | None, access: Any) -> None:
+    """A claim is valid in all releases, with a class only where one is given."""
+    found = storage.claim_manifest(name=name, size=size, storage_class=storage_class, access=access)
+
+    assert validate(strategies.in_namespace(found)) == []
+    spec = found["spec"]
+    assert spec["accessModes"] == [access]
+    assert spec["resources"] == {"requests": {"storage": size}}
+    assert spec.get("storageClassName") == storage_class
+
+
+@pytest.mark.parametrize(
+    ("access", "shared", "read_only"),
+    [
+        ("ReadWriteOnce", False, False),
+        ("ReadWriteOncePod", False, False),
+        ("ReadWriteMany", True, False),
+        ("ReadOnlyMany", True, True),
+    ],
+)
+def test_access(access: Any, shared: object, read_only: object) -> None:
+    """The access mode says who can mount a claim, and whether it can be written."""
+    claim = ExistingClaim("weights", access=access)
+
+    assert claim.can_be_shared is shared
+    assert claim.is_read_only is read_only
+    assert claim.volume()["persistentVolumeClaim"].get("readOnly", False) is read_only
+    assert ExistingClaim.from_claim(Claim(), access=access) == claim
+    assert ExistingClaim.from_claim("weights", access=access) == claim
+
+
+def test_ephemeral() -> None:
+    """The node's disk is each pod's own, limited where a size is given."""
+    assert EphemeralCache().volume() == {"emptyDir": {}}
+    assert EphemeralCache(size="9Gi").volume() == {"emptyDir": {"sizeLimit": "9Gi"}}
+    assert EphemeralCache().can_be_shared
+    assert not EphemeralCache().is_read_only
+
+
+@settings(max_examples=100, deadline=None)
+@given(strategies.caches(), st.integers(1, 20))
+def test_sharing(cache: Any, replicas: int) -> None:
+    """More than one replica needs a cache that two nodes can mount."""
+    if cache.can_be_shared or replicas == 1:
+        storage.check_sharing("x", cache, replicas, downloads=False)
+    else:
+        sentence = strategies.refusal(
+            lambda: storage.check_sharing("Model", cache, replicas, downloads=False)
+        )
+        for word in (f"up to {replicas} replicas", cache.access, "ReadWriteMany", "EphemeralCache"):
+            assert word in sentence
+
+
+def test_repeated_downloads() -> None:
+    """Replicas that each download the weights are warned about."""
+    with pytest.warns(VllmConstructsWarning, match=r"up to 3 replicas .* downloads"):
+        storage.check_sharing("Model", EphemeralCache(), 3, downloads=True)
+    storage.check_sharing("Model", EphemeralCache(), 1, downloads=True)
+    storage.check_sharing("Model", ExistingClaim("weights"), 3, downloads=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 16))
+def test_shared_memory(gpus: int) -> None:
+    """The workers' queues fit in, and NCCL's segments where there is more than one GPU."""
+    needed = storage.shared_memory_needed(gpus)
+    size = quantity(storage.shared_memory(gpus, None, "64Gi"))
+
+    queues = (160 + 240 * gpus + 24) * MI
+    assert needed == queues if gpus == 1 else needed > queues
+    assert needed <= size < needed + GI
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 8), st.integers(1, 40 * 1024), st.integers(1, 40 * 1024))
+def test_shared_memory_bounds(gpus: int, asked: int, limit: int) -> None:
+    """A size is accepted exactly where it suffices and stays below the limit."""
+    size, most = f"{asked}Mi", f"{limit}Mi"
+
+    if storage.shared_memory_needed(gpus) <= asked * MI < limit * MI:
+        assert storage.shared_memory(gpus, size, most) == size
+    else:
+        assert repr(size) in strategies.refusal(lambda: storage.shared_memory(gpus, size, most))
+
+
+def claim(**fields: Any) -> strategies.Manifest:
+    """Return a claim with these fields."""
+    given_fields = {
+        "name": "weights",
+        "size": "200Gi",
+        "storage_class": None,
+        "access": "ReadWriteMany",
+        **fields,
+    }
+    return storage.claim_manifest(**given_fields)
+
+
+REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
+    (lambda: ExistingClaim("A"), ("ExistingClaim.claim_name is 'A'", "'a'")),
+    (lambda: ExistingClaim("a", access="RWX"), ("'RWX'", "'ReadWriteMany'")),  # type: ignore[arg-type]  # the mistake
+    (lambda: ExistingClaim.from_claim(7), ("claim is 7", "the name of a")),  # type: ignore[arg-type]  # the mistake
+    (lambda: EphemeralCache(size="10GB"), ("EphemeralCache.size is '10GB'", "write '10Gi'")),
+    (lambda: EphemeralCache(size=100), ("EphemeralCache.size is 100", "'64Gi'")),  # type: ignore[arg-type]  # the mistake
+    (lambda: claim(name="A"), ("ModelCache.name is 'A'", "'a'")),
+    (lambda: claim(size="200 Gi"), ("ModelCache.size is '200 Gi'", "write '200Gi'")),
+    (lambda: claim(size="200"), ("ModelCache.size is '200'", "'64Gi'")),
+    (lambda: claim(storage_class=""), ("ModelCache.storage_class is ''", "lower-case")),
+    (lambda: claim(access="ReadWriteman"), ("did you mean 'ReadWriteMany'?",)),
+    (lambda: storage.shared_memory(1, "16GB", "32Gi"), ("'16GB'", "write '16Gi'")),
+    (lambda: storage.shared_memory(4, "2Gi", "32Gi"), ("4 GPU", "at least '2168Mi'")),
+    (lambda: storage.shared_memory(1, "32Gi", "32Gi"), ("not below", "'32Gi'", "raise memory")),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), REFUSED)
+def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
+    """What cannot be mounted or does not suffice is refused with what would do."""
+    sentence = strategies.refusal(call)
+
+    assert [word for word in words if word not in sentence] == [], sentence

@@ -1,0 +1,1 @@
+"""Accelerators: what a pod gets to run its engine on."""

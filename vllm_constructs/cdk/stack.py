@@ -1,0 +1,286 @@
+"""ModelStack: a model with all that belongs to it, from the guide's values file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vllm_constructs import require
+from vllm_constructs.accelerators.nvidia import WholeGpu
+from vllm_constructs.engine.engine_args import EngineArgs
+from vllm_constructs.errors import refuse
+from vllm_constructs.importers.guide_values import Values
+from vllm_constructs.kube import names
+from vllm_constructs.scaling.triggers import CpuUtilization, HpaMetric, KvCacheUsage
+from vllm_constructs.traffic.ingress import (
+    F5Nginx,
+    IngressController,
+    IngressNginx,
+    TlsSecret,
+    Traefik,
+)
+from vllm_constructs.workloads.secrets import HuggingFaceToken
+from vllm_constructs.workloads.storage import EphemeralCache
+
+from .base import Room, place_of
+from .deployment import ModelDeployment
+from .ingress import StreamingIngress
+from .monitoring import ModelMonitor
+from .scaling import HpaScaler
+from .storage import ModelCache
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+_COMMUNITY = "nginx.ingress.kubernetes.io/"
+_F5 = "nginx.org/"
+
+# Annotations that the dialects derive, and what they may say; those without a list are read.
+_DERIVED: dict[str, tuple[str, ...]] = {
+    "client-max-body-size": (),
+    "proxy-body-size": (),
+    "proxy-buffering": ("off", "false"),
+    "proxy-http-version": ("1.1",),
+    "proxy-read-timeout": (),
+    "proxy-request-buffering": ("off",),
+    "proxy-send-timeout": (),
+}
+
+
+class ModelStack(Room):
+    """A model with cache, scaler, ingress and monitor, as a values file says.
+
+    Make it with `ModelStack.from_values`. The parts are those that an app would write by hand,
+    so everything is derived and refused in the same way.
+
+    Args:
+        scope: Chart or construct that it belongs to.
+        id: Its id in the scope, and the name of the model's objects.
+        values: What `from_values` reads.
+
+    Attributes:
+        model: The model.
+        cache: Its cache, or None.
+        scaler: Its scaler, or None.
+        ingresses: Its ingresses, one per host.
+        monitor: Its monitor, or None.
+
+    Raises:
+        VllmConstructsError: Something that cannot work; nothing is added to the tree then.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, values: Values) -> None:
+        place = place_of(scope, id)
+        allowed = "what ModelStack.from_values reads; use that"
+        parts = _Parts(require.instance("ModelStack.values", values, Values, allowed))
+        parts.check()
+        super().__init__(scope, id, place)
+        name = names.sanitised(id)
+        with self._all_or_nothing(scope):
+            self.cache = parts.cache(self, f"{name}-cache")
+            self.model = parts.model(self, name, self.cache)
+            self.scaler = parts.scaler(self, self.model)
+            self.ingresses = parts.ingresses(self, self.model)
+            self.monitor = parts.monitor(self, self.model)
+
+    @classmethod
+    def from_values(cls, scope: Construct, id: str, path: str | Path) -> ModelStack:
+        """Make the stack that a values file describes.
+
+        Args:
+            scope: Chart or construct that it belongs to.
+            id: Its id in the scope, and the name of the model's objects.
+            path: The file, with the keys of the guide's section 12.4.2.
+
+        Raises:
+            VllmConstructsError: The file is no YAML, has a misspelt key or a wrong type, or
+                describes something that cannot work.
+        """
+        return cls(scope, id, values=Values.from_file(path))
+
+
+class _Parts:
+    """The constructs' arguments, each from its section of the file."""
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
+
+    def check(self) -> None:
+        """Find what is missing before anything gets into the tree."""
+        for path in (("model", "name"), ("gpu", "type")):
+            self.values.need(*path)
+        if self.values.is_on("modelCache"):
+            self.values.need("modelCache", "size")
+        if self.values.is_on("autoscaling"):
+            self.values.need("autoscaling", "maxReplicas")
+        if self.values.is_on("ingress"):
+            self.values.need("ingress", "hosts")
+
+    def cache(self, scope: Construct, name: str) -> ModelCache | None:
+        get = self.values.get
+        if not self.values.is_on("modelCache"):
+            return None
+        return ModelCache(
+            scope,
+            "cache",
+            name=name,
+            size=get("modelCache", "size"),
+            storage_class=get("modelCache", "storageClass"),
+            access=get("modelCache", "accessMode", default="ReadWriteMany"),
+        )
+
+    def model(self, scope: Construct, name: str, cache: ModelCache | None) -> ModelDeployment:
+        get = self.values.get
+        token = None
+        if self.values.is_on("hfToken"):
+            token = HuggingFaceToken.from_secret(get("hfToken", "existingSecret") or "hf-token")
+        repository = get("image", "repository", default="vllm/vllm-openai")
+        options: dict[str, Any] = {}
+        if "image" in self.values.tree:
+            options["image"] = f"{repository}:{self.values.need('image', 'tag')}"
+        timeout = self._timeout()
+        if timeout is not None:
+            options["longest_answer"] = timeout
+        return ModelDeployment(
+            scope,
+            "Default",
+            name=name,
+            model=get("model", "name"),
+            served_name=get("model", "servedName"),
+            engine=EngineArgs(
+                max_model_len=get("model", "maxModelLen"),
+                gpu_memory_utilization=get("model", "gpuMemoryUtilization"),
+                trust_remote_code=get("model", "trustRemoteCode"),
+                revision=get("model", "revision"),
+                dtype=get("model", "dtype"),
+            ),
+            gpu=WholeGpu(get("gpu", "type"), count=get("gpu", "count", default=1)),
+            replicas=get("replicaCount", default=1),
+            port=get("service", "port", default=8000),
+            cpu=self.values.pair("cpu"),
+            memory=self.values.pair("memory"),
+            shared_memory=get("shmSize"),
+            cache=EphemeralCache() if cache is None else cache,
+            hf_token=token,
+            **options,
+        )
+
+    def scaler(self, scope: Construct, model: ModelDeployment) -> HpaScaler | None:
+        get = self.values.get
+        if not self.values.is_on("autoscaling"):
+            return None
+        metrics: list[HpaMetric] = []
+        cpu = get("autoscaling", "targetCPUUtilizationPercentage")
+        gpu = get("autoscaling", "targetGPUUtilizationPercentage")
+        if cpu is not None:
+            metrics.append(CpuUtilization(cpu))
+        if gpu is not None:
+            # A busy GPU says nothing about room for more requests; a full KV cache does.
+            metrics.append(KvCacheUsage(gpu / 100))
+        return HpaScaler(
+            scope,
+            "scaler",
+            target=model,
+            min_replicas=get("autoscaling", "minReplicas", default=1),
+            max_replicas=get("autoscaling", "maxReplicas"),
+            metrics=metrics,
+        )
+
+    def ingresses(self, scope: Construct, model: ModelDeployment) -> list[StreamingIngress]:
+        if not self.values.is_on("ingress"):
+            return []
+        controller = self._controller()
+        tls = {
+            host: TlsSecret(item["secretName"])
+            for item in self.values.get("ingress", "tls", default=[])
+            for host in item.get("hosts", [])
+        }
+        found = []
+        for i, item in enumerate(self.values.get("ingress", "hosts")):
+            paths = [entry.get("path", "/v1") for entry in item.get("paths", [{}])]
+            if "host" not in item or len(paths) != 1:
+                refuse(
+                    f"{self.values.name}: ingress.hosts[{i}] needs a host and one path; "
+                    "give each host one entry with one path."
+                )
+            found.append(
+                StreamingIngress(
+                    scope,
+                    f"ingress-{i}",
+                    name=model.name if i == 0 else f"{model.name}-{i}",
+                    target=model,
+                    host=item["host"],
+                    path=paths[0],
+                    controller=controller,
+                    tls=tls.get(item["host"]),
+                    max_body=self._max_body(),
+                    annotations=self._annotations(),
+                )
+            )
+        return found
+
+    def monitor(self, scope: Construct, model: ModelDeployment) -> ModelMonitor | None:
+        get = self.values.get
+        on = get("monitoring", "serviceMonitor", "enabled", default=True)
+        if not self.values.is_on("monitoring") or not on:
+            return None
+        return ModelMonitor(
+            scope,
+            "monitor",
+            target=model,
+            interval=get("monitoring", "serviceMonitor", "interval", default="15s"),
+            labels=get("monitoring", "serviceMonitor", "labels"),
+        )
+
+    def _given(self) -> dict[str, str]:
+        return dict(self.values.get("ingress", "annotations", default={}))
+
+    def _controller(self) -> IngressController:
+        """The controller: by its class, and with `nginx` by whose annotations are given."""
+        if self.values.get("ingress", "className", default="nginx") == "traefik":
+            return Traefik()
+        if any(key.startswith(_F5) for key in self._given()):
+            return F5Nginx()
+        return IngressNginx()
+
+    def _timeout(self) -> int | None:
+        """The longest answer, which the guide says as the proxy's read timeout."""
+        for key in (f"{_COMMUNITY}proxy-read-timeout", f"{_F5}proxy-read-timeout"):
+            value = self._given().get(key)
+            if value is None:
+                continue
+            digits = value.removesuffix("s") if key.startswith(_F5) else value
+            if not digits.isdecimal():
+                refuse(
+                    f"{self.values.name}: ingress.annotations[{key!r}] is {value!r}; it takes "
+                    "whole seconds without a unit, such as '300'."
+                )
+            return int(digits)
+        return None
+
+    def _max_body(self) -> int:
+        """The largest request in MiB, which nginx calls the body's size."""
+        for key in (f"{_COMMUNITY}proxy-body-size", f"{_F5}client-max-body-size"):
+            value = self._given().get(key, "100m")
+            if not value.endswith("m") or not value[:-1].isdecimal():
+                refuse(
+                    f"{self.values.name}: ingress.annotations[{key!r}] is {value!r}; it takes "
+                    "whole megabytes, such as '100m'."
+                )
+            if key in self._given():
+                return int(value[:-1])
+        return 100
+
+    def _annotations(self) -> dict[str, str]:
+        """The annotations that are not derived; derived ones may stand there if they agree."""
+        found = {}
+        for key, value in self._given().items():
+            name = key.rpartition("/")[2]
+            if not key.startswith((_COMMUNITY, _F5)) or name not in _DERIVED:
+                found[key] = value
+            elif _DERIVED[name] and value not in _DERIVED[name]:
+                refuse(
+                    f"{self.values.name}: ingress.annotations[{key!r}] is {value!r}, which holds "
+                    "streamed answers back; leave it out."
+                )
+        return found

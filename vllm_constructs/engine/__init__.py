@@ -1,0 +1,1 @@
+"""The engine: what `vllm serve` is started with."""

@@ -1,0 +1,1 @@
+"""Importers: other people's values files as options of this library."""

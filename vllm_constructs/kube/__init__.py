@@ -1,0 +1,1 @@
+"""Kubernetes: names, quantities and the target release."""

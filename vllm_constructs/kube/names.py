@@ -1,0 +1,130 @@
+"""The names that Kubernetes takes, and how a model's name becomes one.
+
+Rules: Kubernetes docs, "Object Names and IDs" and "Labels and Selectors".
+"""
+
+from __future__ import annotations
+
+import re
+
+from vllm_constructs import require
+from vllm_constructs.errors import refuse
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SERVICE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_KEY_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+_HOST_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(\*\.)?{_HOST_LABEL}(\.{_HOST_LABEL})+")
+
+# Services whose docker-link variables (VLLM_PORT=tcp://...) stop every vLLM pod of the namespace
+# that has service links on; vllm/envs.py of 0.33 reads a variable of each.
+_SERVICES_THAT_STOP_VLLM = frozenset(
+    {
+        "vllm",
+        "vllm-dp-master",
+        "vllm-ec-side-channel",
+        "vllm-mooncake-bootstrap",
+        "vllm-nixl-side-channel",
+        "vllm-p2p-side-channel",
+    }
+)
+
+
+def sanitised(text: str, limit: int = 63) -> str:
+    """`text` as a DNS label: lower case, other characters as `-`, at most `limit` long.
+
+    The same text always gives the same name; two texts may give the same one, which whoever
+    uses the name has to refuse.
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return name[:limit].rstrip("-") or "x"
+
+
+def label(where: str, value: object, limit: int = 63) -> str:
+    """A DNS-1123 label, at most `limit` characters long."""
+    if not isinstance(value, str) or len(value) > limit or not _LABEL.fullmatch(value):
+        better = sanitised(value, limit) if isinstance(value, str) else ""
+        require.wrong(
+            where,
+            value,
+            f"at most {limit} lower-case letters, digits and '-', first and last a letter or digit",
+            f"for example {better!r}" if better else "",
+        )
+    return str(value)
+
+
+def service(where: str, value: object) -> str:
+    """A Service's name: a DNS-1035 label that sets no variable which vLLM reads as its own."""
+    name = label(where, value)
+    if not _SERVICE.fullmatch(name):
+        require.wrong(where, value, "a name that begins with a letter, as Services need it")
+    if name in _SERVICES_THAT_STOP_VLLM:
+        refuse(
+            f"{where} is {name!r}, and a Service of that name sets the variable "
+            f"{name.upper().replace('-', '_')}_PORT in other pods, which stops vLLM there; "
+            f"take another name, for example '{name}-server'."
+        )
+    return name
+
+
+def subdomain(where: str, value: object) -> str:
+    """A DNS-1123 subdomain of at most 253 characters, the name of most kinds of object."""
+    if not isinstance(value, str) or len(value) > 253 or not _SUBDOMAIN.fullmatch(value):
+        better = sanitised(value) if isinstance(value, str) else ""
+        require.wrong(
+            where,
+            value,
+            "at most 253 lower-case letters, digits, '-' and '.'",
+            f"for example {better!r}" if better else "",
+        )
+    return str(value)
+
+
+def host(where: str, value: object, *, wildcard: bool = False) -> str:
+    """A host name with a dot in it; `*.` in front only where `wildcard` is set."""
+    good = isinstance(value, str) and len(value) <= 253 and bool(_HOST.fullmatch(value))
+    if not good or (not wildcard and str(value).startswith("*")):
+        require.wrong(where, value, "a host name in lower case, such as 'llm.example.com'")
+    return str(value)
+
+
+def secret_key(where: str, value: object) -> str:
+    """A key of a Secret or ConfigMap."""
+    allowed = "a key of letters, digits, '-', '_' and '.'"
+    return require.matching(where, value, _SECRET_KEY, allowed)
+
+
+def key(where: str, value: object) -> str:
+    """The key of a label or annotation: an optional DNS prefix and `/`, then a name."""
+    prefix, slash, name = value.rpartition("/") if isinstance(value, str) else ("", "", "")
+    if not _KEY_NAME.fullmatch(name) or (
+        slash and (len(prefix) > 253 or not _SUBDOMAIN.fullmatch(prefix))
+    ):
+        require.wrong(where, value, "a key such as 'team' or 'example.com/team'")
+    return str(value)
+
+
+def label_map(where: str, value: object) -> dict[str, str]:
+    """Labels: legal keys, values of at most 63 characters; sorted."""
+    found = require.text_map(where, value)
+    for name, item in found.items():
+        key(f"a key of {where}", name)
+        if not _LABEL_VALUE.fullmatch(item):
+            require.wrong(
+                f"{where}[{name!r}]",
+                item,
+                "at most 63 letters, digits, '-', '_' and '.', first and last a letter or digit",
+                "put longer texts into annotations",
+            )
+    return found
+
+
+def annotation_map(where: str, value: object) -> dict[str, str]:
+    """Annotations: legal keys, any text; sorted."""
+    found = require.text_map(where, value)
+    for name in found:
+        key(f"a key of {where}", name)
+    return found

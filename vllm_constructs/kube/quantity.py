@@ -1,0 +1,63 @@
+"""Kubernetes quantities, compared as numbers, so that 1.5Gi equals 1536Mi.
+
+Grammar: Kubernetes docs, reference "Quantity".
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from vllm_constructs import require
+
+MI = 2**20
+GI = 2**30
+
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(m|[kMGTPE]i?|Ki|[eE][+-]?\d{1,2})?", re.ASCII)
+_FACTORS = {"m": Decimal("0.001"), "": Decimal(1), "k": Decimal(1000)}
+_FACTORS |= {unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", 2)}
+_FACTORS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
+
+
+def parse(text: str) -> Decimal | None:
+    """The number that `text` stands for, or None where it is no quantity."""
+    found = _QUANTITY.fullmatch(text)
+    if not found or len(text) > 32:
+        return None
+    digits, unit = found[1], found[2] or ""
+    if unit[:1] in ("e", "E") and len(unit) > 1 and unit[1:] != "i":
+        return Decimal(digits) * Decimal(10) ** int(unit[1:])
+    factor = _FACTORS.get(unit)
+    return None if factor is None else Decimal(digits) * factor
+
+
+def memory(where: str, value: object, minimum: int = MI) -> int:
+    """The bytes of a memory or storage quantity such as `64Gi`."""
+    amount = parse(value) if isinstance(value, str) else None
+    if amount is None or amount < minimum or amount != int(amount) or str(value).endswith("m"):
+        better = ""
+        if isinstance(value, str):
+            tidy = re.sub(r"\s+", "", value)
+            tidy = re.sub(r"(?i)([kmgtpe])i?b$", lambda unit: unit[1].upper() + "i", tidy)
+            if re.fullmatch(r"[0-9]{1,4}", tidy):
+                tidy += "Gi"
+            better = f"write {tidy!r}" if tidy != value and parse(tidy) else ""
+        require.wrong(
+            where, value, "a Kubernetes quantity of bytes such as '64Gi' or '500Mi'", better
+        )
+    return int(amount)
+
+
+def cpu(where: str, value: object) -> Decimal:
+    """The cores of a CPU quantity such as `8` or `500m`."""
+    amount = parse(value) if isinstance(value, str) else None
+    if amount is None or not Decimal("0.001") <= amount <= 4096 or amount * 1000 % 1:
+        require.wrong(
+            where, value, "a Kubernetes quantity of cores as a text, such as '8' or '500m'"
+        )
+    return amount
+
+
+def gibibytes(size: int) -> str:
+    """`size` bytes, rounded up to whole Gi."""
+    return f"{-(-size // GI)}Gi"

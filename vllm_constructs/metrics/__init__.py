@@ -1,0 +1,1 @@
+"""vLLM's metrics and the cluster's series, as PromQL."""

@@ -1,0 +1,1 @@
+"""Monitoring: monitors, objectives, alerts and the dashboard."""

@@ -1,0 +1,56 @@
+"""Objectives: what is promised of a model, which its alerts and its dashboard compare with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vllm_constructs import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objectives:
+    """What is promised of a model; alerts fire where it is missed.
+
+    Args:
+        time_to_first_token: Seconds until the first token, for all but the slowest requests.
+            Default 2.0: a reader of a chat waits no longer without wondering. Below 2560, the
+            highest bound that vLLM counts by.
+        inter_token_latency: Seconds between two tokens, likewise. Default 0.2: five tokens a
+            second, the pace of reading. Below 80, vLLM's highest bound.
+        quantile: The part of requests and tokens for which both hold. Default 0.95.
+        queue_depth: Requests that may wait per replica, without a break. Default 5; give what
+            the scaler aims at, as in `QueueDepth(5)`.
+        kv_cache_usage: Part of the KV cache in use, averaged over the replicas. Default 0.95.
+        preemptions: Preemptions per second, over all replicas. Default 0.1.
+        errors: Part of the requests that may end with an error. Default 0.01.
+        aborts: Part of the requests whose clients may hang up. Default 0.2, since some do so
+            for reasons of their own.
+        gpu_utilization: Part of the time that the GPUs of a scaled-out model compute. Default
+            0.1.
+
+    Raises:
+        VllmConstructsError: A number that is out of its range, such as 95 for 95 %.
+    """
+
+    time_to_first_token: float = 2.0
+    inter_token_latency: float = 0.2
+    quantile: float = 0.95
+    queue_depth: float = 5
+    kv_cache_usage: float = 0.95
+    preemptions: float = 0.1
+    errors: float = 0.01
+    aborts: float = 0.2
+    gpu_utilization: float = 0.1
+
+    def __post_init__(self) -> None:
+        bounds = {"time_to_first_token": 2560, "inter_token_latency": 80}
+        for name, high in bounds.items():
+            where, value = f"Objectives.{name}", getattr(self, name)
+            if require.number(where, value, 0, high, "seconds") == high:
+                require.wrong(where, value, f"a number of seconds above 0 and below {high}")
+        for name in ("quantile", "kv_cache_usage", "errors", "aborts", "gpu_utilization"):
+            where, value = f"Objectives.{name}", getattr(self, name)
+            if require.ratio(where, value) == 1:
+                require.wrong(where, value, "a ratio above 0 and below 1", "1 is never passed")
+        require.number("Objectives.preemptions", self.preemptions, 0, 1_000_000, "preemptions")
+        require.number("Objectives.queue_depth", self.queue_depth, 0, 1_000_000, "requests")

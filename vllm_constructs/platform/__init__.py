@@ -1,0 +1,1 @@
+"""The platform: operators and how they are delivered."""

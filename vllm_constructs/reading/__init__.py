@@ -1,0 +1,1 @@
+"""Reading: manifests, whoever wrote them, back to values."""

@@ -1,0 +1,1 @@
+"""Releases: what each vLLM release and its image has."""

@@ -1,0 +1,1 @@
+"""Scaling: triggers, pace and the two scalers."""

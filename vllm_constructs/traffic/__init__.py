@@ -1,0 +1,1 @@
+"""Traffic: how clients outside of the cluster reach a model."""

@@ -1,0 +1,1 @@
+"""Workloads: the pod of an engine and what runs it."""

@@ -1,13 +1,14 @@
-"""The guide as an app: two models on a shared platform, rendered into dist/.
+"""The guide "Deploying vLLM on Kubernetes" as an app: two models on one platform.
 
-Run it with `make synth` or `npx cdk8s-cli synth`; docs/guide.md goes through it by section.
+The guide is the tutorial chapter that this project started from; docs/guide.md goes through it
+section by section. Render the app into dist/ with `make synth` or `npx cdk8s-cli synth`.
 """
 
 from cdk8s import ApiObjectMetadata, App, Chart
 
 from imports.io import cert_manager
 from vllm_constructs import (
-    ClusterIssuer,
+    ClusterIssuerRef,
     CpuUtilization,
     CronFloor,
     DisruptionBudget,
@@ -56,7 +57,7 @@ GpuOperator(
 KedaOperator(platform, "keda", delivery=flux)
 PrometheusAdapter(platform, "prometheus-adapter", delivery=flux, prometheus=PROMETHEUS)
 
-# A kind that the library has no construct for, from `cdk8s import`.
+# The library has no construct for this kind; its class comes from `cdk8s import`.
 cert_manager.ClusterIssuer(
     platform,
     "letsencrypt",
@@ -133,7 +134,7 @@ StreamingIngress(
     host="llm.example.com",
     target=qwen,
     controller=F5Nginx(),
-    tls=ClusterIssuer("letsencrypt-prod", secret="llm-tls"),
+    tls=ClusterIssuerRef("letsencrypt-prod", secret="llm-tls"),
 )
 ModelMonitor(llm, "monitor", target=qwen, interval="10s", labels=MONITOR)
 DisruptionBudget(llm, "budget", name="vllm-pdb", target=qwen, min_available=1)
@@ -161,7 +162,7 @@ HpaScaler(
     target=coder,
     min_replicas=1,
     max_replicas=10,
-    metrics=[CpuUtilization(70), QueueDepth(5)],
+    triggers=[CpuUtilization(70), QueueDepth(5)],
 )
 StreamingIngress(
     code,
@@ -169,7 +170,7 @@ StreamingIngress(
     host="code.example.com",
     target=coder,
     controller=F5Nginx(),
-    tls=ClusterIssuer("letsencrypt-prod", secret="code-tls"),
+    tls=ClusterIssuerRef("letsencrypt-prod", secret="code-tls"),
 )
 ModelMonitor(code, "monitor", target=coder, interval="10s", labels=MONITOR)
 DisruptionBudget(code, "budget", target=coder, max_unavailable=1)

@@ -468,7 +468,7 @@ def test_sharing() -> None:
 
 
 def test_network_policies() -> None:
-    """Each model is closed but for its own namespace, its front and its monitor."""
+    """Each model is closed but for its own namespace, its Ingress and its monitor."""
     for name in ("vllm-server", "vllm-qwen-coder"):
         spec = _spec(f"llm/NetworkPolicy/{name}")
         namespaces = [

@@ -11,8 +11,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from vllm_constructs import Scope
-from vllm_constructs.monitoring.dashboard import dashboard
+from vllm_constructs import ModelSeries
+from vllm_constructs.monitoring.dashboard import dashboard_json
 
 PICTURE = Path(__file__).parents[1] / "docs" / "dashboard.svg"
 
@@ -91,7 +91,7 @@ def _lines(panel: dict[str, Any], left: int, top: int, width: int) -> Iterator[s
 
 def main() -> None:
     """Draw it anew."""
-    board = dashboard(Scope(namespace="llm", model_name="qwen-7b"))
+    board = dashboard_json(ModelSeries(namespace="llm", model_name="qwen-7b"))
     PICTURE.write_text(picture(board), encoding="utf-8")
 
 

@@ -1,65 +1,99 @@
 """Typed cdk8s constructs that put vLLM model servers on Kubernetes.
 
-Values (such as `EngineArgs`, `WholeGpu` and `Startup`) need no Node. Constructs (such as
-`ModelDeployment`) are loaded when they are first used, and start it. So are values that not
-every app needs (such as `MemoryPlan`), without Node.
+Each name is loaded when it is first used. Values (such as `EngineArgs`, `WholeGpu` and `Startup`)
+need no Node.js; constructs (such as `ModelDeployment`) start it.
 """
 
 from typing import TYPE_CHECKING
 
-from .accelerators.nvidia import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
-from .engine.engine_args import EngineArgs
-from .errors import VllmConstructsError, VllmConstructsWarning
-from .kube.kubernetes import Kubernetes
-from .metrics.metric import Metric, Scope
-from .platform.operators import ArgoApplication, FluxHelmRelease
-from .releases.release import VllmRelease
-from .scaling.scalers import ScalingPace
-from .scaling.triggers import (
-    CpuUtilization,
-    CronFloor,
-    KvCacheUsage,
-    PrometheusQuery,
-    QueueDepth,
-    RunningRequests,
-    TimeToFirstToken,
-)
-from .traffic.ingress import (
-    AwsAlb,
-    ClusterIssuer,
-    F5Nginx,
-    GkeIngress,
-    IngressNginx,
-    TlsSecret,
-    Traefik,
-)
-from .traffic.route import Gateway
-from .workloads.availability import Drain, Rollout, Startup
-from .workloads.pod import GpuPodSpec, Toleration
-from .workloads.secrets import ApiKey, HuggingFaceToken
-from .workloads.storage import EphemeralCache, ExistingClaim
-
 if TYPE_CHECKING:
+    from .accelerators.nvidia import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
     from .cdk.availability import DisruptionBudget
     from .cdk.deployment import ModelDeployment
     from .cdk.fleet import ModelFleet
-    from .cdk.ingress import ModelRoute, StreamingIngress
+    from .cdk.ingress import StreamingIngress
     from .cdk.monitoring import ModelMonitor
     from .cdk.platform import GpuOperator, GpuSmokeTest, KedaOperator, Namespace, PrometheusAdapter
+    from .cdk.route import ModelRoute
     from .cdk.scaling import HpaScaler, KedaScaler
     from .cdk.secrets import ExternalToken, TokenSecret
     from .cdk.stack import ModelStack
     from .cdk.storage import ModelCache
     from .engine.command_line_parser import ParsedArgs, parse_args
+    from .engine.engine_args import EngineArgs
+    from .errors import Problem, VllmConstructsError, VllmConstructsWarning
+    from .kube.kubernetes import Kubernetes
     from .memory.plan import MemoryPlan
     from .memory.shapes import ModelShape
+    from .metrics.metric import Metric
+    from .metrics.series import ModelSeries
     from .monitoring.objectives import Objectives
+    from .platform.delivery import ArgoApplication, FluxHelmRelease
+    from .releases.release import VllmRelease
+    from .scaling.pace import ScalingPace
+    from .scaling.triggers import (
+        CpuUtilization,
+        CronFloor,
+        KvCacheUsage,
+        PrometheusQuery,
+        QueueDepth,
+        RunningRequests,
+        TimeToFirstToken,
+    )
+    from .traffic.controllers import AwsAlb, F5Nginx, GkeIngress, IngressNginx, Traefik
+    from .traffic.route import GatewayRef
+    from .traffic.tls import ClusterIssuerRef, TlsSecret
+    from .workloads.availability import Drain, Rollout, Startup
+    from .workloads.pod import GpuPodSpec
+    from .workloads.pod_options import PodOptions, Toleration
+    from .workloads.secrets import ApiKey, HuggingFaceToken
+    from .workloads.storage import EphemeralCache, ExistingClaim
 else:
     _VALUES = {
+        "ApiKey": "workloads.secrets",
+        "ArgoApplication": "platform.delivery",
+        "AwsAlb": "traffic.controllers",
+        "ClusterIssuerRef": "traffic.tls",
+        "CpuUtilization": "scaling.triggers",
+        "CronFloor": "scaling.triggers",
+        "Drain": "workloads.availability",
+        "EngineArgs": "engine.engine_args",
+        "EphemeralCache": "workloads.storage",
+        "ExistingClaim": "workloads.storage",
+        "F5Nginx": "traffic.controllers",
+        "FluxHelmRelease": "platform.delivery",
+        "GatewayRef": "traffic.route",
+        "GkeIngress": "traffic.controllers",
+        "GpuPodSpec": "workloads.pod",
+        "HuggingFaceToken": "workloads.secrets",
+        "IngressNginx": "traffic.controllers",
+        "Kubernetes": "kube.kubernetes",
+        "KvCacheUsage": "scaling.triggers",
         "MemoryPlan": "memory.plan",
+        "Metric": "metrics.metric",
+        "MigSlice": "accelerators.nvidia",
+        "ModelSeries": "metrics.series",
         "ModelShape": "memory.shapes",
         "Objectives": "monitoring.objectives",
         "ParsedArgs": "engine.command_line_parser",
+        "PodOptions": "workloads.pod_options",
+        "Problem": "errors",
+        "PrometheusQuery": "scaling.triggers",
+        "QueueDepth": "scaling.triggers",
+        "Rollout": "workloads.availability",
+        "RunningRequests": "scaling.triggers",
+        "ScalingPace": "scaling.pace",
+        "Startup": "workloads.availability",
+        "TimeSlicedGpu": "accelerators.nvidia",
+        "TimeToFirstToken": "scaling.triggers",
+        "TlsSecret": "traffic.tls",
+        "Toleration": "workloads.pod_options",
+        "Traefik": "traffic.controllers",
+        "VirtualGpu": "accelerators.nvidia",
+        "VllmConstructsError": "errors",
+        "VllmConstructsWarning": "errors",
+        "VllmRelease": "releases.release",
+        "WholeGpu": "accelerators.nvidia",
         "parse_args": "engine.command_line_parser",
     }
     _CONSTRUCTS = {
@@ -74,35 +108,35 @@ else:
         "ModelDeployment": "deployment",
         "ModelFleet": "fleet",
         "ModelMonitor": "monitoring",
-        "ModelRoute": "ingress",
+        "ModelRoute": "route",
         "ModelStack": "stack",
         "Namespace": "platform",
         "PrometheusAdapter": "platform",
         "StreamingIngress": "ingress",
         "TokenSecret": "secrets",
     }
-    _LAZY = _VALUES | {name: f"cdk.{room}" for name, room in _CONSTRUCTS.items()}
+    _MODULES = _VALUES | {name: f"cdk.{module}" for name, module in _CONSTRUCTS.items()}
 
     def __getattr__(name: str) -> object:
-        """Load a name from its room, and with a construct cdk8s, when it is first asked for."""
-        if name not in _LAZY:
+        """Load a name from its module when it is first used."""
+        if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        found = getattr(import_module(f".{_LAZY[name]}", __name__), name)
-        globals()[name] = found
-        return found
+        value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+        globals()[name] = value
+        return value
 
     def __dir__() -> list[str]:
-        """Offer the names to completion before they are loaded."""
-        return sorted({*globals(), *_LAZY})
+        """List the names for completion before they are loaded."""
+        return sorted({*globals(), *_MODULES})
 
 
 __all__ = [
     "ApiKey",
     "ArgoApplication",
     "AwsAlb",
-    "ClusterIssuer",
+    "ClusterIssuerRef",
     "CpuUtilization",
     "CronFloor",
     "DisruptionBudget",
@@ -113,7 +147,7 @@ __all__ = [
     "ExternalToken",
     "F5Nginx",
     "FluxHelmRelease",
-    "Gateway",
+    "GatewayRef",
     "GkeIngress",
     "GpuOperator",
     "GpuPodSpec",
@@ -133,18 +167,20 @@ __all__ = [
     "ModelFleet",
     "ModelMonitor",
     "ModelRoute",
+    "ModelSeries",
     "ModelShape",
     "ModelStack",
     "Namespace",
     "Objectives",
     "ParsedArgs",
+    "PodOptions",
+    "Problem",
     "PrometheusAdapter",
     "PrometheusQuery",
     "QueueDepth",
     "Rollout",
     "RunningRequests",
     "ScalingPace",
-    "Scope",
     "Startup",
     "StreamingIngress",
     "TimeSlicedGpu",

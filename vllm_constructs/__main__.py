@@ -1,4 +1,4 @@
-"""`python -m vllm_constructs`, the same as the command `vllm-constructs`."""
+"""`python -m vllm_constructs` runs the command `vllm-constructs`."""
 
 import sys
 

@@ -1,29 +1,123 @@
-"""What this library raises and warns with."""
+"""Problems, and the error and the warning that carry them.
+
+A check returns a `Problem` or None. Values raise it, the command prints it and `plan` lists it for
+each model; each spells the options as its own users write them.
+"""
 
 from __future__ import annotations
 
-from typing import NoReturn
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NoReturn, TypeAlias
+
+ProblemKind: TypeAlias = Literal["invalid", "does not fit", "not counted"]
+Spelling: TypeAlias = Callable[[str, "str | None"], str]
+
+# An option in a template, `{max_num_seqs}` or `{max_num_seqs=8}`, or an escaped brace.
+_MARK = re.compile(r"\{\{|\}\}|\{([A-Za-z_][\w.]*)(?:=([^{}]*))?\}", re.ASCII)
+_OPTION = re.compile(r"[A-Za-z]\w*(?:\.[a-z]\w*)?(?:\[.*)?", re.ASCII | re.DOTALL)
+
+
+def python(option: str, value: str | None = None) -> str:
+    """The spelling in a Python app: `Drain.seconds`, `port=8000` or `WholeGpu(count=8)`.
+
+    Args:
+        option: Name of the option, such as `WholeGpu.count` or `port`.
+        value: Its value as Python code. Default: None, which names the option only.
+    """
+    owner, _, name = option.rpartition(".")
+    if value is None:
+        return option
+    return f"{owner}({name}={value})" if owner else f"{name}={value}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Why something is rejected: what is wrong, its value, what is allowed and what to do.
+
+    All parts are strings. `text`, `allowed` and `advice` are templates: `{option}` and
+    `{option=value}` are an option by its Python name, which `sentence` spells for its reader, and
+    `{{` is a brace.
+
+    Args:
+        where: What is wrong: the Python name of an option, such as `Drain.seconds`, or a phrase,
+            which is not a template. Default: empty, so that `text` is the whole statement.
+        text: What is wrong with it, after `where`. Default: `is` and the value.
+        value: The value, shortened for the sentence. Default: empty.
+        allowed: What is expected instead. Default: empty.
+        advice: What to do. Default: empty.
+        kind: `"does not fit"` for a model that is too large, `"not counted"` for a memory plan
+            that cannot be made though vLLM may start. Default: `"invalid"`, for all others.
+    """
+
+    where: str = ""
+    text: str = ""
+    value: str = ""
+    allowed: str = ""
+    advice: str = ""
+    kind: ProblemKind = "invalid"
+
+    def sentence(self, spelling: Spelling = python) -> str:
+        """The problem in one sentence.
+
+        Args:
+            spelling: How options are written. Default: as in a Python app.
+        """
+        text, allowed, advice = (
+            spelt(template, spelling) for template in (self.text, self.allowed, self.advice)
+        )
+        where = spelling(self.where, None) if _OPTION.fullmatch(self.where) else self.where
+        parts = [f"{where} {text or f'is {self.value}'}" if where else text]
+        parts += [f"expected {allowed}"] if allowed else []
+        parts += [advice] if advice else []
+        sentence = "; ".join(parts)
+        return sentence if sentence.endswith((".", "?")) else f"{sentence}."
+
+
+def spelt(text: str, spelling: Spelling = python) -> str:
+    """A template of a problem, with its options as its reader writes them.
+
+    Args:
+        text: A template with `{option}` or `{option=value}` in it.
+        spelling: How options are written. Default: as in a Python app.
+    """
+    return _MARK.sub(lambda mark: spelling(mark[1], mark[2]) if mark[1] else mark[0][0], text)
+
+
+def escaped(text: str) -> str:
+    """A template that yields the string as it is, braces included."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 class VllmConstructsError(ValueError):
-    """Something that cannot work was asked for.
+    """The input is invalid, or cannot work.
 
-    The only exception that this library raises for a user's input. Its text is one sentence:
+    The only exception that this library raises for a user's input. Its message is one sentence:
     what is wrong, the value, what is allowed and what to do. It is raised where the value is
     given, before anything is put into the construct tree, so nothing is written.
+
+    Attributes:
+        problem: The problem in parts.
     """
 
     __module__ = "vllm_constructs"
 
+    def __init__(self, problem: Problem | str, spelling: Spelling = python) -> None:
+        """Make the message from a problem, or take a sentence as it is."""
+        if isinstance(problem, str):
+            problem = Problem(text=escaped(problem))
+        super().__init__(problem.sentence(spelling))
+        self.problem = problem
+        self._spelling = spelling
 
-class NotCountedError(VllmConstructsError):
-    """A memory plan was asked for, and what something takes is not known; vLLM may take it."""
-
-    __module__ = "vllm_constructs"
+    def __reduce__(self) -> tuple[type[VllmConstructsError], tuple[Problem, Spelling]]:
+        """Support pickle."""
+        return type(self), (self.problem, self._spelling)
 
 
 class VllmConstructsWarning(UserWarning):
-    """Something works, but not for long or not for everybody.
+    """The input works, but not reliably, or not on every cluster.
 
     Turn it into an error with `warnings.simplefilter("error", VllmConstructsWarning)`.
     """
@@ -31,13 +125,21 @@ class VllmConstructsWarning(UserWarning):
     __module__ = "vllm_constructs"
 
 
-def refuse(sentence: str, kind: type[VllmConstructsError] = VllmConstructsError) -> NoReturn:
-    """Raise the library's error with `sentence`."""
-    raise kind(sentence)
+def refuse(problem: Problem | str) -> NoReturn:
+    """Raise a `VllmConstructsError`.
+
+    Args:
+        problem: The problem, or a sentence that is not a template.
+    """
+    raise VllmConstructsError(problem)
 
 
-def warn(sentence: str) -> None:
-    """Warn at the user's line: the nearest frame outside of this package."""
+def warn(problem: Problem | str) -> None:
+    """Issue a `VllmConstructsWarning` for the user's line, the nearest one outside this package.
+
+    Args:
+        problem: The problem, or a sentence that is not a template.
+    """
     import sys
     import warnings
 
@@ -48,4 +150,5 @@ def warn(sentence: str) -> None:
     ):
         frame = frame.f_back
         depth += 1
+    sentence = problem if isinstance(problem, str) else problem.sentence()
     warnings.warn(sentence, VllmConstructsWarning, stacklevel=depth + 1)

@@ -1,7 +1,7 @@
-"""The checks that values share, each answering with one readable sentence.
+"""Validators of values.
 
-Every helper takes `where` (the name the user knows, such as `Drain.seconds`), refuses what is
-not allowed with `VllmConstructsError`, and gives the value back.
+Each takes `where`, the option as users write it, such as `Drain.seconds`. It raises
+`VllmConstructsError` for what is not allowed, and otherwise returns the value.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn, TypeVar
 
-from vllm_constructs.errors import refuse
+from vllm_constructs.errors import Problem, refuse
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def shown(value: object) -> str:
-    """The value as it may stand in a sentence: one line, and short."""
+    """The value for a sentence: its `repr` on one line, in at most 80 characters."""
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001  # a broken __repr__ must not hide the sentence
@@ -28,13 +28,12 @@ def shown(value: object) -> str:
 
 
 def wrong(where: str, value: object, allowed: str, advice: str = "") -> NoReturn:
-    """Refuse `value` with the sentence that all checks share."""
-    end = f"; {advice}" if advice else ""
-    refuse(f"{where} is {shown(value)}; it takes {allowed}{end}{'' if end.endswith('?') else '.'}")
+    """Reject a value, in a sentence such as `port is 0; expected a port from 1 to 65535.`."""
+    refuse(Problem(where=where, value=shown(value), allowed=allowed, advice=advice))
 
 
 def nearest(name: object, options: Iterable[str]) -> str:
-    """`did you mean 'x'?` for the option closest to `name`, or nothing where none is close.
+    """`did you mean 'x'?` for the option closest to `name`; empty if none is close.
 
     An option that contains the name comes first: `H100` is short for `NVIDIA-H100-NVL`.
     """
@@ -42,14 +41,14 @@ def nearest(name: object, options: Iterable[str]) -> str:
 
     if not isinstance(name, str):
         return ""
-    wanted = name.lower()
+    lowered = name.lower()
 
     def distance(option: str) -> tuple[bool, float, str]:
-        ratio = SequenceMatcher(None, wanted, option.lower()).ratio()
-        return (wanted not in option.lower(), -ratio, option)
+        ratio = SequenceMatcher(None, lowered, option.lower()).ratio()
+        return (lowered not in option.lower(), -ratio, option)
 
     best = min(((*distance(option), option) for option in options), default=None)
-    if best is None or len(wanted) < 2 or (best[0] and best[1] > -0.5):
+    if best is None or len(lowered) < 2 or (best[0] and best[1] > -0.5):
         return ""
     return f"did you mean {best[3]!r}?"
 
@@ -59,23 +58,23 @@ _SECONDS = {"seconds": 1, "minutes": 60}
 
 
 def integer(where: str, value: object, low: int, high: int, unit: str = "") -> int:
-    """A whole number from `low` to `high`; `True` and `1.0` are none."""
+    """An integer from `low` to `high`; `True` and `1.0` are rejected."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        what = f"a whole number{' of ' + unit if unit else ''} from {low} to {high}"
+        what = f"an integer{' of ' + unit if unit else ''} from {low} to {high}"
         wrong(where, value, what, _as_number(value, unit))
     return int(value)
 
 
 def _as_number(value: object, unit: str) -> str:
-    """How to write a number that was given as a text."""
+    """The advice for a number that was given as a string."""
     if not isinstance(value, str) or len(value) > 12:
         return ""
     if re.fullmatch(r"[0-9]{1,9}", value):
         return f"write {int(value)} without quotes"
-    found = _AMOUNT.fullmatch(value.lower())
-    if found is None:
+    match = _AMOUNT.fullmatch(value.lower())
+    if match is None:
         return ""
-    amount, suffix = int(found[1]), found[2][0]
+    amount, suffix = int(match[1]), match[2][0]
     if unit == "tokens" and suffix == "k":
         return f"write {amount * 1000} and leave the unit out"
     if unit in _SECONDS and suffix != "k":
@@ -85,7 +84,7 @@ def _as_number(value: object, unit: str) -> str:
 
 
 def number(where: str, value: object, low: float, high: float, unit: str = "") -> float:
-    """A finite number above `low` and not above `high`."""
+    """A finite number above `low` and up to `high`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low < value <= high:
         what = f"a number{' of ' + unit if unit else ''} above {low:g} and up to {high:g}"
         wrong(where, value, what)
@@ -93,7 +92,7 @@ def number(where: str, value: object, low: float, high: float, unit: str = "") -
 
 
 def ratio(where: str, value: object) -> float:
-    """A share of a whole: above 0, not above 1."""
+    """A ratio above 0 and up to 1."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 2 <= value <= 100:
         advice = f"write {value / 100:g} for {value:g} %"
         wrong(where, value, "a ratio above 0 and up to 1", advice)
@@ -101,35 +100,35 @@ def ratio(where: str, value: object) -> float:
 
 
 def boolean(where: str, value: object) -> bool:
-    """`True` or `False`, nothing that is merely true."""
+    """`True` or `False`; truthy values are rejected."""
     if not isinstance(value, bool):
         wrong(where, value, "True or False")
     return bool(value)
 
 
-def text(where: str, value: object, allowed: str = "a text that is not empty") -> str:
-    """A text of one line without control characters, not empty."""
+def text(where: str, value: object, allowed: str = "a non-empty string") -> str:
+    """A non-empty string on one line, without control characters."""
     if not isinstance(value, str) or not value.strip() or _CONTROL.search(value) or "\n" in value:
         wrong(where, value, allowed)
     return str(value)
 
 
 def matching(where: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
-    """A text that `pattern` matches from beginning to end."""
+    """A string that `pattern` matches as a whole."""
     if not isinstance(value, str) or not pattern.fullmatch(value):
         wrong(where, value, allowed)
     return str(value)
 
 
 def choice(where: str, value: object, options: Sequence[str]) -> str:
-    """One of `options`; the nearest one is named where there is one."""
+    """One of `options`; the error names the nearest one."""
     if not isinstance(value, str) or value not in options:
         wrong(where, value, one_of(options), nearest(value, options))
     return str(value)
 
 
 def one_of(options: Sequence[object]) -> str:
-    """`one of 'a', 'b'`; of many options only the first ones."""
+    """`one of 'a', 'b'`; at most twelve options are named."""
     names = [repr(option) for option in options]
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
     return f"one of {', '.join(names[:12])}{more}"
@@ -143,37 +142,37 @@ def instance(where: str, value: object, kinds: type[T] | tuple[type[T], ...], al
 
 
 def items(where: str, value: object, allowed: str) -> tuple[object, ...]:
-    """A list or tuple; a single text is no list of characters."""
+    """A list or tuple; a string is rejected, though it is a sequence of characters."""
     if not isinstance(value, (list, tuple)):
         wrong(where, value, allowed)
     return tuple(value)
 
 
-def texts(where: str, value: object, allowed: str = "a list of texts") -> tuple[str, ...]:
-    """A list or tuple of texts."""
+def texts(where: str, value: object, allowed: str = "a list of strings") -> tuple[str, ...]:
+    """A list or tuple of strings."""
     return tuple(text(where, item, allowed) for item in items(where, value, allowed))
 
 
-def text_map(where: str, value: object, allowed: str = "a dict of texts") -> dict[str, str]:
-    """A mapping of texts to texts, sorted by key, so that the order given does not matter."""
+def text_map(where: str, value: object, allowed: str = "a dict of strings") -> dict[str, str]:
+    """A mapping of strings to strings, sorted by key for stable output."""
     if not isinstance(value, Mapping):
         wrong(where, value, allowed)
-    found: dict[str, str] = {}
+    strings: dict[str, str] = {}
     for key, item in value.items():
         if not isinstance(item, str) or _CONTROL.search(item):
-            wrong(f"{where}[{shown(key)}]", item, "a text (quote numbers and booleans)")
-        found[text(f"a key of {where}", key)] = str(item)
-    return dict(sorted(found.items()))
+            wrong(f"{where}[{shown(key)}]", item, "a string (quote numbers and Booleans)")
+        strings[text(f"a key of {where}", key)] = str(item)
+    return dict(sorted(strings.items()))
 
 
 _DURATION = re.compile(r"([1-9][0-9]{0,5})(s|m|h)")
 
 
 def duration(where: str, value: object) -> str:
-    """A duration of whole seconds, minutes or hours, such as `30s` or `1h`."""
+    """A duration in seconds, minutes or hours, such as `30s` or `1h`."""
     return matching(where, value, _DURATION, "a duration such as '15s', '10m' or '1h'")
 
 
 def seconds(value: str) -> int:
-    """The seconds of a duration that `duration` took."""
+    """The seconds of a duration that `duration` accepted."""
     return int(value[:-1]) * {"s": 1, "m": 60, "h": 3600}[value[-1]]

@@ -1,7 +1,7 @@
-"""A model among cdk8s-plus objects of an app's own: Secret, claim, autoscaler and Ingress.
+"""A model together with cdk8s-plus objects: Secret, claim, autoscaler and Ingress.
 
-Their objects go in where a name would, and the model goes into theirs: as the target of the
-autoscaler, and its Service as the backend of the Ingress.
+The model accepts cdk8s-plus objects where it accepts names. The autoscaler has the model as its
+target, and the Ingress has the model's Service as its backend.
 """
 
 import cdk8s_plus_27 as kplus

@@ -1,13 +1,13 @@
 """Three models behind one host, each with its own path.
 
-Clients take `https://llm.example.com/<served name>/v1` as their base URL. vLLM answers under the
-path by itself, so the controller has nothing to rewrite.
+The base URL for clients is `https://llm.example.com/<served name>/v1`. vLLM itself serves the API
+below that path, so the controller does not rewrite paths.
 """
 
 from cdk8s import App, Chart
 
 from vllm_constructs import (
-    ClusterIssuer,
+    ClusterIssuerRef,
     EngineArgs,
     ModelCache,
     ModelDeployment,
@@ -44,7 +44,7 @@ embeddings = ModelDeployment(
     served_name="qwen-embedding",
     gpu=WholeGpu("NVIDIA-L4"),
     engine=EngineArgs(runner="pooling"),
-    longest_answer=60,
+    response_timeout=60,
     cache=cache,
 )
 ModelFleet(
@@ -53,7 +53,7 @@ ModelFleet(
     models=[chat, coder, embeddings],
     host="llm.example.com",
     controller=Traefik(),
-    tls=ClusterIssuer("letsencrypt-prod", secret="llm-tls"),
+    tls=ClusterIssuerRef("letsencrypt-prod", secret="llm-tls"),
 )
 
 app.synth()

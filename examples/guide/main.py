@@ -1,13 +1,13 @@
-"""The guide's model: two to twenty replicas that share a cache, behind an ingress with TLS.
+"""The model of the guide "Deploying vLLM on Kubernetes": a scaled model behind an ingress.
 
-Sections 12.3, 12.5, 12.7 and 12.9 in one chart. The `main.py` of the project has the same with
-the platform and a second model beside it.
+The guide is the tutorial chapter that this project started from; its sections 12.3, 12.5, 12.7
+and 12.9 are one chart here. The `main.py` of the project adds the platform and a second model.
 """
 
 from cdk8s import App, Chart
 
 from vllm_constructs import (
-    ClusterIssuer,
+    ClusterIssuerRef,
     CronFloor,
     DisruptionBudget,
     Drain,
@@ -69,7 +69,7 @@ StreamingIngress(
     target=model,
     host="llm.example.com",
     controller=F5Nginx(),
-    tls=ClusterIssuer("letsencrypt-prod", secret="llm-tls"),
+    tls=ClusterIssuerRef("letsencrypt-prod", secret="llm-tls"),
 )
 ModelMonitor(
     chart,

@@ -1,7 +1,7 @@
-"""Small models on MIG slices: each A100 of 80 GB is cut into seven slices of 10 GB.
+"""A small model on MIG slices: each A100 of 80 GB is partitioned into seven slices of 10 GB.
 
-The GPU Operator cuts the GPUs, and each replica asks for one slice. Slices cannot work together
-on one engine, so more throughput is more replicas.
+The GPU Operator partitions the GPUs, and each replica requests one slice. An engine cannot use
+several slices, so more replicas give more throughput.
 """
 
 from cdk8s import App, Chart

@@ -1,7 +1,7 @@
-"""One model on one GPU, with everything left at its default.
+"""One model on one GPU, with all other options at their defaults.
 
 The result is a Deployment, its Service and its NetworkPolicy. Weights are downloaded to the
-node's disk; give `cache=` as soon as there is a second replica.
+node's disk; give `cache=` where there is more than one replica.
 """
 
 from cdk8s import App, Chart

@@ -1,12 +1,12 @@
 """One model behind a Gateway, with its weights on a claim that pods mount read-only.
 
-Nothing could be written there, so downloads are off. TLS and the address belong to the Gateway,
-which the cluster has already.
+Pods cannot write to the claim, so downloads are off. The Gateway exists already; it has the
+address and the TLS configuration.
 """
 
 from cdk8s import App, Chart
 
-from vllm_constructs import ExistingClaim, Gateway, ModelDeployment, ModelRoute, WholeGpu
+from vllm_constructs import ExistingClaim, GatewayRef, ModelDeployment, ModelRoute, WholeGpu
 
 app = App()
 chart = Chart(app, "qwen-32b", namespace="llm")
@@ -19,14 +19,14 @@ model = ModelDeployment(
     gpu=WholeGpu("NVIDIA-H100-80GB-HBM3", count=2),
     replicas=2,
     cache=ExistingClaim("weights", access="ReadOnlyMany"),
-    longest_answer=900,
+    response_timeout=900,
 )
 ModelRoute(
     chart,
     "route",
     target=model,
     host="llm.example.com",
-    gateway=Gateway("public", namespace="gateways", section="https"),
+    gateway=GatewayRef("public", namespace="gateways", section="https"),
 )
 
 app.synth()

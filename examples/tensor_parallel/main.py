@@ -1,7 +1,7 @@
-"""A 70B model over four H100s per replica, scaled by KEDA and watched by Prometheus.
+"""A 70B model on four H100 GPUs per replica, scaled by KEDA and monitored by Prometheus.
 
-Tensor parallelism, `/dev/shm`, CPU and memory follow from `count=4`; the surge of one pod follows
-from the four spare GPUs. Loading may take half an hour, and every deadline knows it.
+Tensor parallelism, `/dev/shm`, CPU and memory follow from `count=4`, and the surge of one pod from
+the four spare GPUs. Loading may take half an hour, from which all deadlines follow.
 """
 
 from cdk8s import App, Chart
@@ -35,7 +35,7 @@ model = ModelDeployment(
     cache=ModelCache(chart, "weights", size="500Gi", access="ReadWriteMany"),
     hf_token=HuggingFaceToken.from_secret("hf-token"),
     startup=Startup(minutes=30),
-    longest_answer=600,
+    response_timeout=600,
     rollout=Rollout(spare_gpus=4),
 )
 KedaScaler(

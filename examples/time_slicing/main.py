@@ -1,7 +1,7 @@
 """Two small models on one A10, for development.
 
-The device plugin shares the GPU between four pods. It does not divide the memory, so each engine
-gets a quarter of nine tenths of it.
+The device plugin lets four pods share the GPU. It does not divide the memory, so each engine is
+limited to 0.9 of a quarter of it.
 """
 
 from cdk8s import App, Chart

@@ -1,7 +1,7 @@
-"""The same model from the guide's values.yaml instead of Python.
+"""The model of the guide "Deploying vLLM on Kubernetes", from its values.yaml instead of Python.
 
-A misspelt key or a wrong type in the file is an error here, where Helm would ignore it. The file
-beside this one says what was changed in it, and why.
+A misspelled key or a wrong type in the file is an error; Helm would ignore it. Comments in the
+file say what differs from the guide, the tutorial chapter that this project started from, and why.
 """
 
 from cdk8s import App, Chart

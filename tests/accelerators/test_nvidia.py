@@ -1,16 +1,16 @@
-"""Accelerators: what a pod asks for, where it runs, and what is refused."""
+"""Accelerators: what a pod asks for, where it runs, and what is rejected."""
 
 import re
-from dataclasses import FrozenInstanceError
-from functools import partial
-from typing import Any
+from dataclasses import FrozenInstanceError, fields
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 
 from tests import strategies
 from vllm_constructs import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
-from vllm_constructs.accelerators.nvidia import catalogue
+from vllm_constructs.accelerators.accelerator import Accelerator
+from vllm_constructs.accelerators.nvidia import EXPECTED, KINDS, Gpu, catalogue
 
 PRODUCT = "nvidia.com/gpu.product"
 A100 = "NVIDIA-A100-80GB-PCIe"
@@ -110,10 +110,12 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: WholeGpu("NVIDIA-A100-80GB"), ("'NVIDIA-A100-80GB'", A100, "memory_mib")),
     (lambda: WholeGpu("NVIDIA-A100-80GB-PCI"), ("did you mean", A100)),
     (lambda: WholeGpu("q~"), ("'q~'", "NVIDIA-L40S")),
-    (lambda: WholeGpu("zzz"), ("'zzz'", "give its memory_mib=")),
+    (lambda: WholeGpu("zzz"), ("'zzz'", "specify WholeGpu.memory_mib to use it anyway")),
+    (lambda: TimeSlicedGpu("zzz"), ("'zzz'", "specify TimeSlicedGpu.memory_mib to use it")),
+    (lambda: MigSlice("1g.10gb", product="zzz"), ("'zzz'", "give a product that has MIG")),
     (lambda: WholeGpu("NVIDIA-L4", count=0), ("WholeGpu.count is 0", "from 1 to 16")),
     (lambda: WholeGpu("NVIDIA-L4", count=17), ("17", "from 1 to 16")),
-    (lambda: WholeGpu("X", memory_mib=24), ("WholeGpu.memory_mib is 24", "MiB from 1024")),
+    (lambda: WholeGpu("X", memory_mib=24), ("WholeGpu.memory_mib is 24", "of MiB from 1024")),
     (lambda: MigSlice("1g.11gb"), ("'1g.11gb'", "did you mean '1g.")),
     (lambda: MigSlice("1g.5gb", product=A100), ("'1g.5gb'", A100, "7g.80gb")),
     (lambda: MigSlice("1g.10gb", product="NVIDIA-L4"), ("'NVIDIA-L4'", "no MIG", "WholeGpu")),
@@ -122,9 +124,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
         lambda: MigSlice("1g.10gb", product=A100, strategy="both"),  # type: ignore[arg-type]  # the mistake
         ("'both'", "'mixed', 'single'"),
     ),
-    (lambda: MigSlice("1g.10gb", count=3), ("MigSlice.count is 3", "takes 1", "replicas")),
     (lambda: TimeSlicedGpu("NVIDIA-L5"), ("'NVIDIA-L5'", "did you mean")),
-    (lambda: TimeSlicedGpu("NVIDIA-L4", count=2), ("count is 2", "takes 1", "WholeGpu")),
     (lambda: TimeSlicedGpu("NVIDIA-L4", replicas=1), ("replicas is 1", "from 2 to 48")),
     (
         lambda: TimeSlicedGpu("NVIDIA-L4", sharing="mig"),  # type: ignore[arg-type]  # the mistake
@@ -132,7 +132,6 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     ),
     (lambda: MigSlice("1g.24gb", product=LONG, strategy="single"), (LONG, "67", "63", "mixed")),
     (lambda: TimeSlicedGpu("G" * 60, memory_mib=9999), ("67 characters", "63", "renamed=True")),
-    (lambda: VirtualGpu(count=2), ("VirtualGpu.count is 2", "takes 1", "WholeGpu")),
     (lambda: VirtualGpu("a b"), ("'a b'", "NVIDIA-L40S")),
     (lambda: VirtualGpu(memory_mib=0), ("VirtualGpu.memory_mib is 0", "from 1024")),
     (lambda: VirtualGpu("GRID-A100D-40C", memory_mib=0), ("memory_mib is 0", "from 1024")),
@@ -141,19 +140,46 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("call", "words"), REFUSED)
 def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
-    """What cannot work is refused with the value, what is allowed and the nearest thing."""
+    """What cannot work is rejected with the value, what is allowed and the nearest thing."""
     sentence = strategies.refusal(call)
 
     assert [word for word in words if word not in sentence] == [], sentence
 
 
 @pytest.mark.parametrize("kind", [MigSlice, TimeSlicedGpu, VirtualGpu])
-def test_count_as_written(kind: Any) -> None:
-    """A count that merely equals 1 is refused, since it would be written as it is."""
+def test_count_of_parts(kind: Any) -> None:
+    """A pod gets one part of a GPU: there is no keyword for another count, nor a field."""
     name = "1g.10gb" if kind is MigSlice else "NVIDIA-L4"
 
-    for count in (1.0, True, "1"):
-        assert f"count is {count!r}" in strategies.refusal(partial(kind, name, count=count))
+    for count in (1, 2):
+        with pytest.raises(TypeError):
+            kind(name, count=count)
+    assert (1, 1) == (kind.count, kind(name).count)
+    assert "count" not in {one.name for one in fields(kind)}
+
+
+@pytest.mark.parametrize("count", [1.0, True, "1", None])
+def test_count_as_written(count: Any) -> None:
+    """A count that merely equals 1 is rejected, since it would be written as it is."""
+    assert f"WholeGpu.count is {count!r}" in strategies.refusal(
+        lambda: WholeGpu("NVIDIA-L4", count=count)
+    )
+
+
+def test_tolerations() -> None:
+    """All kinds tolerate the taint that NVIDIA's nodes usually have."""
+    taint = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+
+    for gpu in (WholeGpu("NVIDIA-L4"), MigSlice("1g.10gb"), TimeSlicedGpu("NVIDIA-L4")):
+        assert [taint] == gpu.tolerations
+    assert [taint] == VirtualGpu().tolerations
+
+
+def test_all_kinds() -> None:
+    """The kinds that are checked for are those of the type, and all are named."""
+    assert set(KINDS) == set(get_args(Gpu))
+    assert all(kind.__name__ in EXPECTED for kind in KINDS)
+    assert all(issubclass(kind, Accelerator) for kind in KINDS)
 
 
 def test_frozen() -> None:

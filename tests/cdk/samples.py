@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from cdk8s import App, Chart
 from constructs import Construct
@@ -19,7 +20,7 @@ from vllm_constructs import (
     ApiKey,
     ArgoApplication,
     AwsAlb,
-    ClusterIssuer,
+    ClusterIssuerRef,
     CpuUtilization,
     CronFloor,
     Drain,
@@ -27,7 +28,7 @@ from vllm_constructs import (
     ExistingClaim,
     F5Nginx,
     FluxHelmRelease,
-    Gateway,
+    GatewayRef,
     GkeIngress,
     HuggingFaceToken,
     IngressNginx,
@@ -36,6 +37,7 @@ from vllm_constructs import (
     MigSlice,
     ModelDeployment,
     ModelShape,
+    PodOptions,
     PrometheusQuery,
     QueueDepth,
     Rollout,
@@ -47,6 +49,7 @@ from vllm_constructs import (
     TlsSecret,
     Toleration,
     Traefik,
+    VllmConstructsError,
     VllmConstructsWarning,
     WholeGpu,
 )
@@ -86,6 +89,15 @@ def manifests(scope: Chart) -> list[Manifest]:
     """What a chart renders."""
     found: list[Manifest] = scope.to_json()
     return found
+
+
+@contextmanager
+def rejected(scope: Chart, sentence: str) -> Iterator[None]:
+    """Where something is rejected with a sentence, and the chart stays as it was."""
+    before = manifests(scope)
+    with pytest.raises(VllmConstructsError, match=sentence):
+        yield
+    assert before == manifests(scope)
 
 
 def only(scope: Chart, kind: str, name: str | None = None) -> Manifest:
@@ -141,7 +153,7 @@ def _model_deployment(_: Chart) -> Keywords:
         "startup": Startup(minutes=20, seconds=5),
         "drain": Drain(seconds=90, pre_stop=20),
         "rollout": Rollout(spare_gpus=2),
-        "longest_answer": 600,
+        "response_timeout": 600,
         "env": {"VLLM_LOGGING_LEVEL": "DEBUG", "NCCL_DEBUG": "WARN"},
         "labels": {"team": "search"},
         "annotations": {"example.com/owner": "search"},
@@ -264,13 +276,13 @@ SAMPLES: dict[str, dict[str, Make]] = {
         "minimal": lambda scope: {
             "target": model(scope),
             "max_replicas": 3,
-            "metrics": [QueueDepth(5)],
+            "triggers": [QueueDepth(5)],
         },
         "everything": lambda scope: {
             "target": model(scope, cache=CACHE),
             "min_replicas": 2,
             "max_replicas": 10,
-            "metrics": [
+            "triggers": [
                 QueueDepth(5),
                 RunningRequests(32.5),
                 KvCacheUsage(0.85),
@@ -317,21 +329,21 @@ SAMPLES: dict[str, dict[str, Make]] = {
             scope,
             host="llm.example.com",
             controller=F5Nginx(),
-            tls=ClusterIssuer("letsencrypt-prod", secret="llm-tls"),
+            tls=ClusterIssuerRef("letsencrypt-prod", secret="llm-tls"),
             max_body=20,
             name="models",
         ),
         "everything-gateway": lambda scope: _fleet(
             scope,
             domain="llm.example.com",
-            gateway=Gateway("edge", namespace="gateways"),
+            gateway=GatewayRef("edge", namespace="gateways"),
             name="models",
         ),
         "everything-gke": lambda scope: _fleet(
             scope, domain="llm.example.com", controller=GkeIngress()
         ),
         "everything-nginx-gateway": lambda scope: _fleet(
-            scope, host="llm.example.com", gateway=Gateway("edge", implementation="nginx")
+            scope, host="llm.example.com", gateway=GatewayRef("edge", implementation="nginx")
         ),
     },
     "ModelMonitor": {
@@ -351,20 +363,20 @@ SAMPLES: dict[str, dict[str, Make]] = {
         },
     },
     "ModelRoute": {
-        "minimal": lambda scope: _front(scope, gateway=Gateway("edge")),
+        "minimal": lambda scope: _front(scope, gateway=GatewayRef("edge")),
         "everything": lambda scope: _front(
             scope,
-            gateway=Gateway(
+            gateway=GatewayRef(
                 "edge", namespace="gateways", section="https", proxy_namespace="proxies"
             ),
             path="/",
             name="vllm-route",
         ),
         "everything-gke": lambda scope: _front(
-            scope, gateway=Gateway("edge", namespace="gateways", implementation="gke")
+            scope, gateway=GatewayRef("edge", namespace="gateways", implementation="gke")
         ),
         "everything-nginx": lambda scope: _front(
-            scope, gateway=Gateway("edge", namespace="gateways", implementation="nginx")
+            scope, gateway=GatewayRef("edge", namespace="gateways", implementation="nginx")
         ),
     },
     "ModelStack": {
@@ -392,7 +404,7 @@ SAMPLES: dict[str, dict[str, Make]] = {
         "everything": lambda scope: _front(
             scope,
             controller=F5Nginx(class_name="public", namespace="ingress"),
-            tls=ClusterIssuer("letsencrypt-prod", secret="llm-tls"),
+            tls=ClusterIssuerRef("letsencrypt-prod", secret="llm-tls"),
             path="/",
             max_body=20,
             annotations={"example.com/owner": "search"},
@@ -436,9 +448,17 @@ def variants(*kinds: str) -> list[tuple[str, str]]:
 
 
 def options(kind: str) -> dict[str, inspect.Parameter]:
-    """The keywords that a construct takes."""
-    found = parameters(kind)
-    return {name: item for name, item in found.items() if name not in ("scope", "id")}
+    """The keywords that a construct takes, those of `PodOptions` among them."""
+    found = dict(parameters(kind))
+    for name in ("scope", "id"):
+        found.pop(name)
+    if "pod" in found:
+        assert "Unpack[PodOptions]" == found.pop("pod").annotation
+        for name in PodOptions.__annotations__:
+            is_required = name in PodOptions.__required_keys__
+            default = inspect.Parameter.empty if is_required else None
+            found[name] = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+    return found
 
 
 def parameters(kind: str) -> dict[str, inspect.Parameter]:

@@ -5,28 +5,31 @@ import re
 
 import pytest
 import yaml
-from cdk8s import ApiObject, App, Chart, JsonPatch
+from cdk8s import ApiObject, Chart
 from constructs import Construct
 
 import vllm_constructs
 from tests.cdk.samples import (
-    GPU,
-    MODEL,
     SAMPLES,
     build,
     chart,
     container,
     manifests,
     model,
+    named,
     only,
     options,
     parameters,
+    rejected,
     unwarned,
     variants,
 )
 from tests.support import assert_valid, validate
-from vllm_constructs import Kubernetes, ModelCache, ModelDeployment, Namespace, VllmConstructsError
-from vllm_constructs.cdk.base import Room
+from vllm_constructs import ModelCache, StreamingIngress, Traefik
+from vllm_constructs.cdk.base import VllmConstruct
+from vllm_constructs.cdk.registry import chart_context
+
+HOST = "llm.example.com"
 
 # The object that a construct is about.
 MAIN = {
@@ -89,9 +92,8 @@ def test_all_keywords(kind: str) -> None:
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_signature(kind: str) -> None:
     """Constructs take scope and id, then keywords only."""
-    scope, id_, *others = parameters(kind).values()
-    assert ["scope", "id"] == [scope.name, id_.name]
-    assert {inspect.Parameter.KEYWORD_ONLY} >= {other.kind for other in others}
+    assert ["scope", "id"] == [*parameters(kind)][:2]
+    assert {inspect.Parameter.KEYWORD_ONLY} >= {option.kind for option in options(kind).values()}
 
 
 @pytest.mark.parametrize(("kind", "variant"), variants())
@@ -103,13 +105,13 @@ def test_main_object(kind: str, variant: str) -> None:
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_attributes(kind: str) -> None:
     """What the docstring calls an attribute is there."""
-    room = build(chart(), kind, "everything")
-    text = inspect.getdoc(type(room)) or ""
+    made = build(chart(), kind, "everything")
+    text = inspect.getdoc(type(made)) or ""
     listed = re.search(r"^Attributes:\n((?: .*\n)+)", text, re.MULTILINE)
     assert listed
     names = re.findall(r"^    (\w+):", listed[1], re.MULTILINE)
     assert names
-    assert [] == [name for name in names if not hasattr(room, name)]
+    assert [] == [name for name in names if not hasattr(made, name)]
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
@@ -127,22 +129,6 @@ def test_stability(kind: str) -> None:
     assert yaml.safe_dump_all(manifests(first)) == yaml.safe_dump_all(manifests(second))
 
 
-def test_chart_missing() -> None:
-    """A construct outside of a chart is refused."""
-    app = App()
-    for scope in (app, Construct(app, "group")):
-        with pytest.raises(VllmConstructsError, match="'cache' is not inside of a Chart"):
-            ModelCache(scope, "cache", size="1Gi")
-    assert ["", "group"] == [node.node.path for node in app.node.find_all()]
-
-
-def test_scope_wrong() -> None:
-    """A scope that is no construct is refused."""
-    for wrong in (None, "x", object(), App):
-        with pytest.raises(VllmConstructsError, match=r"scope is .* it takes a Chart"):
-            ModelCache(wrong, "cache", size="1Gi")  # type: ignore[arg-type]  # what is tested
-
-
 def test_nesting() -> None:
     """Constructs may stand in a user's own construct, and in one of ours."""
     scope = chart()
@@ -155,44 +141,11 @@ def test_nesting() -> None:
 
 
 def test_id_twice() -> None:
-    """Two constructs of one id are refused, and the first one stays as it is."""
+    """Two constructs of one id are rejected, and the first one stays as it is."""
     scope = chart()
     ModelCache(scope, "cache", size="1Gi")
-    before = manifests(scope)
-    with pytest.raises(VllmConstructsError, match="ModelCache 'cache' cannot be added"):
+    with rejected(scope, "ModelCache 'cache' cannot be added"):
         ModelCache(scope, "cache", size="1Gi", name="other")
-    assert before == manifests(scope)
-
-
-def test_name_twice() -> None:
-    """Two objects of one kind, namespace and name are refused, in two charts of an app too."""
-    app = App()
-    first = Chart(app, "a", namespace="llm")
-    ModelCache(first, "cache", size="1Gi")
-    second = Chart(app, "b", namespace="llm")
-    for scope in (first, second):
-        with pytest.raises(VllmConstructsError, match=r"'cache' in namespace 'llm' is made twice"):
-            ModelCache(scope, "other", name="cache", size="1Gi")
-    assert [[], ["PersistentVolumeClaim"]] == [
-        [item["kind"] for item in manifests(scope)] for scope in (second, first)
-    ]
-
-
-def test_name_elsewhere() -> None:
-    """The same name is free for another kind, in another namespace and in another app."""
-    app = App()
-    for scope in (Chart(app, "a", namespace="a"), Chart(app, "b", namespace="b"), chart()):
-        ModelCache(scope, "cache", name="qwen", size="1Gi")
-        model(scope)
-        assert 4 == len(manifests(scope))
-
-
-def test_cluster_scoped() -> None:
-    """A Namespace is in no namespace, whatever its chart says, and unique in the cluster."""
-    app = App()
-    Namespace(Chart(app, "a", namespace="a"), "llm")
-    with pytest.raises(VllmConstructsError, match="Namespace 'llm' is made twice"):
-        Namespace(Chart(app, "b", namespace="b"), "llm")
 
 
 def test_names() -> None:
@@ -201,20 +154,6 @@ def test_names() -> None:
     assert "qwen-qwen2-5-7b" == model(scope, "Qwen/Qwen2.5_7B").name
     assert "vllm-server" == model(scope, "other", name="vllm-server").name
     assert_valid(*manifests(scope))
-
-
-def test_kubernetes() -> None:
-    """The target release is inherited from app, chart or construct, the nearest one first."""
-    app = App()
-    Kubernetes("1.29").set_on(app)
-    old = Chart(app, "old", namespace="llm")
-    new = Chart(app, "new", namespace="llm")
-    Kubernetes("1.34").set_on(new)
-    model(old, "a")
-    model(Construct(new, "group"), "b")
-    exec_, sleep = (container(scope)["lifecycle"]["preStop"] for scope in (old, new))
-    assert {"exec": {"command": ["sleep", "15"]}} == exec_
-    assert {"sleep": {"seconds": 15}} == sleep
 
 
 @pytest.mark.parametrize("release", ["1.27", "1.34"])
@@ -247,30 +186,27 @@ def test_chart_labels() -> None:
     assert selector == only(scope, "Service")["spec"]["selector"]
 
 
-def test_chart_without_namespace() -> None:
-    """A model needs no namespace of its chart: then it is the one that is applied to."""
-    scope = Chart(App(), "x")
-    qwen = ModelDeployment(scope, "qwen", model=MODEL, gpu=GPU)
-    assert qwen.namespace is None
-    assert all("namespace" not in item["metadata"] for item in manifests(scope))
-    assert_valid(*manifests(scope), require_namespace=False)
-    with pytest.raises(VllmConstructsError, match=r"needs the namespace.*; give it: Chart\("):
-        _ = qwen.metrics_scope
-
-
-def test_patches() -> None:
-    """A user's patch of any object is exact: nothing that it says is lost."""
-    cache = ModelCache(chart(), "cache", size="1Gi")
-    ApiObject.of(cache).add_json_patch(
-        JsonPatch.replace("/spec/resources/requests/storage", "2Gi"),
-        JsonPatch.add("/spec/fieldOfTomorrow", {"a~b/c": [1, None, 0.5]}),
-    )
-    spec = cache.claim.to_json()["spec"]
-    assert "2Gi" == spec["resources"]["requests"]["storage"]
-    assert {"a~b/c": [1, None, 0.5]} == spec["fieldOfTomorrow"]
-
-
-def test_room() -> None:
+def test_base() -> None:
     """Every construct shares one base, which is no public name."""
-    assert all(issubclass(getattr(vllm_constructs, kind), Room) for kind in SAMPLES)
-    assert "Room" not in vllm_constructs.__all__
+    assert all(issubclass(getattr(vllm_constructs, kind), VllmConstruct) for kind in SAMPLES)
+    assert "VllmConstruct" not in vllm_constructs.__all__
+
+
+def test_all_or_nothing() -> None:
+    """A construct that fails half-way is taken out again, with all that its parts have noted."""
+
+    class Pair(VllmConstruct):
+        def __init__(self, scope: Chart, id: str, name: str) -> None:
+            super().__init__(scope, id, chart_context(scope, id))
+            with self._all_or_nothing(scope):
+                made = named(self, "qwen")
+                StreamingIngress(self, "in", target=made, host=HOST, controller=Traefik())
+                ModelCache(self, "cache", size="1Gi", name=name)
+
+    scope = chart()
+    ModelCache(scope, "cache", size="1Gi")
+    with rejected(scope, "made twice"):
+        Pair(scope, "pair", "cache")
+    assert ["cache"] == [child.node.id for child in scope.node.children]
+    Pair(scope, "pair", "other")
+    assert 6 == len(manifests(scope))

@@ -13,19 +13,22 @@ from tests.cdk.samples import (
     model,
     named,
     only,
+    rejected,
     variants,
 )
 from tests.support import assert_valid
 from vllm_constructs import (
     F5Nginx,
-    Gateway,
+    GatewayRef,
     GkeIngress,
     ModelFleet,
+    ModelRoute,
     TlsSecret,
     Traefik,
     VllmConstructsError,
 )
 
+EDGE = GatewayRef("edge")
 HOST = "llm.example.com"
 
 
@@ -39,7 +42,7 @@ class TestPaths:
     """One host, and a path for each model."""
 
     def test_prefix(self) -> None:
-        """Each model answers below its own path, which the front and vLLM both know."""
+        """Each model answers below its own path, which the Ingress and vLLM both know."""
         scope = chart()
         models = [model(scope, "a", served_name="Qwen/Qwen2.5-7B"), named(scope, "coder")]
         fleet = ModelFleet(scope, "fleet", models=models, host=HOST, controller=Traefik())
@@ -55,24 +58,21 @@ class TestPaths:
             "coder": f"{HOST}/coder/v1",
         } == fleet.urls
 
-    def test_two_fronts(self) -> None:
+    def test_two_fleets(self) -> None:
         """A model may stand in two fleets of one prefix; the flag is said once."""
         scope = chart()
         qwen = named(scope, "qwen")
         ModelFleet(scope, "in", models=[qwen], host=HOST, controller=Traefik())
-        ModelFleet(scope, "out", models=[qwen], host="api.example.com", gateway=Gateway("edge"))
+        ModelFleet(scope, "out", models=[qwen], host="api.example.com", gateway=EDGE)
         assert 1 == container(scope)["args"].count("--root-path=/qwen")
 
     def test_another_prefix(self) -> None:
-        """An engine has one prefix; a second one is refused, and nothing is made."""
+        """An engine has one prefix; a second one is rejected, and nothing is made."""
         scope = chart()
-        qwen = named(scope, "qwen")
-        qwen.serve_under("/other")
-        coder = named(scope, "coder")
-        before = manifests(scope)
-        with pytest.raises(VllmConstructsError, match="one prefix"):
+        qwen, coder = named(scope, "qwen"), named(scope, "coder")
+        ModelRoute(scope, "route", target=qwen, host=HOST, path="/other/v1", gateway=EDGE)
+        with rejected(scope, "one prefix"):
             ModelFleet(scope, "fleet", models=[coder, qwen], host=HOST, controller=Traefik())
-        assert before == manifests(scope)
         assert scope.node.try_find_child("fleet") is None
 
 
@@ -103,13 +103,13 @@ class TestHosts:
         """A Gateway gets one route per host, since a route's hosts share its rules."""
         scope = chart()
         models = [named(scope, "qwen"), named(scope, "coder")]
-        fleet = ModelFleet(scope, "fleet", models=models, domain=HOST, gateway=Gateway("edge"))
+        fleet = ModelFleet(scope, "fleet", models=models, domain=HOST, gateway=EDGE)
         assert ["fleet-qwen", "fleet-coder"] == [item.name for item in fleet.objects]
         assert_valid(*manifests(scope))
 
 
 def test_network_policies() -> None:
-    """The front may reach each of its models, and no other."""
+    """The controller may reach each of its models, and no other."""
     scope = chart()
     models = [named(scope, "qwen"), named(scope, "coder")]
     named(scope, "inner")
@@ -122,11 +122,11 @@ def test_network_policies() -> None:
 
 
 def test_slowest() -> None:
-    """The front waits for the slowest of its models."""
+    """The Ingress waits for the slowest of its models."""
     scope = chart()
     models = [
-        model(scope, "a", served_name="a", longest_answer=30),
-        model(scope, "b", served_name="b", longest_answer=900),
+        model(scope, "a", served_name="a", response_timeout=30),
+        model(scope, "b", served_name="b", response_timeout=900),
     ]
     ModelFleet(scope, "fleet", models=models, host=HOST, controller=F5Nginx())
     annotations = only(scope, "Ingress")["metadata"]["annotations"]
@@ -148,10 +148,10 @@ def test_gke() -> None:
     ("first", "second"), [("qwen", "qwen"), ("Qwen", "qwen"), ("qwen-7b", "qwen.7b")]
 )
 def test_same_name(first: str, second: str) -> None:
-    """Two models of one served name, or of two that look alike in a path, are refused."""
+    """Two models of one served name, or of two that look alike in a path, are rejected."""
     scope = chart()
     models = [model(scope, "a", served_name=first), model(scope, "b", served_name=second)]
-    with pytest.raises(VllmConstructsError, match="give one another served_name="):
+    with pytest.raises(VllmConstructsError, match="change the served_name= of one"):
         ModelFleet(scope, "fleet", models=models, host=HOST, controller=Traefik())
     assert 6 == len(manifests(scope))
 
@@ -167,17 +167,20 @@ def test_same_name(first: str, second: str) -> None:
         ({"host": "LLM"}, "ModelFleet.host"),
         ({"host": None, "domain": "llm_"}, "ModelFleet.domain"),
         ({"controller": None}, "either controller= or gateway="),
-        ({"gateway": Gateway("edge")}, "either controller= or gateway="),
+        ({"gateway": EDGE}, "either controller= or gateway="),
         ({"controller": "nginx"}, "ModelFleet.controller"),
         ({"controller": None, "gateway": "edge"}, "ModelFleet.gateway"),
-        ({"controller": None, "gateway": Gateway("edge"), "tls": TlsSecret("x")}, "the Gateway's"),
+        (
+            {"controller": None, "gateway": EDGE, "tls": TlsSecret("x")},
+            "whose listeners have",
+        ),
         ({"tls": "x"}, "tls"),
         ({"max_body": "20m"}, "max_body"),
         ({"name": "Fleet"}, "ModelFleet.name"),
     ],
 )
 def test_refusals(change: Keywords, reason: str) -> None:
-    """A front that could not be is refused, and nothing is made."""
+    """A fleet that could not be is rejected, and nothing is made."""
     scope = chart()
     options: dict[str, Any] = {
         "models": [named(scope, "qwen")],
@@ -199,10 +202,10 @@ def test_namespace() -> None:
 
 
 def test_sixteen_rules() -> None:
-    """More models than a route takes rules are refused on one host, and fine on a domain."""
+    """More models than a route takes rules are rejected on one host, and fine on a domain."""
     scope = chart()
     models = [named(scope, f"m{i}") for i in range(17)]
-    keywords: Keywords = {"models": models, "gateway": Gateway("edge")}
+    keywords: Keywords = {"models": models, "gateway": EDGE}
     with pytest.raises(VllmConstructsError, match="16 rules"):
         ModelFleet(scope, "a", host=HOST, **keywords)
     assert 17 == len(ModelFleet(scope, "b", domain=HOST, **keywords).objects)

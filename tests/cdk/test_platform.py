@@ -105,7 +105,7 @@ def test_delivery(kind: str, namespace: str | None) -> None:
     ],
 )
 def test_operator_refusals(kind: str, keyword: str, value: object) -> None:
-    """What a chart or Kubernetes would refuse is refused, and nothing is made."""
+    """What a chart or Kubernetes would refuse is rejected, and nothing is made."""
     scope = chart()
     with pytest.raises(VllmConstructsError, match=f"{kind}.{keyword}"):
         operator(scope, kind, **{keyword: value})
@@ -166,7 +166,7 @@ class TestGpuOperator:
         ],
     )
     def test_refusals(self, options: Any) -> None:
-        """A strategy, slice or share that does not fit is refused."""
+        """A strategy, slice or share that does not fit is rejected."""
         scope = chart()
         with pytest.raises(VllmConstructsError, match=r"GpuOperator\.\w+"):
             operator(scope, "GpuOperator", **options)
@@ -204,7 +204,7 @@ class TestPrometheusAdapter:
 
     @pytest.mark.parametrize("address", ["prometheus:9090", "", None, 9090, "http://"])
     def test_refusals(self, address: object) -> None:
-        """An address that is none is refused."""
+        """An address that is none is rejected."""
         with pytest.raises(VllmConstructsError, match=r"PrometheusAdapter\.prometheus"):
             operator(chart(), "PrometheusAdapter", prometheus=address)
 
@@ -258,7 +258,7 @@ class TestGpuSmokeTest:
         ],
     )
     def test_refusals(self, keyword: str, value: object) -> None:
-        """What could not run is refused."""
+        """What could not run is rejected."""
         scope = chart()
         options: Any = {"gpu": GPU, keyword: value}
         with pytest.raises(VllmConstructsError, match=keyword):
@@ -281,7 +281,7 @@ def test_pod_security(level: Any) -> None:
     "options", [{"name": "a.b"}, {"name": "x" * 64}, {"name": 5}, {"pod_security": "strict"}]
 )
 def test_namespace_refusals(options: Any) -> None:
-    """A name or level that Kubernetes lacks is refused."""
+    """A name or level that Kubernetes lacks is rejected."""
     scope = chart()
     with pytest.raises(VllmConstructsError, match=f"Namespace.{next(iter(options))}"):
         Namespace(scope, "llm", **options)

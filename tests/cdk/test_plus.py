@@ -1,9 +1,13 @@
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import cdk8s_plus_27 as kplus
 import pytest
-from cdk8s import ApiObject
+from cdk8s import ApiObject, ApiObjectMetadata, App, Chart
+from constructs import Construct
 
+import vllm_constructs
 from tests.cdk.samples import (
     CACHE,
     chart,
@@ -13,6 +17,7 @@ from tests.cdk.samples import (
     named,
     only,
     pod,
+    rejected,
 )
 from tests.support import assert_valid
 from vllm_constructs import (
@@ -23,6 +28,8 @@ from vllm_constructs import (
     Traefik,
     VllmConstructsError,
 )
+
+HOST = "llm.example.com"
 
 
 class TestGiven:
@@ -47,7 +54,7 @@ class TestGiven:
             scope,
             "front",
             target=qwen,
-            host="llm.example.com",
+            host=HOST,
             controller=Traefik(),
             tls=TlsSecret.from_secret(secret),
         )
@@ -76,7 +83,7 @@ class TestGiven:
         assert pod(scope)["automountServiceAccountToken"] is False
 
     def test_other_kinds(self) -> None:
-        """An object of another kind is refused, though it has a name as well."""
+        """An object of another kind is rejected, though it has a name as well."""
         scope = chart()
         other = kplus.ConfigMap(scope, "config")
         for options in ({"service_account": other}, {"image_pull_secrets": [other]}):
@@ -86,6 +93,83 @@ class TestGiven:
             with pytest.raises(VllmConstructsError, match="the name of a Secret"):
                 kind.from_secret(other)
         assert 1 == len(manifests(scope))
+
+
+Metadata = ApiObjectMetadata | None
+MADE: dict[str, Callable[[Construct, Metadata], Any]] = {
+    "hf_token": lambda scope, metadata: HuggingFaceToken.from_secret(
+        kplus.Secret(scope, "made", metadata=metadata)
+    ),
+    "api_key": lambda scope, metadata: ApiKey.from_secret(
+        kplus.Secret(scope, "made", metadata=metadata)
+    ),
+    "image_pull_secrets": lambda scope, metadata: [
+        "registry",
+        kplus.Secret(scope, "made", metadata=metadata),
+    ],
+    "service_account": lambda scope, metadata: kplus.ServiceAccount(
+        scope, "made", metadata=metadata
+    ),
+    "cache": lambda scope, metadata: kplus.PersistentVolumeClaim(
+        scope, "made", metadata=metadata, storage_class_name="fast"
+    ),
+}
+
+
+class TestElsewhere:
+    """Objects of another namespace, which a pod or an Ingress cannot refer to."""
+
+    @staticmethod
+    def charts() -> tuple[Chart, Chart]:
+        """Charts of two namespaces of one app."""
+        app = App()
+        return Chart(app, "llm", namespace="llm"), Chart(app, "other", namespace="other")
+
+    @pytest.mark.parametrize("option", MADE)
+    @pytest.mark.parametrize("by_chart", [True, False])
+    def test_model(self, option: str, by_chart: bool) -> None:  # noqa: FBT001  # a parameter
+        """An object is of its chart's namespace, or of the one that its metadata name."""
+        scope, other = self.charts()
+        if by_chart:
+            made = MADE[option](other, None)
+        else:
+            made = MADE[option](scope, ApiObjectMetadata(namespace="other"))
+        sentence = (
+            f"^{option} is in namespace 'other', and this chart is in 'llm'; put both into charts "
+            r"of one namespace\.$"
+        )
+        with rejected(scope, sentence):
+            model(scope, **{option: made})
+        model(other, **{option: made})
+
+    @pytest.mark.parametrize("option", MADE)
+    def test_same(self, option: str) -> None:
+        """An object of another chart of the same namespace is taken."""
+        app = App()
+        scope, other = (Chart(app, id, namespace="llm") for id in ("a", "b"))
+        model(scope, **{option: MADE[option](other, None)})
+
+    @pytest.mark.parametrize("kind", ["StreamingIngress", "ModelFleet"])
+    def test_certificate(self, kind: str) -> None:
+        """A certificate's Secret is in the namespace of the Ingress."""
+        scope, other = self.charts()
+        target = model(scope)
+        given = {"models": [target]} if kind == "ModelFleet" else {"target": target}
+        tls = TlsSecret.from_secret(kplus.Secret(other, "made"))
+        options: dict[str, Any] = {**given, "host": HOST, "controller": Traefik()}
+        for certificate in (tls, TlsSecret("made", namespace="other")):
+            with rejected(scope, "^tls is in namespace 'other', and this chart is in 'llm'; put"):
+                getattr(vllm_constructs, kind)(scope, "front", **options, tls=certificate)
+        here = TlsSecret.from_secret(kplus.Secret(scope, "made"))
+        getattr(vllm_constructs, kind)(scope, "front", **options, tls=here)
+
+    def test_named(self) -> None:
+        """An object that is only named is taken for one of the model's namespace."""
+        scope, other = self.charts()
+        secret = kplus.Secret.from_secret_name(other, "named", "keys")
+        model(scope, hf_token=HuggingFaceToken.from_secret(secret))
+        (found,) = [item for item in container(scope)["env"] if item["name"] == "HF_TOKEN"]
+        assert "keys" == found["valueFrom"]["secretKeyRef"]["name"]
 
 
 class TestTaken:
@@ -143,7 +227,7 @@ class TestTaken:
         kplus.Ingress(
             scope,
             "own",
-            rules=[kplus.IngressRule(host="llm.example.com", path="/v1", backend=backend)],
+            rules=[kplus.IngressRule(host=HOST, path="/v1", backend=backend)],
         )
         (rule,) = only(scope, "Ingress")["spec"]["rules"]
         service = rule["http"]["paths"][0]["backend"]["service"]
@@ -199,6 +283,18 @@ class TestTaken:
 
 class TestService:
     """The model's Service as an object of cdk8s-plus."""
+
+    def test_not_loaded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where cdk8s-plus was not loaded before the model was made, a sentence says so."""
+        scope = chart()
+        with monkeypatch.context() as without:
+            without.delitem(sys.modules, "cdk8s_plus_27")
+            qwen = model(scope)
+        plain = chart()
+        model(plain)
+        with pytest.raises(VllmConstructsError, match="put `import cdk8s_plus_27` before it"):
+            _ = qwen.service
+        assert manifests(plain) == manifests(scope)
 
     @pytest.mark.parametrize(
         "options",

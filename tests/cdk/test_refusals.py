@@ -4,7 +4,7 @@ import runpy
 import traceback
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -14,9 +14,6 @@ APP = """
 from pathlib import Path
 from cdk8s import App, Chart
 from vllm_constructs import *
-
-def tree():
-    return [node.node.path for node in app.node.find_all()], chart.to_json()
 
 app = App()
 chart = Chart(app, "x", namespace="llm")
@@ -70,14 +67,17 @@ def of_values(name: str, text: str, sentence: str) -> Case:
     return Case(name, 'ModelStack.from_values(chart, "qwen", "values.yaml")', sentence, before)
 
 
-HPA = 'HpaScaler(chart, "hpa", target=qwen, max_replicas=3, metrics=[QueueDepth(5)])\n'
+HPA = 'HpaScaler(chart, "hpa", target=qwen, max_replicas=3, triggers=[QueueDepth(5)])\n'
+PATCH = """from cdk8s import JsonPatch
+qwen.deployment.add_json_patch(JsonPatch.add("/spec/revisionHistoryLimit", 3))
+"""
 SAME = 'other = ModelDeployment(chart, "b", model="a/b", gpu=GPU)\n'
 
 CASES = [
     of_model("gpu-product", 'gpu=WholeGpu("AMD-MI300X")', "not in the catalogue"),
     of_model("gpu-misspelt", 'gpu=WholeGpu("NVIDIA-L4OS")', "did you mean 'NVIDIA-L40S'"),
     of_model("mig-profile", 'gpu=MigSlice("1g.11gb")', "did you mean '1g.10gb'"),
-    of_model("mig-count", 'gpu=MigSlice("1g.10gb", count=3)', "MigSlice.count is 3"),
+    of_model("gpu-count", 'gpu=WholeGpu("NVIDIA-L40S", count=0)', "WholeGpu.count is 0"),
     of_model(
         "mig-parallel",
         'gpu=MigSlice("1g.10gb"), engine=EngineArgs(tensor_parallel_size=3)',
@@ -88,7 +88,7 @@ CASES = [
         'gpu=TimeSlicedGpu("NVIDIA-A10"), engine=EngineArgs(tensor_parallel_size=2)',
         "one TimeSlicedGpu",
     ),
-    of_model("tensor-parallel", "engine=EngineArgs(tensor_parallel_size=2)", "asks for 2 GPUs"),
+    of_model("tensor-parallel", "engine=EngineArgs(tensor_parallel_size=2)", "needs 2 GPUs"),
     of_model(
         "cache-of-one-node",
         'replicas=2, cache=ExistingClaim("w", access="ReadWriteOnce")',
@@ -105,7 +105,7 @@ CASES = [
     of_model("image", 'image="vllm/vllm-openai:"', "image is"),
     of_model("memory-unit", 'memory="10GB"', "write '10Gi'"),
     of_model("memory-space", 'memory="64 Gi"', "write '64Gi'"),
-    of_model("memory-pair", 'memory=("64Gi", "32Gi")', "must not be above the limit"),
+    of_model("memory-pair", 'memory=("64Gi", "32Gi")', "above its limit"),
     of_model("cpu", "cpu=4", "cpu"),
     of_model("replicas", "replicas=0", "replicas is 0"),
     of_model("replicas-text", 'replicas="2"', "replicas is '2'"),
@@ -113,12 +113,45 @@ CASES = [
     of_model("infinity", 'engine=EngineArgs(cpu_offload_gb=float("inf"))', "is inf"),
     of_model("flag", 'engine=EngineArgs(extra={"max-modle-len": 1})', "max-modle-len"),
     of_model("choice", 'engine=EngineArgs(dtype="bf16")', "did you mean 'bfloat16'"),
-    of_model("secret", 'env={"HF_TOKEN": "hf_x"}', "hf_token="),
+    of_model("secret", 'env={"HF_TOKEN": "hf_x"}', "give hf_token"),
     of_model("env", 'env={"A": 1}', "env['A'] is 1"),
     of_model("labels", 'labels={"app.kubernetes.io/name": "x"}', "leave it out"),
     of_model("port", "port=80", "port is 80"),
     Case("hf-name", 'ModelDeployment(chart, "a", model="a b", gpu=GPU)', "a Hugging Face id"),
-    Case("no-gpu", 'ModelDeployment(chart, "a", model="a/b", gpu=None)', "gpu is None"),
+    Case("no-gpu", 'ModelDeployment(chart, "a", model="a/b", gpu=None)', "gpu is missing"),
+    Case("gpu-missing", 'ModelDeployment(chart, "a", model="a/b")', "ModelDeployment(gpu=...)"),
+    Case("model-missing", 'ModelDeployment(chart, "a", gpu=GPU)', "ModelDeployment(model=...)"),
+    of_model("misspelt", "replica=2", "did you mean 'replicas'"),
+    of_model("misspelt-of-pod", "servedname='x'", "did you mean 'served_name'"),
+    of_model("annotation", 'annotations={"vllm-constructs.dev/vllm": "1"}', "leave it out"),
+    of_model("scrape", 'pod_annotations={"prometheus.io/scrape": "no"}', "leave it out"),
+    of_model(
+        "token-elsewhere", 'hf_token=HuggingFaceToken("x", namespace="y")', "in namespace 'y'"
+    ),
+    Case(
+        "namespace-of-chart",
+        'ModelDeployment(other, "a", model="a/b", gpu=GPU)',
+        "the namespace of the chart is 'LLM'",
+        'other = Chart(app, "y", namespace="LLM")\n',
+    ),
+    Case(
+        "rendered",
+        HPA.strip(),
+        "comes after ModelDeployment 'qwen' was patched and rendered",
+        f"{MODEL.format('')}{PATCH}chart.to_json()\n",
+    ),
+    Case(
+        "scaler-elsewhere",
+        HPA.replace("chart", "other").strip(),
+        "put both into charts of one namespace",
+        f"{MODEL.format('')}other = Chart(app, 'y', namespace='other')\n",
+    ),
+    Case(
+        "scaler-of-another-app",
+        HPA.replace("chart", "other").strip(),
+        "put both into one app",
+        f"{MODEL.format('')}other = Chart(App(), 'y', namespace='llm')\n",
+    ),
     Case("no-chart", 'ModelDeployment(app, "a", model="a/b", gpu=GPU)', "not inside of a Chart"),
     Case("no-scope", 'ModelDeployment(None, "a", model="a/b", gpu=GPU)', "scope is None"),
     Case("no-id", 'ModelDeployment(chart, "", model="a/b", gpu=GPU)', "id is ''"),
@@ -141,7 +174,7 @@ CASES = [
     of_keda("nan-threshold", "triggers=[QueueDepth(float('nan'))]", "QueueDepth.threshold is nan"),
     of_keda("infinite", "triggers=[QueueDepth(float('inf'))]", "QueueDepth.threshold is inf"),
     of_keda("no-triggers", "triggers=[]", "at least one"),
-    of_keda("zero", "min_replicas=0", "nothing could wake it"),
+    of_keda("zero", "min_replicas=0", "nothing could activate"),
     of_keda("name-55", "name='x' * 55", "at most 54"),
     of_keda("address", "prometheus='prometheus'", "KedaScaler.prometheus is 'prometheus'"),
     of_keda("two-scalers", "max_replicas=3", "two scalers", before=MODEL.format("") + HPA),
@@ -183,12 +216,12 @@ CASES = [
     of_ingress(
         "snippet",
         "annotations={'nginx.org/location-snippets': 'proxy_buffering off;'}",
-        "refuse snippets",
+        "reject snippets",
     ),
     of_ingress("host", "host='LLM'", "StreamingIngress.host"),
     Case(
         "timeout-unit",
-        'ModelDeployment(chart, "a", model="a/b", gpu=GPU, longest_answer="300s")',
+        'ModelDeployment(chart, "a", model="a/b", gpu=GPU, response_timeout="300s")',
         "leave the unit out",
     ),
     Case(
@@ -210,18 +243,23 @@ CASES = [
         "nan",
     ),
     Case("namespace", 'Namespace(chart, "n", pod_security="strict")', "Namespace.pod_security"),
-    Case("late-target", 'Kubernetes("1.34").set_on(app)', "right behind App()"),
+    Case("late-target", 'Kubernetes("1.34").set_on(app)', "directly after App()"),
     Case("old-target", 'Kubernetes("1.20")', "from '1.27' to '1.37'"),
     of_values("values-key", "modle: {}", "did you mean 'model'"),
     of_values("values-type", "replicaCount: two", "replicaCount is 'two'"),
-    of_values("values-yaml", "model: [", "line 1 is no YAML"),
+    of_values("values-yaml", "model: [", "line 1 is not YAML"),
     of_values("values-empty", "", "lacks model.name"),
     of_values(
         "values-late",
         "model: {name: a/b}\ngpu: {type: NVIDIA-L40S}\nautoscaling: {maxReplicas: 3}",
-        "HpaScaler.metrics",
+        "HpaScaler.triggers",
     ),
 ]
+
+
+def tree(app: dict[str, Any]) -> tuple[list[str], Any]:
+    """The constructs of an app and what its chart renders, by the variables of its file."""
+    return [node.node.path for node in app["app"].node.find_all()], app["chart"].to_json()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -229,13 +267,15 @@ def test_refusal(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """The sentence is there, so is the line, and neither the tree nor the disk has changed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CDK8S_OUTDIR", str(tmp_path / "dist"))
-    start = f"{APP}{case.before}before = tree()\n"
-    app = tmp_path / "app.py"
+    start = f"{APP}{case.before}"
+    app, without = tmp_path / "app.py", tmp_path / "without.py"
     app.write_text(f"{start}{case.wrong}\napp.synth()\n", encoding="utf-8")
+    without.write_text(start, encoding="utf-8")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", VllmConstructsWarning)
         with pytest.raises(VllmConstructsError) as refusal:
             runpy.run_path(str(app))
+        untouched = tree(runpy.run_path(str(without)))
     sentence = str(refusal.value)
     assert case.sentence in sentence
     assert "\n" not in sentence
@@ -246,5 +286,5 @@ def test_refusal(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         if frame.f_code.co_filename == str(app)
     ]
     assert start.count("\n") + 1 == line
-    assert frame.f_globals["before"] == frame.f_globals["tree"]()
+    assert untouched == tree(frame.f_globals)
     assert not (tmp_path / "dist").exists()

@@ -4,7 +4,7 @@ from typing import Any
 
 import cdk8s_plus_27 as kplus
 import pytest
-from cdk8s import App, Chart
+from cdk8s import ApiObjectMetadata, App, Chart
 from syrupy.assertion import SnapshotAssertion
 
 from tests.cdk.samples import (
@@ -16,6 +16,7 @@ from tests.cdk.samples import (
     model,
     named,
     only,
+    rejected,
     variants,
 )
 from tests.support import assert_valid, parse_promql
@@ -35,7 +36,7 @@ from vllm_constructs import (
     VllmConstructsError,
     VllmConstructsWarning,
 )
-from vllm_constructs.scaling.triggers import HpaMetric
+from vllm_constructs.scaling.triggers import HpaTrigger
 
 
 @pytest.mark.parametrize(("kind", "variant"), variants("HpaScaler", "KedaScaler"))
@@ -44,13 +45,15 @@ def test_samples(kind: str, variant: str, rendered: SnapshotAssertion) -> None:
     check_sample(kind, variant, rendered)
 
 
-METRICS: list[HpaMetric] = [QueueDepth(5)]
+METRICS: list[HpaTrigger] = [QueueDepth(5)]
 CPU = [kplus.Metric.resource_cpu(kplus.MetricTarget.average_utilization(70))]
 
 
 def hpa(scope: Chart, id: str, target: ModelDeployment, **more: Any) -> HpaScaler:
     """Scale with our HPA."""
-    return HpaScaler(scope, id, **{"target": target, "max_replicas": 3, "metrics": METRICS, **more})
+    return HpaScaler(
+        scope, id, **{"target": target, "max_replicas": 3, "triggers": METRICS, **more}
+    )
 
 
 def keda(scope: Chart, id: str, target: ModelDeployment, **more: Any) -> KedaScaler:
@@ -87,7 +90,7 @@ def test_replicas(scale: Callable[..., object]) -> None:
 @pytest.mark.parametrize("first", SCALERS)
 @pytest.mark.parametrize("second", SCALERS)
 def test_two_scalers(first: Callable[..., object], second: Callable[..., object]) -> None:
-    """A second scaler of one model is refused, whichever the two are."""
+    """A second scaler of one model is rejected, whichever the two are."""
     scope = chart()
     qwen = model(scope, cache=CACHE)
     first(scope, "a", qwen)
@@ -99,19 +102,17 @@ def test_two_scalers(first: Callable[..., object], second: Callable[..., object]
 
 @pytest.mark.parametrize("scale", [hpa, keda])
 def test_cache_of_one_node(scale: Callable[..., object]) -> None:
-    """A scaler is refused where the cache is one that only one node mounts."""
+    """A scaler is rejected where the cache is one that only one node mounts."""
     scope = chart()
     qwen = model(scope, cache=ExistingClaim("weights", access="ReadWriteOnce"))
-    before = manifests(scope)
-    with pytest.raises(VllmConstructsError, match="ReadWriteOnce"):
+    with rejected(scope, "ReadWriteOnce"):
         scale(scope, "scaler", qwen)
-    assert before == manifests(scope)
     scale(scope, "scaler", qwen, max_replicas=1)
     assert (1, 1) == qwen.gpus
 
 
 class TestPlus:
-    """The range of a cdk8s-plus HPA, which is known only when all is synthesised."""
+    """A cdk8s-plus HPA, whose range and chart are known only when all is synthesised."""
 
     @staticmethod
     def problems(scope: Chart, monkeypatch: pytest.MonkeyPatch, path: Path) -> str:
@@ -128,7 +129,7 @@ class TestPlus:
         return ""
 
     def test_cache(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        """A cache of one node is refused."""
+        """A cache of one node is rejected."""
         app = App(outdir=str(tmp_path))
         scope = Chart(app, "x", namespace="llm")
         qwen = model(scope, cache=ExistingClaim("weights", access="ReadWriteOnce"))
@@ -158,6 +159,37 @@ class TestPlus:
             found = str(error)
         found = found or self.problems(scope, monkeypatch, tmp_path)
         assert (least == 1) == ("the scaler's minimum" in found)
+
+    @pytest.mark.parametrize("namespace", ["other", None])
+    @pytest.mark.parametrize("by_chart", [True, False])
+    def test_namespace(
+        self,
+        namespace: str | None,
+        by_chart: bool,  # noqa: FBT001  # a parameter
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        """One of another namespace finds no Deployment to scale, so it is rejected."""
+        app = App(outdir=str(tmp_path))
+        scope = Chart(app, "x", namespace="llm")
+        qwen = model(scope, cache=CACHE)
+        if by_chart:
+            plus(Chart(app, "y", namespace=namespace), "scaler", qwen)
+        else:
+            metadata = ApiObjectMetadata(namespace=namespace or "default")
+            plus(scope, "scaler", qwen, metadata=metadata)
+            namespace = namespace or "default"
+        assert (
+            f"HorizontalPodAutoscaler is in namespace {namespace!r} and 'qwen' in 'llm'; put both "
+            "into charts of one namespace."
+        ) in self.problems(scope, monkeypatch, tmp_path)
+
+    def test_other_chart(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """One in another chart of the model's namespace is fine."""
+        app = App(outdir=str(tmp_path))
+        scope = Chart(app, "x", namespace="llm")
+        plus(Chart(app, "y", namespace="llm"), "scaler", model(scope, cache=CACHE))
+        assert not self.problems(scope, monkeypatch, tmp_path)
 
     def test_range(self) -> None:
         """The range counts for the GPUs in use."""
@@ -195,7 +227,7 @@ class TestReaders:
         scope = chart()
         qwen = model(scope, cache=CACHE, engine=EngineArgs(disable_log_stats=True))
         with pytest.warns(VllmConstructsWarning, match="CPU alone"):
-            hpa(scope, "scaler", qwen, metrics=[CpuUtilization(70)])
+            hpa(scope, "scaler", qwen, triggers=[CpuUtilization(70)])
         model(scope, "other")
         assert 7 == len(manifests(scope))
 
@@ -248,9 +280,9 @@ class TestReaders:
 
     @pytest.mark.parametrize("name", ["polling_interval", "cooldown"])
     def test_sleep(self, name: str) -> None:
-        """What matters at 0 replicas only is left out above, and said to do nothing."""
+        """What matters at 0 replicas only is left out above, and said to have no effect."""
         scope = chart()
-        with pytest.warns(VllmConstructsWarning, match=f"{name} is 60, which does nothing"):
+        with pytest.warns(VllmConstructsWarning, match=f"{name} is 60, which has no effect"):
             keda(scope, "scaler", model(scope, cache=CACHE), **{name: 60})
         spec = only(scope, "ScaledObject")["spec"]
         assert set() == {"pollingInterval", "cooldownPeriod", "initialCooldownPeriod"} & set(spec)
@@ -260,17 +292,16 @@ class TestReaders:
 @pytest.mark.parametrize("scale", [hpa, keda])
 def test_target_wrong(scale: Callable[..., object], wrong: object) -> None:
     """What is scaled is a ModelDeployment."""
-    with pytest.raises(VllmConstructsError, match="it takes a ModelDeployment"):
+    with pytest.raises(VllmConstructsError, match="expected a ModelDeployment"):
         scale(chart(), "scaler", wrong)
 
 
 def test_name_taken() -> None:
-    """A scaler whose name is taken is refused, and the model keeps its replicas."""
+    """A scaler whose name is taken is rejected, and the model keeps its replicas."""
     scope = chart()
     hpa(scope, "a-scaler", named(scope, "a"), name="scaler", max_replicas=1)
     other = named(scope, "b")
-    before = manifests(scope)
-    with pytest.raises(VllmConstructsError, match="'scaler' in namespace 'llm' is made twice"):
+    with rejected(scope, "'scaler' in namespace 'llm' is made twice"):
         hpa(scope, "b-scaler", other, name="scaler", max_replicas=1)
-    assert before == manifests(scope)
+    assert not other.has_autoscaler
     hpa(scope, "b-scaler", other, max_replicas=1)

@@ -1,7 +1,20 @@
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from cdk8s import App, Chart
 from syrupy.assertion import SnapshotAssertion
 
-from tests.cdk.samples import chart, check_sample, container, manifests, model, only, variants
+from tests.cdk.samples import (
+    chart,
+    check_sample,
+    container,
+    manifests,
+    model,
+    only,
+    rejected,
+    variants,
+)
 from vllm_constructs import (
     ApiKey,
     ExternalToken,
@@ -28,8 +41,8 @@ def test_references(made: str) -> None:
         source = ExternalToken(scope, "hf-token", store="vault", remote_key="llm", key="hf")
     else:
         source = TokenSecret(scope, "hf-token", value=SECRET, in_clear_text=True, key="hf")
-    assert HuggingFaceToken("hf-token", "hf") == source.token
-    assert ApiKey("hf-token", "hf") == source.api_key
+    assert HuggingFaceToken("hf-token", "hf", namespace="llm") == source.token
+    assert ApiKey("hf-token", "hf", namespace="llm") == source.api_key
     model(scope, hf_token=source.token, api_key=source.api_key)
     found = {
         item["name"]: item["valueFrom"]["secretKeyRef"]
@@ -38,6 +51,32 @@ def test_references(made: str) -> None:
     }
     reference = {"name": "hf-token", "key": "hf"}
     assert {"HF_TOKEN": reference, "VLLM_API_KEY": reference} == found
+
+
+@pytest.mark.parametrize("option", ["hf_token", "api_key"])
+@pytest.mark.parametrize("made", ["external", "secret", "value"])
+def test_elsewhere(option: str, made: str) -> None:
+    """A pod reads only Secrets of its own namespace, wherever the reference comes from."""
+    app = App()
+    other, scope = (Chart(app, id, namespace=id) for id in ("other", "llm"))
+    source: Any
+    if made == "external":
+        source = ExternalToken(other, "keys", store="vault", remote_key="llm")
+    elif made == "secret":
+        source = TokenSecret(other, "keys", value=SECRET, in_clear_text=True)
+    else:
+        source = SimpleNamespace(
+            token=HuggingFaceToken("keys", namespace="other"),
+            api_key=ApiKey("keys", namespace="other"),
+        )
+    reference = source.token if option == "hf_token" else source.api_key
+    with rejected(
+        scope, f"^{option} is in namespace 'other', and this chart is in 'llm'; put both"
+    ):
+        model(scope, **{option: reference})
+    assert [] == scope.node.children
+    model(other, **{option: reference})
+    assert "keys" in str(only(other, "Deployment"))
 
 
 @pytest.mark.parametrize("consent", [False, None, 1, "yes"])
@@ -80,7 +119,7 @@ def test_hidden() -> None:
     ],
 )
 def test_external(keyword: str, value: str) -> None:
-    """What External Secrets or Kubernetes would refuse is refused, by its name."""
+    """What External Secrets or Kubernetes would refuse is rejected, by its name."""
     options = {"store": "vault", "remote_key": "llm", keyword: value}
     with pytest.raises(VllmConstructsError, match=f"ExternalToken.{keyword}"):
         ExternalToken(chart(), "x", **options)  # type: ignore[arg-type]  # what is tested

@@ -76,14 +76,14 @@ def test_by_hand() -> None:
             shared_memory="16Gi",
             cache=cache,
             hf_token=HuggingFaceToken.from_secret("hf-token"),
-            longest_answer=600,
+            response_timeout=600,
         )
         HpaScaler(
             by_hand,
             "scaler",
             target=qwen,
             max_replicas=10,
-            metrics=[CpuUtilization(70), KvCacheUsage(0.8)],
+            triggers=[CpuUtilization(70), KvCacheUsage(0.8)],
         )
         for id, host, path, tls in (
             ("qwen", "llm.example.com", "/", TlsSecret("llm-tls")),
@@ -167,12 +167,12 @@ def test_controller(class_name: str, annotation: str, expected: str, tmp_path: P
         ("modle: {name: x}", "did you mean 'model'"),
         (LEAST + "replicacount: 2", "did you mean 'replicaCount'"),
         (LEAST + "replicaCount: '2'", "replicaCount is '2'"),
-        (LEAST + "replicaCount: 2\nreplicaCount: 3", "stands twice"),
+        (LEAST + "replicaCount: 2\nreplicaCount: 3", "is given twice"),
         (LEAST + "shmSize: 10GB", "shmSize is '10GB'"),
         (LEAST + "shmSize: .inf", "shmSize"),
-        ("model: {name: x}\n  gpu: [", "is no YAML"),
-        ("- a\n- b", "takes a mapping"),
-        ("just text", "takes a mapping"),
+        ("model: {name: x}\n  gpu: [", "is not YAML"),
+        ("- a\n- b", "expected a mapping"),
+        ("just text", "expected a mapping"),
         ("model: {name: Qwen/Qwen2.5-7B-Instruct}", "lacks gpu.type"),
         ("gpu: {type: NVIDIA-L40S}", "lacks model.name"),
         (LEAST.replace("L40S", "L40X"), "did you mean"),
@@ -180,7 +180,7 @@ def test_controller(class_name: str, annotation: str, expected: str, tmp_path: P
         (LEAST + "modelCache: {enabled: true}", "lacks modelCache.size"),
         (LEAST + "autoscaling: {minReplicas: 2}", "lacks autoscaling.maxReplicas"),
         (LEAST + "autoscaling: {minReplicas: 5, maxReplicas: 2}", "min_replicas is 5"),
-        (LEAST + "autoscaling: {maxReplicas: 2}", "HpaScaler.metrics"),
+        (LEAST + "autoscaling: {maxReplicas: 2}", "HpaScaler.triggers"),
         (LEAST + "ingress: {enabled: true}", "lacks ingress.hosts"),
         (LEAST + "ingress: {hosts: [{paths: [{path: /v1}]}]}", "needs a host"),
         (
@@ -195,7 +195,7 @@ def test_controller(class_name: str, annotation: str, expected: str, tmp_path: P
         (
             LEAST + "ingress: {hosts: [{host: a.example.com}], annotations: "
             "{nginx.ingress.kubernetes.io/proxy-buffering: 'on'}}",
-            "holds streamed answers back",
+            "buffers streamed responses",
         ),
         (
             LEAST + "ingress: {hosts: [{host: a.example.com}], annotations: "
@@ -205,7 +205,7 @@ def test_controller(class_name: str, annotation: str, expected: str, tmp_path: P
         (
             LEAST + "ingress: {hosts: [{host: a.example.com}], annotations: "
             "{nginx.ingress.kubernetes.io/proxy-body-size: 1g}}",
-            "whole megabytes",
+            "expected megabytes",
         ),
         (
             LEAST + "replicaCount: 2\nmodelCache: {size: 1Gi, accessMode: ReadWriteOnce}",
@@ -215,7 +215,7 @@ def test_controller(class_name: str, annotation: str, expected: str, tmp_path: P
     ],
 )
 def test_refusals(text: str, reason: str, tmp_path: Path) -> None:
-    """A file that is wrong or describes what cannot work is refused, and nothing is made."""
+    """A file that is wrong or describes what cannot work is rejected, and nothing is made."""
     scope = chart()
     file = write(tmp_path, text)
     with unwarned():
@@ -228,17 +228,17 @@ def test_refusals(text: str, reason: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["missing.yaml", "", ".", 5, None, "a\0b", b"values.yaml"])
 def test_path(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path that is no file is refused."""
+    """A path that is no file is rejected."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(VllmConstructsError, match=r"values\.yaml"):
         ModelStack.from_values(chart(), "qwen", path)
 
 
 def test_no_text(tmp_path: Path) -> None:
-    """A file that is no text is refused."""
+    """A file that is no text is rejected."""
     file = tmp_path / "values.yaml"
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(VllmConstructsError, match="no UTF-8 text"):
+    with pytest.raises(VllmConstructsError, match="not UTF-8 text"):
         ModelStack.from_values(chart(), "qwen", file)
 
 

@@ -1,16 +1,30 @@
+from typing import Any
+
 import cdk8s_plus_27 as kplus
 import pytest
+from cdk8s import App, Chart
 from syrupy.assertion import SnapshotAssertion
 
-from tests.cdk.samples import chart, check_sample, model, only, pod, variants
+from tests.cdk.samples import (
+    GPU,
+    MODEL,
+    chart,
+    check_sample,
+    model,
+    only,
+    pod,
+    rejected,
+    variants,
+)
 from vllm_constructs import (
     EphemeralCache,
     ExistingClaim,
+    GpuPodSpec,
     ModelCache,
     ModelDeployment,
     VllmConstructsError,
 )
-from vllm_constructs.cdk.storage import claim_of
+from vllm_constructs.workloads.storage import AccessMode, Cache
 
 
 @pytest.mark.parametrize(("kind", "variant"), variants("ModelCache"))
@@ -20,10 +34,11 @@ def test_samples(kind: str, variant: str, rendered: SnapshotAssertion) -> None:
 
 
 def test_shared() -> None:
-    """One cache serves several models, in several charts."""
-    scope = chart()
-    cache = ModelCache(scope, "cache", size="200Gi")
-    for id in ("a", "b"):
+    """One cache serves several models, in several charts of its namespace."""
+    app = App()
+    first, second = (Chart(app, id, namespace="llm") for id in ("one", "two"))
+    cache = ModelCache(first, "cache", size="200Gi")
+    for scope, id in ((first, "a"), (first, "b"), (second, "c")):
         model(scope, id, cache=cache)
         (volume,) = [item for item in pod(scope, id)["volumes"] if item["name"] == "model-cache"]
         assert {"claimName": cache.name} == volume["persistentVolumeClaim"]
@@ -40,9 +55,14 @@ def test_size(size: str) -> None:
 
 @pytest.mark.parametrize("name", ["Cache", "a_b", "a/b", "x" * 254, ""])
 def test_name(name: str) -> None:
-    """A name that Kubernetes refuses is refused."""
+    """A name that Kubernetes refuses is rejected."""
     with pytest.raises(VllmConstructsError, match=r"ModelCache\.name"):
         ModelCache(chart(), "cache", size="1Gi", name=name)
+
+
+def kept(cache: Cache | None) -> ExistingClaim | EphemeralCache:
+    """The volume that a pod keeps of what it is given as a cache."""
+    return GpuPodSpec(model=MODEL, gpu=GPU, cache=cache).cache
 
 
 class TestClaims:
@@ -51,16 +71,17 @@ class TestClaims:
     def test_kinds(self) -> None:
         """A construct, a value or a cdk8s-plus claim; nothing is the node's disk."""
         scope = chart()
-        assert EphemeralCache() == claim_of(None)
-        assert EphemeralCache(size="1Gi") == claim_of(EphemeralCache(size="1Gi"))
-        assert ExistingClaim("x") == claim_of(ExistingClaim("x"))
+        assert EphemeralCache() == kept(None)
+        assert EphemeralCache(size="1Gi") == kept(EphemeralCache(size="1Gi"))
+        assert ExistingClaim("x") == kept(ExistingClaim("x"))
         cache = ModelCache(scope, "cache", size="1Gi", access="ReadOnlyMany")
-        assert ExistingClaim("cache", access="ReadOnlyMany") == claim_of(cache)
+        expected = ExistingClaim("cache", access="ReadOnlyMany", namespace="llm")
+        assert expected == cache.volume == kept(cache)
 
     def test_plus_by_name(self) -> None:
         """A cdk8s-plus claim that is only named is taken for one that all nodes can mount."""
         claim = kplus.PersistentVolumeClaim.from_claim_name(chart(), "pvc", "weights")
-        assert ExistingClaim("weights", access="ReadWriteMany") == claim_of(claim)
+        assert ExistingClaim("weights", access="ReadWriteMany") == kept(claim)
 
     @pytest.mark.parametrize(
         ("modes", "expected"),
@@ -74,7 +95,7 @@ class TestClaims:
             ([], "ReadWriteMany"),
         ],
     )
-    def test_plus_made(self, modes: list[str], expected: str) -> None:
+    def test_plus_made(self, modes: list[str], expected: AccessMode) -> None:
         """A cdk8s-plus claim that is made here says its modes; the widest one counts."""
         scope = chart()
         claim = kplus.PersistentVolumeClaim(
@@ -83,15 +104,11 @@ class TestClaims:
             storage_class_name="fast",
             access_modes=[kplus.PersistentVolumeAccessMode[mode] for mode in modes] or None,
         )
-        found = claim_of(claim)
-        assert isinstance(found, ExistingClaim)
-        assert (only(scope, "PersistentVolumeClaim")["metadata"]["name"], expected) == (
-            found.claim_name,
-            found.access,
-        )
+        name = only(scope, "PersistentVolumeClaim")["metadata"]["name"]
+        assert ExistingClaim(name, access=expected, namespace="llm") == kept(claim)
 
     def test_plus_refused(self) -> None:
-        """A cdk8s-plus claim of one node is refused for two replicas."""
+        """A cdk8s-plus claim of one node is rejected for two replicas."""
         scope = chart()
         claim = kplus.PersistentVolumeClaim(
             scope,
@@ -105,12 +122,51 @@ class TestClaims:
 
     @pytest.mark.parametrize("wrong", ["weights", 1, True, object(), {"claimName": "x"}])
     def test_wrong(self, wrong: object) -> None:
-        """Anything else is refused, a bare name too."""
+        """Anything else is rejected, a bare name too."""
         with pytest.raises(VllmConstructsError, match="cache is"):
             model(chart(), cache=wrong)
 
     def test_wrong_construct(self) -> None:
-        """An object of cdk8s-plus that is no claim is refused."""
+        """An object of cdk8s-plus that is no claim is rejected."""
         scope = chart()
         with pytest.raises(VllmConstructsError, match="PersistentVolumeClaim"):
             model(scope, cache=kplus.Secret.from_secret_name(scope, "secret", "x"))
+
+
+class TestElsewhere:
+    """A pod mounts only claims of its own namespace."""
+
+    @pytest.mark.parametrize("namespace", ["other", None])
+    def test_cache(self, namespace: str | None) -> None:
+        """A ModelCache of another namespace is rejected, and so is one that has none."""
+        app = App()
+        cache = ModelCache(Chart(app, "a", namespace=namespace), "cache", size="1Gi")
+        scope = Chart(app, "b", namespace="llm")
+        sentence = f"^cache is in namespace {namespace!r}, and this chart is in 'llm'; put both"
+        with rejected(scope, sentence):
+            model(scope, cache=cache)
+        assert [] == scope.node.children
+
+    def test_app(self) -> None:
+        """A ModelCache of another app is rejected, though its namespace is the same."""
+        scope = chart()
+        with rejected(scope, "^cache is in another app; put both into one app"):
+            model(scope, cache=ModelCache(chart(), "cache", size="1Gi"))
+
+    def test_claim(self) -> None:
+        """A claim that says its namespace is compared; one that does not is believed."""
+        scope = chart()
+        with rejected(scope, "^cache is in namespace 'other', and this chart is in 'llm'"):
+            model(scope, cache=ExistingClaim("weights", namespace="other"))
+        model(scope, "a", cache=ExistingClaim("weights", namespace="llm"))
+        model(scope, "b", cache=ExistingClaim("weights"))
+
+    @pytest.mark.parametrize("way", [ExistingClaim.from_claim, lambda claim: claim])
+    def test_plus(self, way: Any) -> None:
+        """A claim of cdk8s-plus says the namespace of its chart."""
+        app = App()
+        other, scope = (Chart(app, id, namespace=id) for id in ("other", "llm"))
+        claim = kplus.PersistentVolumeClaim(other, "pvc", storage_class_name="fast")
+        with rejected(scope, "^cache is in namespace 'other', and this chart is in 'llm'"):
+            model(scope, cache=way(claim))
+        model(other, cache=way(claim))

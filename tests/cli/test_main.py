@@ -1,137 +1,120 @@
-"""The commands that render the app: `cdk8s synth`, and `make synth` beside it."""
+"""The command `vllm-constructs`: its verbs, its options and how it ends."""
 
-import re
-import shutil
+import os
+import subprocess
+import sys
+import tomllib
+import warnings
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from tests.apps.checkout import DIST, copy_of_app, run, succeed, texts
+from vllm_constructs import VllmConstructsWarning
+from vllm_constructs.cli import plan
+from vllm_constructs.cli.main import USAGE, main
+from vllm_constructs.errors import Problem, refuse, warn
 
-pytestmark = pytest.mark.slow
-
-_CDK8S = "node_modules/.bin/cdk8s"
-# `make` would otherwise bring an environment up to date that the copy only borrows.
-_MAKE_SYNTH = ("make", "--old-file=.venv/.synth", "synth")
-
-# What is put wrong in main.py, and what the library has to say about it.
-_MISTAKES = {
-    "gpu": (
-        'WholeGpu("NVIDIA-A100-80GB-PCIe", count=1)',
-        'WholeGpu("NVIDIA-A100-80GB-PCI", count=1)',
-        r"'NVIDIA-A100-80GB-PCI'.*'NVIDIA-A100-80GB-PCIe'",
-    ),
-    "quantity": (
-        'memory=("32Gi", "64Gi"),',
-        'memory=("32Gi", "64 Gi"),',
-        r"memory.*'64 Gi'",
-    ),
-    "replicas": (
-        "    min_replicas=2,\n    max_replicas=20,",
-        "    min_replicas=30,\n    max_replicas=20,",
-        r"KedaScaler.*30.*20",
-    ),
-}
+ROOT = Path(__file__).parents[2]
+ONE = ("--model", "Qwen/Qwen2.5-7B-Instruct", "--gpu", "NVIDIA-L40S")
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Path:
-    """A copy of the app, to run commands in and to break."""
-    return copy_of_app(tmp_path)
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "the following arguments are required: plan; see vllm-constructs --help."),
+        (("drive",), "argument plan: invalid choice: 'drive'"),
+        (("plan", "--nonsense"), "'--nonsense' is not an option; see vllm-constructs plan --help."),
+        (("plan", "--mod", "x"), "'--mod' is not an option; did you mean '--model'?"),
+        (("plan", "--fromat=json"), "'--fromat' is not an option; did you mean '--format'?"),
+        (("plan", "--max-num-seqs=8"), "'--max-num-seqs' is a flag of vllm serve; give it after"),
+        (("plan", "-tp", "2"), "'-tp' is a flag of vllm serve; give it after --."),
+        (("plan", "dist", "--format", "xml"), "argument --format: invalid choice: 'xml'"),
+        (("plan", *ONE, "--gpus", "two"), "--gpus is 'two'; expected an integer"),
+        (
+            ("plan", *ONE, "--gpu-memory-mib", "1Gi"),
+            "--gpu-memory-mib is '1Gi'; expected an integer",
+        ),
+        (("plan", "--model"), "argument --model: expected one argument; see"),
+        (("plan", "a{b}", "c"), "'c' is a second app or folder; give one."),
+    ],
+)
+def test_usage(
+    arguments: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command that cannot be read is one sentence on standard error, and exit code 2."""
+    assert USAGE == main(arguments)
+    captured = capsys.readouterr()
+    assert ("", 1) == (captured.out, captured.err.count("\n"))
+    assert captured.err.startswith(f"vllm-constructs: {sentence}")
 
 
-def _spoil(app: Path, mistake: str) -> tuple[int, int]:
-    """Put a mistake into main.py, and give the lines of the statement that it is in."""
-    right, wrong, _ = _MISTAKES[mistake]
-    main = app / "main.py"
-    source = main.read_text(encoding="utf-8")
-    assert 1 == source.count(right)
-    main.write_text(source.replace(right, wrong), encoding="utf-8")
-    before = source[: source.index(right)]
-    last = before.count("\n") + 1 + right.count("\n")
-    # A statement begins at the start of a line, where the one before it ended.
-    starts = [at for at, line in enumerate(source.splitlines(), 1) if re.match(r"\w", line)]
-    return max(at for at in starts if at <= last), last
+@pytest.mark.parametrize("arguments", [("--help",), ("plan", "--help")])
+def test_help(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Help is printed, and says what the exit codes mean."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert 0 == caught.value.code
+    text = capsys.readouterr().out
+    assert "Check whether models fit on their GPUs" in text
+    assert ("Exit code: 0 if all known models fit" in text) == (arguments[0] == "plan")
 
 
-def _check_report(report: str, mistake: str, first: int, last: int) -> None:
-    """Look for the sentence, once, and for the user's own line right above it."""
-    sentences = re.findall(r"^vllm_constructs\.VllmConstructsError: (.+)$", report, re.MULTILINE)
-    assert 1 == len(sentences)
-    assert re.search(_MISTAKES[mistake][2], sentences[0])
-    lines = re.findall(r'/main\.py", line (\d+), in <module>', report)
-    assert 1 == len(lines)
-    assert first <= int(lines[0]) <= last
-    assert "JavaScriptError" not in report
-
-
-def test_cdk8s_synth(app: Path) -> None:
-    """`npx cdk8s-cli synth` writes the dist/ that is committed, byte by byte."""
-    shutil.rmtree(app / "dist")
-    # npm has its own opinion about the settings of whoever runs the tests; only the app counts.
-    succeed("npx", "--no-install", "cdk8s-cli", "synth", cwd=app, may_talk=True)
-    assert texts(DIST) == texts(app / "dist")
-
-
-def test_foreign_path(app: Path, tmp_path: Path) -> None:
-    """Whatever Python and Node the PATH has, the app runs with those of its environment."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    (folder / "python").write_text(
-        "#!/bin/sh\necho this is not the python of the app >&2; exit 9\n"
+def test_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A problem is spelt with the options of the command."""
+    problem = Problem(where="WholeGpu.memory_mib", value="1", advice="give {max_model_len=8}")
+    monkeypatch.setattr(plan, "run", lambda *_: refuse(problem))
+    assert USAGE == main(["plan"])
+    assert "vllm-constructs: --gpu-memory-mib is 1; give --max-model-len=8.\n" == (
+        capsys.readouterr().err
     )
-    (folder / "python").chmod(0o755)
-    system = "/usr/local/bin:/usr/bin:/bin"
-    if shutil.which("node", path=system) is None:
-        node = shutil.which("node")
-        assert node is not None
-        (folder / "node").symlink_to(node)
-    succeed(app / _CDK8S, "synth", cwd=app, env={"PATH": f"{folder}:{system}"})
-    assert texts(DIST) == texts(app / "dist")
 
 
-def test_make_synth(app: Path) -> None:
-    """`make synth` writes the same files without the command, and says nothing."""
-    (app / "dist" / "gone.k8s.yaml").write_text("# of a chart that is there no more\n")
-    assert "" == succeed(*_MAKE_SYNTH, cwd=app)
-    assert texts(DIST) == texts(app / "dist")
+def test_warning(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Warnings of the library are not shown, whatever the filters are."""
+
+    def run(*_: object) -> tuple[str, int]:
+        warn("it is tight.")
+        return "text", 0
+
+    monkeypatch.setattr(plan, "run", run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", VllmConstructsWarning)
+        assert 0 == main(["plan"])
+    captured = capsys.readouterr()
+    assert ("text\n", "") == (captured.out, captured.err)
 
 
-@pytest.mark.parametrize("mistake", _MISTAKES)
-def test_mistake(app: Path, mistake: str) -> None:
-    """A mistake fails the command with one sentence and the user's line; nothing is written."""
-    first, last = _spoil(app, mistake)
-    done = run(app / _CDK8S, "synth", cwd=app)
-    assert 1 == done.returncode
-    _check_report(done.stderr, mistake, first, last)
-    assert not (app / "dist").exists()
+def test_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything after the first `--` is vLLM's."""
+    given: list[object] = []
+
+    def run(options: object, flags: list[str]) -> tuple[str, int]:
+        given.append((options.app, flags))  # type: ignore[attr-defined]  # a Namespace
+        return "", 0
+
+    monkeypatch.setattr(plan, "run", run)
+    main(["plan", "dist"])
+    main(["plan", "--", "dist", "--", "x"])
+    assert [("dist", []), (None, ["dist", "--", "x"])] == given
 
 
-def test_mistake_under_make(app: Path) -> None:
-    """After a mistake `make synth` fails with the same words, and dist/ is what it was."""
-    first, last = _spoil(app, "gpu")
-    before = texts(app / "dist")
-    done = run(*_MAKE_SYNTH, cwd=app)
-    assert 2 == done.returncode
-    _check_report(done.stderr, "gpu", first, last)
-    assert before == texts(app / "dist")
+def test_process() -> None:
+    """In a process of its own the exit code and the output are the same."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "vllm_constructs", "plan", "--nonsense"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (USAGE, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
 
 
-def test_make_help(app: Path) -> None:
-    """`make`, like `make help`, lists each verb with what it does."""
-    shown = succeed("make", cwd=app)
-    assert shown == succeed("make", "help", cwd=app)
-    verbs = dict(re.findall(r"^make ([a-z-]+) +(\S.*)$", shown, re.MULTILINE))
-    assert {
-        "bench",
-        "docs",
-        "examples",
-        "help",
-        "imports",
-        "lint",
-        "synth",
-        "test",
-        "wheel",
-    } <= set(verbs)
-    phony = re.findall(r"^\.PHONY: (.+)$", (app / "Makefile").read_text(), re.MULTILINE)
-    assert sorted(phony) == sorted(verbs)
+def test_script() -> None:
+    """The command that the package installs is this one."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    module, _, name = project["scripts"]["vllm-constructs"].partition(":")
+    assert main is getattr(import_module(module), name)

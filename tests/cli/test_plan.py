@@ -1,11 +1,10 @@
-"""The command `vllm-constructs plan`, run as a user runs it."""
+"""`vllm-constructs plan`, run as a user runs it."""
 
 import json
 import os
+import re
 import subprocess
 import sys
-import tomllib
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from vllm_constructs import MemoryPlan, ModelShape, WholeGpu
 from vllm_constructs.cli.main import main
+from vllm_constructs.cli.spelling import as_command
 
 ROOT = Path(__file__).parents[2]
 QWEN = "Qwen/Qwen2.5-7B-Instruct"
@@ -115,7 +115,7 @@ class TestApp:
         assert run("values/main.py", cwd=example.parent) == run(str(example / "dist"))
 
     def test_too_large(self, tmp_path: Path) -> None:
-        """What the app refuses for its memory does not fit: one sentence, exit code 1."""
+        """What the app rejects for its memory does not fit: one sentence, exit code 1."""
         path = app(tmp_path, "model='Qwen/Qwen2.5-32B-Instruct'", "gpu=WholeGpu('NVIDIA-L40S')")
         code, out, errors = run(str(path))
         assert (1, "") == (code, errors)
@@ -126,7 +126,7 @@ class TestApp:
         assert {"verdict": "refused", "reason": out.strip()} == json.loads(text)
 
     def test_split(self, tmp_path: Path) -> None:
-        """So is what vLLM would refuse to split."""
+        """So is what vLLM cannot split."""
         path = app(tmp_path, f"model={QWEN!r}", "gpu=WholeGpu('NVIDIA-L40S', count=3)")
         code, out, errors = run(str(path))
         assert (1, "") == (code, errors)
@@ -147,6 +147,97 @@ class TestApp:
         code, _, errors = run(str(path))
         assert 2 == code
         assert "writes nothing into CDK8S_OUTDIR" in errors
+
+
+LARGE = "Qwen/Qwen2.5-32B-Instruct"
+LENGTH = "999999"
+
+
+class TestExitCode:
+    """An app and the same model alone."""
+
+    @pytest.mark.parametrize(
+        ("lines", "arguments"),
+        [
+            (
+                (f"model={LARGE!r}", "gpu=WholeGpu('NVIDIA-L40S')"),
+                ("--model", LARGE, "--gpu", "NVIDIA-L40S"),
+            ),
+            (
+                (f"model={QWEN!r}", "gpu=MigSlice('1g.10gb')"),
+                ("--model", QWEN, "--mig", "1g.10gb"),
+            ),
+            (
+                (f"model={QWEN!r}", "gpu=WholeGpu('NVIDIA-L40S', count=3)"),
+                (*ONE, "--gpus", "3"),
+            ),
+            (
+                (
+                    f"model={QWEN!r}",
+                    "gpu=WholeGpu('NVIDIA-L40S', count=2)",
+                    "engine=EngineArgs(tensor_parallel_size=4)",
+                ),
+                (*ONE, "--gpus", "2", "--", "-tp", "4"),
+            ),
+            (
+                (
+                    f"model={QWEN!r}",
+                    "gpu=TimeSlicedGpu('NVIDIA-L40S', replicas=2)",
+                    "engine=EngineArgs(tensor_parallel_size=2)",
+                ),
+                (*ONE, "--shared", "2", "--", "-tp", "2"),
+            ),
+            (
+                (
+                    f"model={QWEN!r}",
+                    "gpu=WholeGpu('NVIDIA-L40S')",
+                    f"engine=EngineArgs(max_model_len={LENGTH})",
+                ),
+                (*ONE, "--max-model-len", LENGTH),
+            ),
+        ],
+    )
+    def test_does_not_fit(
+        self, tmp_path: Path, lines: tuple[str, ...], arguments: tuple[str, ...]
+    ) -> None:
+        """What is too large or cannot be split is exit code 1 and no error, app or not."""
+        of_app = run(str(app(tmp_path, *lines)))
+        of_model = run(*arguments)
+        assert [(1, ""), (1, "")] == [(code, errors) for code, _, errors in (of_app, of_model)]
+        assert all(out for _, out, _ in (of_app, of_model))
+
+    @pytest.mark.parametrize(
+        ("lines", "arguments"),
+        [
+            ((f"model={QWEN!r}", "gpu=WholeGpu('L40S')"), ("--model", QWEN, "--gpu", "L40S")),
+            (
+                (
+                    f"model={QWEN!r}",
+                    "gpu=WholeGpu('NVIDIA-L40S')",
+                    "engine=EngineArgs(max_num_seqs=0)",
+                ),
+                (*ONE, "--", "--max-num-seqs=0"),
+            ),
+            (
+                (f"model={QWEN!r}", "gpu=WholeGpu('NVIDIA-L40S')", "image='vllm'"),
+                (*ONE, "--image", "vllm"),
+            ),
+        ],
+    )
+    def test_mistake(
+        self, tmp_path: Path, lines: tuple[str, ...], arguments: tuple[str, ...]
+    ) -> None:
+        """Another mistake is exit code 2 and one sentence on standard error, app or not."""
+        for code, out, errors in (run(str(app(tmp_path, *lines))), run(*arguments)):
+            assert (2, "", 1) == (code, out, errors.count("\n"))
+
+    def test_other_error(self, tmp_path: Path) -> None:
+        """So is an app that ends with an error of its own."""
+        path = tmp_path / "main.py"
+        path.write_text("raise RuntimeError('no {such} thing')\n", encoding="utf-8")
+        code, out, errors = run(str(path))
+        assert (2, "") == (code, out)
+        assert errors.endswith("ends with an error: RuntimeError: no {such} thing.\n")
 
 
 class TestFolder:
@@ -209,9 +300,9 @@ class TestModel:
     """One model without an app."""
 
     def test_text(self) -> None:
-        """The plan is explained."""
+        """The plan is explained, with the options of the command."""
         plan = MemoryPlan(shape=ModelShape.named(QWEN), gpu=WholeGpu("NVIDIA-L40S"))
-        assert (0, f"{plan.explain()}\n", "") == run(*ONE)
+        assert (0, f"{plan.explain(as_command)}\n", "") == run(*ONE)
 
     def test_json(self, capsys: pytest.CaptureFixture[str]) -> None:
         """JSON is the plan's own."""
@@ -261,13 +352,41 @@ class TestModel:
         assert 0 == main(["plan", "--config", str(file), "--gpu", "NVIDIA-L40S"])
         assert "14.29 GiB" in capsys.readouterr().out
 
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (
+                ("--max-model-len", "32768", "--", "--gpu-memory-utilization=0.37"),
+                ("--gpu-memory-utilization=0.42", "--quantization=fp8"),
+            ),
+            (("--gpus", "3"), ("give --tensor-parallel-size=2, on 2 GPUs",)),
+            (("--gpus", "2", "--", "-tp", "4"), ("give --gpus=4, or leave --tensor-parallel",)),
+            (("--max-model-len", LENGTH), (f"--max-model-len is {LENGTH}", "--hf-overrides")),
+            (("--", "--max-num-seqs", "99999"), ("give --max-num-batched-tokens=99999",)),
+            (("--", "--kv-cache-memory-bytes=100G"), ("what fits: 1 x NVIDIA-H200",)),
+        ],
+    )
+    def test_spelling(
+        self,
+        arguments: tuple[str, ...],
+        words: tuple[str, ...],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """A problem names the options of the command, never the keywords of Python."""
+        assert 1 == main(["plan", *ONE, *arguments])
+        text = capsys.readouterr().out
+        assert [] == [word for word in words if word not in text], text
+        assert not re.search(r"(?<![-\w])\w+_\w+=|WholeGpu|EngineArgs", text), text
+
     @pytest.mark.parametrize("format_", ["text", "json"])
     def test_refused(self, format_: str, capsys: pytest.CaptureFixture[str]) -> None:
-        """What vLLM would refuse at start is exit code 1 with the sentence."""
+        """What vLLM rejects at start is exit code 1 with the sentence."""
         assert 1 == main(["plan", *ONE, "--gpus", "3", "--format", format_])
         out = capsys.readouterr().out
-        said = json.loads(out)["reason"] if format_ == "json" else out
-        assert said.startswith(f"{QWEN} has 28 attention heads, which cannot be split over 3 GPUs")
+        sentence = json.loads(out)["reason"] if format_ == "json" else out
+        assert sentence.startswith(
+            f"{QWEN} has 28 attention heads, which cannot be split over 3 GPUs"
+        )
 
 
 @pytest.mark.parametrize(
@@ -275,28 +394,31 @@ class TestModel:
     [
         ((), "plan needs an app, a folder or --model"),
         (("nowhere",), "'nowhere' does not exist"),
-        (("docs",), "the folder 'docs' has no YAML in it"),
+        (("docs",), "the folder 'docs' has no YAML or JSON files"),
         (("README.md",), "'README.md' cannot be read"),
-        (("cdk8s.yaml",), "no Deployment of vLLM is in 'cdk8s.yaml'"),
-        (("--nonsense",), "unrecognized arguments: --nonsense; see"),
-        (("dist", "--format", "xml"), "argument --format: invalid choice: 'xml'"),
+        (("cdk8s.yaml",), "'cdk8s.yaml' has no workload that runs vLLM"),
         (("dist", "--gpu", "NVIDIA-L4"), "--gpu is for one model"),
         (("dist", "--", "-tp", "2"), "-- is for one model"),
-        (("dist", "--config", "config.json"), "--config is 'config.json'; it takes MODEL=FILE"),
-        (("dist", "--config", "a/b=nothing.json"), "the config 'nothing.json' cannot be read"),
+        (("dist", "--config", "config.json"), "--config is 'config.json'; expected MODEL=FILE"),
+        (("dist", "--config", "a/b=nothing.json"), "--config is 'nothing.json', which cannot be"),
         (("--model", QWEN), "--gpu is missing"),
-        (("--model", "Qwen/Qwen2.5-8B", "--gpu", "NVIDIA-L4"), "the model is 'Qwen/Qwen2.5-8B'"),
-        (("--model", QWEN, "--gpu", "L4"), "WholeGpu.product is 'L4'"),
-        ((*ONE, "--gpus", "two"), "argument --gpus: invalid int value: 'two'"),
-        ((*ONE, "--gpus", "0"), "WholeGpu.count is 0"),
+        (("--model", "Qwen/Qwen2.5-8B", "--gpu", "NVIDIA-L4"), "--model is 'Qwen/Qwen2.5-8B'"),
+        (("--model", QWEN, "--gpu", "L4"), "--gpu is 'L4'"),
+        ((*ONE, "--gpu-memory-mib", "10"), "--gpu-memory-mib is 10"),
+        ((*ONE, "--shared", "1"), "--shared is 1"),
+        (("--model", QWEN, "--mig", "1g.11gb"), "--mig is '1g.11gb'"),
+        ((*ONE, "--gpus", "0"), "--gpus is 0"),
         ((*ONE, "--max-model-len", "long"), "--max-model-len is 'long'"),
-        ((*ONE, "--image", "vllm"), "image is 'vllm'"),
-        ((*ONE, "--mig", "1g.10gb", "--shared", "2"), "--mig goes with --gpu only"),
+        ((*ONE, "--image", "vllm"), "--image is 'vllm'"),
+        ((*ONE, "--mig", "1g.10gb", "--shared", "2"), "--mig allows no other option but --gpu"),
         ((*ONE, "--config", "a", "--config", "b"), "--config is given more than once"),
-        ((*ONE, "--", "--max-modellen=1"), "The command line names 'max-modellen', which"),
-        ((*ONE, "--", "a/b"), "after -- only flags"),
-        ((*ONE, "--", "--quantization=torchao"), "EngineArgs.quantization is 'torchao'"),
-        ((*ONE, "--", "--hf-config-path=x"), "hf_config_path changes what is on the GPU"),
+        (
+            (*ONE, "--", "--max-modellen=1"),
+            "--max-modellen is not a flag of vLLM 0.33.0; did you mean",
+        ),
+        ((*ONE, "--", "a/b"), "-- may be followed by flags only"),
+        ((*ONE, "--", "--quantization=torchao"), "--quantization is 'torchao'"),
+        ((*ONE, "--", "--hf-config-path=x"), "--hf-config-path changes what is on the GPU"),
     ],
 )
 def test_mistake(
@@ -315,16 +437,9 @@ def test_mistake(
 
 
 def test_usage() -> None:
-    """So it is in a process of its own."""
+    """It is the same in a process of its own."""
     code, out, errors = run("--model", QWEN)
     assert (2, "", 1) == (code, out, errors.count("\n"))
-
-
-def test_script() -> None:
-    """The command that the package installs is this one."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    module, _, name = project["scripts"]["vllm-constructs"].partition(":")
-    assert main is getattr(import_module(module), name)
 
 
 def test_repeated(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,3 +1,5 @@
+"""The plan of an app as a table."""
+
 from dataclasses import replace
 from itertools import accumulate, pairwise
 
@@ -5,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vllm_constructs import EngineArgs, ModelShape, VllmRelease, WholeGpu
+from vllm_constructs import EngineArgs, ModelShape, Problem, VllmRelease, WholeGpu
 from vllm_constructs.cli import plan_table
-from vllm_constructs.reading.workloads import Rendered
+from vllm_constructs.reading.workloads import DeployedModel
 
 QWEN = "Qwen/Qwen2.5-7B-Instruct"
-FOUND = Rendered(
+FOUND = DeployedModel(
     namespace="llm",
     name="qwen",
     model=QWEN,
@@ -26,8 +28,8 @@ FOUND = Rendered(
     minimum=1,
     maximum=4,
     surge=1,
-    problem="",
-    refusal="",
+    problem=None,
+    refusal=None,
     notes=(),
 )
 LARGE = replace(FOUND, model="Qwen/Qwen2.5-32B-Instruct")
@@ -44,28 +46,28 @@ class TestRow:
             (
                 replace(LARGE, gpu=WholeGpu("NVIDIA-H100-80GB-HBM3")),
                 "tight",
-                "Qwen/Qwen2.5-32B-Instruct just fits on",
+                "Qwen/Qwen2.5-32B-Instruct probably fits on",
             ),
             (
                 replace(FOUND, model="a/b"),
                 "unknown",
-                "a/b is not in the catalogue; give --config a/b=config.json",
+                "a/b is not in the catalogue; give its file with --config a/b=config.json",
             ),
-            (replace(FOUND, problem="no GPU."), "unknown", "no GPU."),
-            (replace(FOUND, refusal="too few GPUs."), "refused", "too few GPUs."),
+            (replace(FOUND, problem=Problem(text="no GPU")), "unknown", "no GPU."),
+            (replace(FOUND, refusal=Problem(text="too few GPUs")), "refused", "too few GPUs."),
             (
                 replace(FOUND, engine=EngineArgs(max_model_len=65536, tensor_parallel_size=1)),
                 "refused",
-                "EngineArgs.max_model_len is 65536",
+                "--max-model-len is 65536",
             ),
             (
                 replace(FOUND, engine=EngineArgs(quantization="torchao", tensor_parallel_size=1)),
                 "unknown",
-                "EngineArgs.quantization is 'torchao'",
+                "--quantization is 'torchao'",
             ),
         ],
     )
-    def test_verdict(self, found: Rendered, verdict: str, reason: str) -> None:
+    def test_verdict(self, found: DeployedModel, verdict: str, reason: str) -> None:
         """A verdict has its reason, and only what is known not to fit does not fit."""
         row = plan_table.row(found, {})
         assert verdict == row.verdict
@@ -118,7 +120,7 @@ _FOUND = st.builds(
 
 
 @given(st.lists(_FOUND, max_size=8))
-def test_totals(models: list[Rendered]) -> None:
+def test_totals(models: list[DeployedModel]) -> None:
     """Sums never fall: not with another model, and not from minimum to maximum to rollout."""
     rows = [plan_table.row(one, {}) for one in models]
     growing = [
@@ -135,9 +137,11 @@ def test_totals(models: list[Rendered]) -> None:
 
 def test_text() -> None:
     """Columns are aligned, kinds of GPU have sums of their own, and reasons stand below."""
+    note = Problem(where="WholeGpu.count", text="goes with {max_num_seqs=8}")
+    other = replace(FOUND, name="x", model="a/b", kind="NVIDIA-L4", notes=(note,))
     rows = [
         plan_table.row(FOUND, {}),
-        plan_table.row(replace(FOUND, name="x", model="a/b", kind="NVIDIA-L4", notes=("n",)), {}),
+        plan_table.row(other, {}),
     ]
     assert plan_table.as_text(rows).splitlines() == [
         "MODEL            GPUS OF A POD     WEIGHTS  KV CACHE  REQUESTS  FITS  MIN  MAX  ROLLOUT",
@@ -147,8 +151,8 @@ def test_text() -> None:
         "all NVIDIA-L40S                                                         1    4        5",
         "all GPUs                                                                2    8       10",
         "",
-        "llm/x: a/b is not in the catalogue; give --config a/b=config.json with its file.",
-        "llm/x: n",
+        "llm/x: a/b is not in the catalogue; give its file with --config a/b=config.json.",
+        "llm/x: limits['nvidia.com/gpu'] goes with --max-num-seqs=8.",
     ]
 
 
@@ -172,3 +176,12 @@ def test_slices() -> None:
     expected = ["all MIG 1g.10gb", "all shares of NVIDIA-L4", "all whole GPUs"]
     assert labels(part, share, whole) == expected
     assert plan_table.totals([part, share, whole])["total"] == whole.gpus
+
+
+@pytest.mark.parametrize("text", ["{port=1}", "{{x}}"])
+def test_braces(text: str) -> None:
+    """Braces in the name of a model are shown as they are."""
+    row = plan_table.row(replace(FOUND, model=text), {})
+
+    assert row.reason.startswith(f"{text} is not in the catalogue; give")
+    assert f"--config {text}=config.json" in row.reason

@@ -122,7 +122,7 @@ def hpa_app(namespace: str, pace: ScalingPace | None) -> list[Manifest]:
         target=qwen,
         min_replicas=1,
         max_replicas=4,
-        metrics=[QueueDepth(5), KvCacheUsage(0.85)],
+        triggers=[QueueDepth(5), KvCacheUsage(0.85)],
         pace=pace,
     )
     return rendered(Chart.of(qwen))

@@ -1,5 +1,6 @@
 """Argv: the command line of vLLM, read as its own parser reads it."""
 
+import pickle
 import re
 import warnings
 from functools import partial
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tests import strategies
-from vllm_constructs import EngineArgs, VllmConstructsWarning, VllmRelease
+from vllm_constructs import EngineArgs, VllmConstructsError, VllmConstructsWarning, VllmRelease
 from vllm_constructs.engine.command_line_parser import ParsedArgs, file_words, parse_args, parsed
 from vllm_constructs.engine.command_line_parser import read as read_words
 from vllm_constructs.engine.command_line_writer import arguments, differing
 from vllm_constructs.engine.flag_types import fields_of, is_level
-from vllm_constructs.engine.reserved_flags import DERIVED
+from vllm_constructs.engine.reserved_flags import RESERVED
+from vllm_constructs.engine.spelling import as_flags
+from vllm_constructs.frozen import frozen
 from vllm_constructs.releases.release import Flag, catalogue, releases
 
 
@@ -126,7 +129,7 @@ def test_ways(line: str, expected: dict[str, Any]) -> None:
     """A flag may be written in many ways, and means the same."""
     found = read(line).engine
 
-    assert {name: getattr(found, name) for name in expected} == expected
+    assert {name: getattr(found, name) for name in expected} == frozen(expected)
 
 
 def test_model() -> None:
@@ -152,41 +155,46 @@ def test_other_releases() -> None:
     found = read("m --swap-space 4 --seed 1", release=old)
 
     assert found.engine == EngineArgs(seed=1, extra={"swap-space": 4.0})
-    assert "no longer has" in strategies.refusal(lambda: read("m --swap-space 4"))
+    assert "is no longer a flag of vLLM 0.33.0" in strategies.refusal(
+        lambda: read("m --swap-space 4")
+    )
     sentence = strategies.refusal(lambda: read("m --max-num-queued-reqs 4", release=old))
-    assert "vLLM 0.12.0 does not have yet" in sentence
+    assert "is not yet a flag of vLLM 0.12.0" in sentence
+    sentence = strategies.refusal(lambda: read("m --block-size 24", release=old))
+    assert sentence.startswith("--block-size is 24 on vLLM 0.12.0; expected one of 1, 8")
 
 
 REFUSED = [
-    ("m --enable-prefix-caching=true", ("is a switch", "'--enable-prefix-caching=true'")),
+    ("m --enable-prefix-caching=true", ("takes no value", "'--enable-prefix-caching=true'")),
     ("m --enable-prefix-caching true", ("'true' belongs to no flag",)),
     ("m --seed", ("--seed has no value",)),
     ("m --seed --enforce-eager", ("--seed has no value",)),
-    ("m --seed x", ("--seed is 'x'", "a whole number")),
+    ("m --seed x", ("--seed is 'x'", "an integer")),
     ("m --gpu-memory-utilization x", ("is 'x'", "a number")),
     ("m --max-model-len 1.5K", ("'1.5K'", "32K")),
     ("m --dtype bf16", ("--dtype is 'bf16'", "did you mean")),
-    ("m --enable-lo", ("'--enable-lo' may be", "write it out")),
+    ("m --enable-lo", ("'--enable-lo' is an ambiguous abbreviation", "'--enable-lora'")),
     ("m --maxx-model-len 1", ("did you mean 'max-model-len'?",)),
-    ("m -x 1", ("'-x' is no flag",)),
+    ("m -x 1", ("'-x' is not a flag of vLLM 0.33.0; write the flag in full",)),
     ("m --compilation-config.modee 3", ("'modee'", "did you mean 'mode'?")),
     ("m --compilation-config.mode.x 3", ("['mode'] is {'x': 3}",)),
     ("m --compilation-config.cudagraph-mode NONE", ("mean 'cudagraph_mode'?",)),
     ("m --max-model-len=", ("--max-model-len has an empty value", "leave the flag out")),
     ("m --max-num-batched-tokens None", ("'None'", "such as 32768")),
     ("m --limit-mm-per-prompt image=2", ('{"image": 2}',)),
-    ("m --compilation-config {", ("it takes JSON",)),
+    ("m --limit-mm-per-prompt image={port}", ('{"image": {port}}.',)),
+    ("m --compilation-config {", ("expected JSON",)),
     ("m --dtype None", ("'None'", "one of 'auto'")),
     ("--served-model-name x", ("--served-model-name is given without a model", "model first")),
     ("m --data-parallel-rank 0 --data-parallel-hybrid-lb", ("--data-parallel-rank are both",)),
     ("m -dcp 2", ("does not divide --tensor-parallel-size (1)",)),
-    ('m --kv-transfer-config {"kv_connector":"NixlConnector"}', ("has kv_connector and no",)),
+    ('m --kv-transfer-config {"kv_connector":"NixlConnector"}', ("has 'kv_connector' without",)),
     ("m --compilation-config 3", ("write -O3, or", '{"mode": 3}')),
-    ('m --ec-transfer-config {"ec_connector":"A"}', ("has ec_connector and no role",)),
-    ('m -cc {"level":3}', ("has the key 'level'", "write 'mode'.")),
+    ('m --ec-transfer-config {"ec_connector":"A"}', ("has 'ec_connector' without 'ec_role'",)),
+    ('m -cc {"level":3}', ("has the unknown key 'level'", "write 'mode'.")),
     ("m --gpu-memory-utilization 90", ("--gpu-memory-utilization is 90.0", "write 0.9")),
     ("m -cc [1]", ("--compilation-config is [1]", "a dict")),
-    ("m --compilation-config.pass_config.fuse_x true", ("has the key 'fuse_x'",)),
+    ("m --compilation-config.pass_config.fuse_x true", ("has the unknown key 'fuse_x'",)),
     ("m -O5", ("--optimization-level is 5", "one of 0, 1, 2, 3")),
     ("m n", ("'n' belongs to no flag",)),
     ("m --enable-auto-tool-choice", ("without --tool-call-parser",)),
@@ -202,12 +210,12 @@ def test_refusals(line: str, words: tuple[str, ...]) -> None:
 
 
 def test_wrong_argv() -> None:
-    """A command line is a list of texts."""
+    """A command line is a list of strings."""
     one: Any = "m --seed 1"
     two: Any = ["m", "--seed", 1]
 
-    assert "a list of texts" in strategies.refusal(lambda: parse_args(one))
-    assert "argv is 1" in strategies.refusal(lambda: parse_args(two))
+    assert "a list of strings" in strategies.refusal(lambda: parse_args(one))
+    assert "argv[2] is 1; expected a string" in strategies.refusal(lambda: parse_args(two))
 
 
 def test_newer_release() -> None:
@@ -217,7 +225,8 @@ def test_newer_release() -> None:
 
     sentence = strategies.refusal(lambda: read("m --of-tomorrow-xyz 1", release=newer))
 
-    assert "give it in EngineArgs.extra" in sentence
+    assert "--of-tomorrow-xyz may be a flag of vLLM 9.0.0" in sentence
+    assert "set it in EngineArgs.extra" in sentence
 
 
 WORDS = st.text("abcXYZ019/._ {}=,$()", min_size=1, max_size=9).filter(
@@ -301,7 +310,7 @@ def engine_flags(release: str) -> dict[str, Flag]:
     return {
         name.removeprefix("--"): flag
         for name, flag in catalogue(release)["flags"].items()
-        if name.removeprefix("--") not in DERIVED
+        if name.removeprefix("--") not in RESERVED
     }
 
 
@@ -397,42 +406,50 @@ def test_read(line: str, options: dict[str, Any]) -> None:
     found = read_words(line.split(), VllmRelease())
 
     assert (found.model, found.options) == ("a/b", options)
-    assert (found.unread, found.refusals) == ({}, [])
+    assert (found.unread, found.problems) == ({}, [])
 
 
 def test_read_refusals() -> None:
-    """Each flag that vLLM refuses is said, and all others are read."""
+    """Each flag that vLLM rejects is a problem, and all others are read."""
     line = "a/b c --new-thing 7 8 --swap-space=4 --dtype=half --seed x --max-num-seqs 9 -cc.modee 1"
 
     found = read_words(line.split(), VllmRelease())
 
     assert found.options == {"dtype": "half", "max-num-seqs": 9}
-    expected = ("'c' belongs to", "'new-thing'", "'swap-space'", "--seed is 'x'", "'modee'")
-    assert len(found.refusals) == len(expected)
-    for word, sentence in zip(expected, found.refusals, strict=True):
-        assert word in sentence
+    expected = (
+        "'c' belongs to",
+        "--new-thing is not a flag",
+        "--swap-space is no longer a flag",
+        "--seed is 'x'",
+        "'modee'",
+    )
+    assert len(found.problems) == len(expected)
+    for word, problem in zip(expected, found.problems, strict=True):
+        assert word in problem.sentence(as_flags)
+        assert problem.kind == "invalid"
 
 
 def test_read_variables() -> None:
-    """A value that is in a variable is said, and not guessed."""
+    """A value that is in a variable is a problem, and not guessed."""
     line = "$(MODEL) --max-num-seqs=$(SEQS) --max-model-len ${LEN} -cc.mode $MODE --seed 1"
 
     found = read_words(line.split(), VllmRelease())
 
     assert found.options == {"seed": 1}
     assert sorted(found.unread) == ["compilation-config", "max-model-len", "max-num-seqs", "model"]
-    assert found.unread["model"] == (
-        "the model is '$(MODEL)', and its value is in none of the manifests."
+    assert found.unread["model"].sentence(as_flags) == (
+        "the model is '$(MODEL)', whose value is in none of the manifests."
     )
-    assert "--max-num-seqs is '$(SEQS)', and" in found.unread["max-num-seqs"]
-    assert found.refusals == []
+    assert "--max-num-seqs is '$(SEQS)', whose" in found.unread["max-num-seqs"].sentence(as_flags)
+    assert {"not counted"} == {problem.kind for problem in found.unread.values()}
+    assert found.problems == []
 
 
-def test_contradiction() -> None:
+def test_conflict() -> None:
     """What the parser takes and vLLM does not start with is refused when it becomes an engine."""
     found = read_words(["a/b", "--enable-auto-tool-choice"], VllmRelease())
 
-    assert found.refusals == []
+    assert found.problems == []
     sentence = strategies.refusal(lambda: parsed(found, VllmRelease()))
     assert sentence.startswith("--enable-auto-tool-choice is True without --tool-call-parser")
 
@@ -459,3 +476,16 @@ def test_file_words() -> None:
     assert found.engine.enable_prefix_caching is False
     assert found.engine.lora_modules is None
     assert found.engine.compilation_config == {"mode": 3}
+
+
+@pytest.mark.parametrize(("line", "words"), REFUSED)
+def test_pickled(line: str, words: tuple[str, ...]) -> None:
+    """The error keeps its problem, and the spelling of a command line, when it is pickled."""
+    with pytest.raises(VllmConstructsError) as caught:
+        read(line)
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  # its own bytes
+
+    assert str(caught.value) == str(again)
+    assert caught.value.problem == again.problem
+    assert [word for word in words if word not in str(again)] == []
+    assert str(again) == again.problem.sentence(as_flags)

@@ -1,4 +1,4 @@
-"""Contradictions: flags that vLLM does not start with."""
+"""Conflicts: flags with which vLLM does not start."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import pytest
 
 from tests import strategies
 from vllm_constructs import EngineArgs
-from vllm_constructs.engine.conflicts import check
+from vllm_constructs.engine.conflicts import conflict
+from vllm_constructs.engine.spelling import as_flags
 
 REFUSED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"enable_auto_tool_choice": True}, ("is True without tool_call_parser", "'hermes'")),
@@ -16,7 +17,10 @@ REFUSED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"lora_modules": ["a=/x"]}, ("is given without enable_lora", "enable_lora=True")),
     ({"enable_per_request_metrics": True, "disable_log_stats": True}, ("log statistics",)),
     ({"max_num_batched_tokens": 8, "max_num_seqs": 9}, ("is 8", "(9)", "at least 9")),
-    ({"kv_transfer_config": {"kv_connector": "NixlConnector"}}, ("no role", "'kv_both'")),
+    (
+        {"kv_transfer_config": {"kv_connector": "NixlConnector"}},
+        ("without 'kv_role'", "for example 'kv_both'"),
+    ),
     (
         {"tensor_parallel_size": 4, "decode_context_parallel_size": 3},
         ("is 3", "does not divide tensor_parallel_size (4)"),
@@ -54,7 +58,7 @@ ACCEPTED: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize(("given", "words"), REFUSED)
 def test_refusals(given: dict[str, Any], words: tuple[str, ...]) -> None:
-    """An engine with flags that contradict each other is refused with both of them."""
+    """An engine with flags that contradict each other is rejected with both of them."""
     sentence = strategies.refusal(lambda: EngineArgs(**given))
 
     assert sentence.startswith("EngineArgs.")
@@ -64,14 +68,38 @@ def test_refusals(given: dict[str, Any], words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(("given", "words"), DERIVED)
 def test_command_lines(given: dict[str, Any], words: tuple[str, ...]) -> None:
     """On a command line the flags are named as they stand there."""
-    sentence = strategies.refusal(lambda: check(given, dashed=True))
+    problem = conflict(given, is_complete=True)
 
+    assert problem is not None
+    sentence = problem.sentence(as_flags)
     assert sentence.startswith("--")
     assert [word for word in words if word not in sentence] == [], sentence
 
 
 @pytest.mark.parametrize("given", ACCEPTED)
 def test_accepted(given: dict[str, Any]) -> None:
-    """What goes together passes, however it is named."""
-    check(given)
-    check(given, dashed=True)
+    """What goes together is no conflict."""
+    assert conflict(given) is None
+    assert conflict(given, is_complete=True) is None
+
+
+def test_left_out() -> None:
+    """Only on a whole command line what is left out has vLLM's default."""
+    given = {"decode_context_parallel_size": 2}
+
+    assert conflict(given) is None
+    problem = conflict(given, is_complete=True)
+    assert problem is not None
+    assert "is 2, which does not divide tensor_parallel_size (1)" in problem.sentence()
+
+
+@pytest.mark.parametrize("given", [given for given, _ in [*REFUSED, *DERIVED]])
+def test_problem(given: dict[str, Any]) -> None:
+    """A conflict is a mistake of one flag, with what to do."""
+    problem = conflict(given)
+
+    assert problem is not None
+    assert problem.where.removeprefix("EngineArgs.") in given
+    assert ("invalid", True) == (problem.kind, bool(problem.advice))
+    assert problem.sentence().endswith(".")
+    assert "{" not in problem.sentence(as_flags)

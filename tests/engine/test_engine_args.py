@@ -1,10 +1,10 @@
-"""EngineArgs: flags as vLLM's parser takes them, and those that it does not take."""
+"""EngineArgs: a value with a keyword for each flag, which keeps copies of what it is given."""
 
 import copy
+import inspect
 import json
-import warnings
-from dataclasses import FrozenInstanceError, asdict, fields, replace
-from functools import partial
+import pickle
+from dataclasses import FrozenInstanceError, asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,23 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import strategies
-from vllm_constructs import EngineArgs, VllmConstructsError, VllmConstructsWarning, VllmRelease
+from vllm_constructs import EngineArgs, GpuPodSpec, MemoryPlan, ModelShape, VllmRelease, WholeGpu
 from vllm_constructs.engine.command_line_writer import arguments
-from vllm_constructs.engine.reserved_flags import DERIVED
 from vllm_constructs.releases.release import catalogue
-
-OLDEST = VllmRelease("vllm/vllm-openai:v0.6.0")
-
-
-def engine_with(name: str, value: object) -> EngineArgs:
-    """Return an engine with one flag, by its keyword where there is one."""
-    keyword = name.replace("-", "_")
-    given: dict[str, Any] = {keyword: value}
-    if keyword not in {one.name for one in fields(EngineArgs)}:
-        given = {"extra": {name: value}}
-    found = EngineArgs(**given)
-    found.check(VllmRelease())
-    return found
 
 
 @settings(max_examples=60, deadline=None)
@@ -52,366 +38,18 @@ def test_keywords() -> None:
     keywords = {one.name for one in fields(EngineArgs)} - {"delivery", "extra"}
 
     assert keywords - known == set()
+    assert [name for name in dir(EngineArgs) if name.isupper() and name[0] != "_"] == []
 
 
-def cases() -> list[dict[str, Any]]:
-    """Return the argument snippets that were tried on the real parser."""
-    found: list[dict[str, Any]] = strategies.facts("vllm-0.33.0-argv-cases.json")
-    return found
+def test_signature() -> None:
+    """Type checkers, `inspect` and `dataclasses` see the same keywords, and all have defaults."""
+    names = [one.name for one in fields(EngineArgs)]
+    signature = inspect.signature(EngineArgs).parameters
 
-
-# What the parser takes, and this library leaves to one clear way to say it.
-OTHER_WAY = {
-    "--disable-log-requests": "enable-log-requests",
-    "--gpu-memory-util": "did you mean 'gpu-memory-utilization'?",
-    "--max-model-len -1": "'auto' for what fits",
-    "--max-model-len 32k": "leave the unit out",
-    "--no-disable-hybrid-kv-cache-manager": "disable-hybrid-kv-cache-manager",
-    "--no-enable-log-requests": "enable-log-requests",
-}
-
-
-def value_of(name: str, text: str) -> Any:
-    """Return the value of a snippet as a user writes it in Python."""
-    flag = catalogue()["flags"].get(f"--{name}", {})
-    kind = flag.get("type", "str")
-    if not text:
-        return True
-    if flag.get("nargs"):
-        return text.split()
-    if kind.startswith("human-readable") and text.lstrip("-").isdigit():
-        return int(text)
-    try:
-        return json.loads(text) if kind in {"int", "float", "json", "json-or-str"} else text
-    except json.JSONDecodeError:
-        return text
-
-
-def test_cases() -> None:
-    """Each snippet is accepted or refused here as it is by the real parser."""
-    for case in cases():
-        # Where a snippet was accepted, "error" is the rest of a long one.
-        text = case["args"] + ((case["error"] or "") if case["accepted"] else "")
-        flag, _, rest = text.partition(" ")
-        if not flag.startswith("--"):
-            continue
-        name, _, field = flag[2:].partition(".")
-        value = {field: rest} if field else value_of(name, rest)
-        other = OTHER_WAY.get(text, OTHER_WAY.get(flag))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VllmConstructsWarning)
-            if name == "enable-auto-tool-choice":
-                EngineArgs(enable_auto_tool_choice=True, tool_call_parser="hermes")
-            elif name == "enable-eplb":
-                EngineArgs(enable_eplb=True, enable_expert_parallel=True)
-            elif case["accepted"] and name not in DERIVED and other is None:
-                engine_with(name, value)
-            else:
-                assert (other or "") in strategies.refusal(partial(engine_with, name, value))
-
-
-@pytest.mark.parametrize("flag", sorted(catalogue()["removed"]))
-def test_removed_flags(flag: str) -> None:
-    """A flag that is gone names what took its place."""
-    name = flag.removeprefix("--")
-
-    sentence = strategies.refusal(lambda: engine_with(name, "1"))
-
-    assert repr(name) in sentence
-    assert f"vLLM 0.33.0 no longer has; {catalogue()['removed'][flag]}" in sentence
-
-
-@pytest.mark.parametrize(
-    ("keyword", "words"),
-    [
-        ("max_modle_len", ("'max_modle_len'", "did you mean 'max_model_len'?")),
-        ("disable_prefix_caching", ("another spelling of enable_prefix_caching=",)),
-        ("device_memory_utilization", ("another spelling of gpu_memory_utilization=",)),
-        ("swap_space", ("no longer has that flag", "leave it out", "extra={'swap-space': ...}")),
-        ("task", ("use runner='pooling'", "up to vLLM 0.12.0")),
-        ("rope_scaling", ("use hf_overrides={'rope_parameters': {...}}.",)),
-        ("tp", ("another spelling of tensor_parallel_size=",)),
-        ("port", ("derived by this library", "ModelDeployment(port=...)")),
-        ("qqq", ("nor has vLLM 0.33.0 such a flag; look at its documentation.",)),
-    ],
-)
-def test_unknown_keyword(keyword: str, words: tuple[str, ...]) -> None:
-    """A keyword that is none is refused with what took its place, or the nearest one."""
-    sentence = strategies.refusal(lambda: typed(**{keyword: 1}))
-
-    assert [word for word in words if word not in sentence] == [], sentence
-    unknown: Any = {keyword: 1}
-    with pytest.raises(VllmConstructsError):
-        replace(EngineArgs(), **unknown)
-
-
-def test_older_release() -> None:
-    """On a release older than all that are known, any flag passes that can be written."""
-    engine = EngineArgs(extra={"swap-space": 4, "list": [1, "a"], "on": True, "off": False})
-
-    engine.check(OLDEST)
-
-    assert arguments(engine.options({})) == [
-        "--list",
-        "1",
-        "a",
-        "--no-off",
-        "--on",
-        "--swap-space=4",
-    ]
-
-
-def test_trust_remote_code() -> None:
-    """Code from a repository that may change under the user is warned about."""
-    with pytest.warns(VllmConstructsWarning, match="pin revision= to a commit") as caught:
-        EngineArgs(trust_remote_code=True)
-    EngineArgs(trust_remote_code=True, revision="0123abc")
-
-    assert len(caught) == 1
-    assert caught[0].filename == __file__
-
-
-def extra(**flags: Any) -> EngineArgs:
-    """Return an engine with flags without keywords, checked against the newest release."""
-    found = EngineArgs(extra={name.replace("_", "-"): value for name, value in flags.items()})
-    found.check(VllmRelease())
-    return found
-
-
-def checked(**flags: Any) -> EngineArgs:
-    """Return an engine checked against the newest release."""
-    found = EngineArgs(**flags)
-    found.check(VllmRelease())
-    return found
-
-
-def typed(**flags: Any) -> EngineArgs:
-    """Return an engine with values that its types would not let pass."""
-    return EngineArgs(**flags)
-
-
-def nested(depth: int) -> Any:
-    """Return lists in lists."""
-    found: Any = 1
-    for _ in range(depth):
-        found = [found]
-    return found
-
-
-REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
-    (lambda: typed(gpu_memory_utilization=90), ("is 90", "a ratio", "write 0.9 for 90 %")),
-    (lambda: typed(gpu_memory_utilization=0), ("is 0", "above 0 and up to 1")),
-    (lambda: typed(gpu_memory_utilization=float("nan")), ("is nan", "a finite number")),
-    (lambda: typed(gpu_memory_utilization="0.9"), ("'0.9'", "a number")),
-    (lambda: typed(max_model_len=0), ("max_model_len is 0", "tokens from 1")),
-    (lambda: typed(max_model_len="32k"), ("'32k'", "leave the unit out")),
-    (lambda: typed(max_model_len="aut"), ("'aut'", "a whole number")),
-    (lambda: typed(kv_cache_memory_bytes="auto"), ("'auto'", "a whole number")),
-    (lambda: typed(kv_cache_memory_bytes="1.5G"), ("'1.5G'", "a whole number")),
-    (lambda: typed(kv_cache_memory_bytes="٣"), ("a whole number",)),
-    (lambda: typed(dtype="bf16"), ("dtype is 'bf16'", "'bfloat16'", "did you mean")),
-    (lambda: typed(max_lora_rank=7), ("max_lora_rank is 7", "one of 1, 8, 16")),
-    (lambda: typed(max_lora_rank=True), ("max_lora_rank is True", "a whole number")),
-    (lambda: typed(max_num_seqs=0), ("max_num_seqs is 0", "from 1")),
-    (lambda: typed(seed=-1), ("seed is -1", "from 0")),
-    (lambda: typed(seed=1.0), ("seed is 1.0", "a whole number")),
-    (lambda: typed(enforce_eager=1), ("enforce_eager is 1", "True or False")),
-    (lambda: typed(enforce_eager="true"), ("'true'", "True or False")),
-    (lambda: typed(revision=""), ("revision is ''", "not empty")),
-    (lambda: typed(revision="-x"), ("revision is '-x'", "takes for a flag")),
-    (lambda: typed(revision="a\0b"), ("not empty",)),
-    (lambda: typed(lora_modules="a=/x", enable_lora=True), ("'a=/x'", "a list")),
-    (lambda: typed(lora_modules=[], enable_lora=True), ("[]", "at least one")),
-    (lambda: typed(lora_modules=["--api-key=x"], enable_lora=True), ("'--api-key=x'", "a flag")),
-    (lambda: typed(lora_modules=["a=/x"]), ("lora_modules", "enable_lora=True")),
-    (lambda: typed(enable_auto_tool_choice=True), ("tool_call_parser", "'hermes'")),
-    (lambda: typed(tool_call_parser="herms"), ("'herms'", "did you mean 'hermes'?")),
-    (lambda: typed(reasoning_parser="qwen_3"), ("'qwen_3'", "did you mean 'qwen3'?")),
-    (
-        lambda: typed(max_num_batched_tokens=100, max_num_seqs=200),
-        ("is 100", "(200)", "at least 200"),
-    ),
-    (lambda: typed(hf_overrides=7), ("hf_overrides is 7", "a dict")),
-    (lambda: typed(hf_overrides={"a": float("inf")}), ("['a']", "inf", "a finite number")),
-    (lambda: typed(hf_overrides={"a": {"b"}}), ("['a']", "{'b'}", "a text, number")),
-    (lambda: typed(hf_overrides={1: 2}), ("a key of", "is 1", "a text")),
-    (lambda: typed(hf_overrides={"a": "\ud800"}), ("['a']", "without control characters")),
-    (lambda: typed(hf_overrides={"a": 10**5000}), ("['a']", "<int>", "64 bits")),
-    (lambda: typed(hf_overrides={"a": nested(30)}), ("nested", "20 deep")),
-    (lambda: typed(speculative_config=3), ("speculative_config is 3", "the flag's JSON")),
-    (lambda: checked(compilation_config={"level": 3}), ("'level'", "vLLM refuses")),
-    (lambda: typed(compilation_config={"mod": 3}), ("'mod'", "did you mean 'mode'?")),
-    (lambda: typed(kv_transfer_config={"~": 3}), ("'~'", "one of 'enable_permute_local_kv'")),
-    (
-        lambda: typed(compilation_config={"pass_config": {"fuse_norm_quan": True}}),
-        ("['pass_config'] has the key 'fuse_norm_quan'", "did you mean 'fuse_norm_quant'?"),
-    ),
-    (lambda: typed(compilation_config={"pass_config": 3}), ("['pass_config'] is 3", "a dict")),
-    (
-        lambda: typed(compilation_config={"cudagraph_capture_sizes": "abc"}),
-        ("['cudagraph_capture_sizes'] is 'abc'", "a list, each entry a whole number"),
-    ),
-    (lambda: typed(compilation_config={"cudagraph_capture_sizes": [1, "x"]}), ("a list, each",)),
-    (lambda: typed(compilation_config={"cudagraph_capture_sizes": [1.5]}), ("a list, each",)),
-    (lambda: typed(compilation_config={"mode": 17}), ("['mode'] is 17", "'VLLM_COMPILE'")),
-    (lambda: typed(compilation_config={"mode": "VLLM_COMPIL"}), ("mean 'VLLM_COMPILE'?",)),
-    (lambda: typed(compilation_config={"cudagraph_num_of_warmups": "x"}), ("a whole number",)),
-    (lambda: typed(compilation_config={"cudagraph_copy_inputs": 2}), ("True or False",)),
-    (lambda: typed(compilation_config={"cudagraph_copy_inputs": "maybe"}), ("True or False",)),
-    (lambda: typed(compilation_config={"cudagraph_copy_inputs": None}), ("is None", "True or")),
-    (lambda: typed(attention_config={"backend": "FLASHATN"}), ("did you mean 'FLASH_ATTN'?",)),
-    (lambda: typed(limit_mm_per_prompt={"image": "two"}), ("['image'] is 'two'", "from 0")),
-    (lambda: typed(max_num_seqs="64"), ("a whole number; write 64 without quotes.",)),
-    (lambda: typed(compilation_config={"cache_dir": 7}), ("['cache_dir'] is 7", "a text")),
-    (lambda: typed(compilation_config={"inductor_compile_config": []}), ("is []", "a dict")),
-    (lambda: typed(compilation_config=[1]), ("is [1]", "a dict, which becomes")),
-    (
-        lambda: typed(speculative_config={"method": "ngram", "num_speculative_tokens": 0}),
-        ("['num_speculative_tokens'] is 0", "from 1"),
-    ),
-    (
-        lambda: typed(kv_transfer_config={"kv_connector": "Nixl", "kv_role": "kv_both"}),
-        ("['kv_connector'] is 'Nixl'", "did you mean 'NixlConnector'?"),
-    ),
-    (lambda: typed(optimization_level=9), ("is 9", "one of 0, 1, 2, 3")),
-    (lambda: typed(optimization_level=True), ("is True", "one of 0, 1, 2, 3")),
-    (lambda: typed(cpu_offload_gb=-1), ("is -1", "0 GiB or more")),
-    (lambda: typed(block_size=0), ("is 0", "from 1")),
-    (lambda: typed(max_model_len=-1), ("is -1", "or 'auto'")),
-    (lambda: typed(delivery="file"), ("'file'", "'args', 'config-map'")),
-    (lambda: typed(extra=["--x"]), ("['--x']", "a dict of flags")),
-    (lambda: typed(extra={"--seed": 1}), ("'--seed'", "write 'seed'")),
-    (lambda: typed(extra={1: 1}), ("is 1", "the name of a flag")),
-    (lambda: typed(extra={"max_logprobs": 1}), ("'max_logprobs'", "'max-logprobs'")),
-    (lambda: extra(seed=1), ("'seed'", "a keyword of its own", "seed=")),
-    (lambda: extra(swap_space=None), ("is None", "leave the flag out")),
-    (lambda: extra(max_logprob=5), ("'max-logprob'", "no flag of vLLM 0.33.0", "'max-logprobs'")),
-    (lambda: extra(zzzzzzzz=5), ("'zzzzzzzz', which is no flag of vLLM 0.33.0.",)),
-    (lambda: extra(no_async_scheduling=True), ("write it as 'async-scheduling'",)),
-    (lambda: extra(device_memory_utilization=0.5), ("write it as 'gpu-memory-utilization'",)),
-    (lambda: checked(max_logprobs="5"), ("'5'", "a whole number")),
-    (lambda: checked(mamba_cache_mode="all"), ("'all'", "one of 'align', 'none'")),
-    (lambda: checked(mm_processor_cache_gb=True), ("is True", "a number")),
-    (lambda: checked(block_size=10**30), ("a whole number from",)),
-]
-
-
-@pytest.mark.parametrize(("call", "words"), REFUSED)
-def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
-    """What vLLM does not take is refused with the value, what it takes, and the nearest flag."""
-    sentence = strategies.refusal(call)
-
-    assert [word for word in words if word not in sentence] == [], sentence
-
-
-def test_image_decides() -> None:
-    """A value that only some releases take is judged by the image's release."""
-    transfer: Any = {"kv_connector": "NixlConnector", "kv_role": "kv_both", "kv_rank": 0}
-    engine = EngineArgs(kv_transfer_config=transfer)
-    queue = EngineArgs(max_num_queued_reqs=5)
-
-    engine.check(VllmRelease("vllm/vllm-openai:v0.28.0"))
-    engine.check(VllmRelease("vllm/vllm-openai:v0.30.0"))
-    queue.check(VllmRelease("vllm/vllm-openai:v0.30.0"))
-
-    sentence = strategies.refusal(lambda: engine.check(VllmRelease()))
-    assert "kv_transfer_config has the key 'kv_rank', which vLLM refuses there" in sentence
-    sentence = strategies.refusal(lambda: queue.check(VllmRelease("vllm/vllm-openai:v0.28.0")))
-    assert "vLLM 0.28.0 does not have yet; vLLM 0.33.0 has it" in sentence
-
-
-def test_choices_of_other_releases() -> None:
-    """What the image's release does not take is refused with that release."""
-    tenth: Any = EngineArgs(convert="embed", tool_call_parser="beam")
-
-    sentence = strategies.refusal(
-        lambda: tenth.check(VllmRelease("vllm/vllm-openai:v0.12.0")),
-    )
-
-    assert "tool_call_parser is 'beam'" in sentence
-    old: Any = {"block_size": 24}
-    sentence = strategies.refusal(
-        lambda: EngineArgs(**old).check(VllmRelease("vllm/vllm-openai:v0.12.0"))
-    )
-    assert "The image has vLLM 0.12.0." in sentence
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        {"mode": 3, "cudagraph_mode": "full_and_piecewise"},
-        {"mode": "vllm_compile"},
-        {"cudagraph_capture_sizes": ["1", 2], "cudagraph_num_of_warmups": "1"},
-        {"pass_config": {"fuse_norm_quant": "True", "fi_allreduce_fusion_max_size_mb": None}},
-        {"pass_config": {"enable_qk_norm_rope_fusion": None}, "ir_enable_torch_wrap": None},
-        {"cudagraph_copy_inputs": 1, "cudagraph_num_of_warmups": 2.0},
-        {"inductor_compile_config": {"max_autotune": True}, "custom_ops": ["+rms_norm"]},
-    ],
-)
-def test_json(config: Any) -> None:
-    """JSON is taken as pydantic takes it: names in any case, and numbers as texts."""
-    EngineArgs(compilation_config=config).check(VllmRelease())
-
-
-@pytest.mark.parametrize(
-    ("flags", "word"),
-    [
-        ({"kv_cache_dtype": "fp16"}, "did you mean 'fp8'?"),
-        ({"attention_backend": "FLASHATN"}, "did you mean 'FLASH_ATTN'?"),
-        ({"quantization": "bitsandbytes"}, "only a plugin in the image can add it"),
-        ({"distributed_executor_backend": "foo"}, "vLLM 0.33.0 does not have of its own"),
-        ({"distributed_executor_backend": "ray"}, "has no Ray"),
-    ],
-)
-def test_not_built_in(flags: dict[str, Any], word: str) -> None:
-    """A name that only a plugin, or an image of one's own, can add is warned about."""
-    engine = EngineArgs(**flags)
-
-    with pytest.warns(VllmConstructsWarning) as caught:
-        engine.check(VllmRelease())
-
-    assert word in str(caught[0].message)
-
-
-def test_own_class() -> None:
-    """A class by its path is the user's own, and so is what stands in an image of theirs."""
-    EngineArgs(distributed_executor_backend="my.module.Executor").check(VllmRelease())
-    EngineArgs(quantization="FP8", attention_backend="flash_attn").check(VllmRelease())
-    EngineArgs(reasoning_parser="none", seed=3_000_000_000).check(VllmRelease())
-    EngineArgs(distributed_executor_backend="ray").check(VllmRelease("mine/vllm-ray:1"))
-    own: Any = {
-        "kv_connector": "Mine",
-        "kv_connector_module_path": "my.module",
-        "kv_role": "kv_both",
-    }
-    EngineArgs(kv_transfer_config=own).check(VllmRelease())
-
-
-def test_connector_of_a_release() -> None:
-    """A connector that is gone is there for an older image."""
-    transfer: Any = {"kv_connector": "P2pNcclConnector", "kv_role": "kv_both"}
-    engine = EngineArgs(kv_transfer_config=transfer)
-
-    engine.check(VllmRelease("vllm/vllm-openai:v0.22.1"))
-
-    sentence = strategies.refusal(lambda: engine.check(VllmRelease()))
-    assert "['kv_connector'] is 'P2pNcclConnector'" in sentence
-
-
-def test_plugins() -> None:
-    """A parser of the user's own has any name."""
-    own: Any = {"tool_call_parser": "ours", "tool_parser_plugin": "/parsers/ours.py"}
-
-    EngineArgs(**own).check(VllmRelease())
-
-    assert "'ours'" in strategies.refusal(lambda: typed(tool_call_parser="ours"))
-
-
-def test_middleware() -> None:
-    """The one flag that adds up cannot stand in a file more than once."""
-    assert "cannot hold" in strategies.refusal(
-        lambda: EngineArgs(middleware=["a.b"], delivery="config-map")
-    )
+    assert is_dataclass(EngineArgs)
+    assert names == [name for name in signature if name != "unknown"]
+    assert names == list(EngineArgs.keywords())
+    assert {"args", None} == {signature[name].default for name in names}
 
 
 def test_value() -> None:
@@ -432,12 +70,131 @@ def test_value() -> None:
         delattr(EngineArgs(), "seed")
 
 
-def test_device_ids() -> None:
-    """A flag of numbers or texts takes either, but no number that is none."""
-    assert arguments(checked(device_ids=1).options({})) == ["--device-ids=1"]
-    assert arguments(checked(device_ids="0,1").options({})) == ["--device-ids=0,1"]
-    with pytest.raises(VllmConstructsError, match="a finite number"):
-        checked(device_ids=float("inf"))
+def test_copies() -> None:
+    """It keeps copies: what a user changes afterwards changes nothing."""
+    given_: dict[str, Any] = {
+        "hf_overrides": {"rope_scaling": {"factor": [1.0, 2.0]}},
+        "compilation_config": {"cudagraph_capture_sizes": [1, 2], "pass_config": {}},
+        "lora_modules": ["a=/x"],
+        "enable_lora": True,
+        "extra": {"swap-space": 4, "list": [1, 2], "json": {"a": {"b": 1}}},
+    }
+    engine = EngineArgs(**given_)
+    before = copy.deepcopy(engine)
+    options = json.dumps(engine.options({}))
+
+    given_["hf_overrides"]["rope_scaling"]["factor"].append(3.0)
+    given_["hf_overrides"]["more"] = 1
+    given_["compilation_config"]["cudagraph_capture_sizes"].clear()
+    given_["compilation_config"]["pass_config"]["fuse_norm_quant"] = True
+    given_["lora_modules"][0] = "b=/y"
+    given_["extra"]["list"].append(3)
+    given_["extra"]["json"]["a"]["b"] = 2
+    given_["extra"].clear()
+
+    assert before == engine
+    assert options == json.dumps(engine.options({}))
+
+
+def test_own_dicts() -> None:
+    """Neither its dicts nor those inside of them can be changed."""
+    engine = EngineArgs(
+        hf_overrides={"a": {"b": [1]}},
+        limit_mm_per_prompt={"image": 2},
+        extra={"json": {"a": [1]}},
+    )
+    nested: list[Any] = [
+        EngineArgs().extra,
+        engine.hf_overrides,
+        engine.limit_mm_per_prompt,
+        engine.extra,
+        engine.extra["json"],
+    ]
+    before = copy.deepcopy(engine)
+
+    for found in [*nested, nested[1]["a"]]:
+        with pytest.raises(TypeError, match="cannot be changed"):
+            found["new"] = 1
+        with pytest.raises(TypeError, match="cannot be changed"):
+            found.clear()
+    with pytest.raises(AttributeError):
+        nested[1]["a"]["b"].append(2)
+    assert before == engine
+
+
+@settings(max_examples=60, deadline=None)
+@given(strategies.engines())
+def test_round_trips(engine: EngineArgs) -> None:
+    """It can be copied, pickled, replaced and turned into a dict."""
+    assert engine == copy.copy(engine) == copy.deepcopy(engine) == replace(engine)
+    assert engine == pickle.loads(pickle.dumps(engine))  # noqa: S301  # its own bytes
+    assert engine == EngineArgs(**asdict(engine))
+
+
+class Plain(EngineArgs):
+    """An engine of a user's own, with other defaults."""
+
+    def __init__(self, **flags: Any) -> None:
+        """Serve short requests."""
+        super().__init__(**{"max_model_len": 4096, **flags})
+
+    @property
+    def is_short(self) -> bool:
+        """Whether requests are short."""
+        return self.max_model_len == 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own(EngineArgs):
+    """An engine of a user's own, with a field that is no flag."""
+
+    team: str | None = "ml"
+
+
+def test_plain_subclass() -> None:
+    """A class of the user's own is checked and rendered like EngineArgs."""
+    engine = Plain(max_num_seqs=8)
+
+    assert engine.is_short
+    assert {"max_model_len": 4096, "max_num_seqs": 8} == engine.given()
+    assert Plain(max_num_seqs=8) == engine != EngineArgs(max_model_len=4096, max_num_seqs=8)
+    assert EngineArgs.keywords() == Plain.keywords()
+    assert "max_num_seqs is 0" in strategies.refusal(lambda: Plain(max_num_seqs=0))
+    assert "did you mean 'max_num_seqs'?" in strategies.refusal(lambda: Plain(max_num_sqs=1))
+    check_in_use(engine, EngineArgs(max_model_len=4096, max_num_seqs=8))
+
+
+def test_dataclass_subclass() -> None:
+    """So is a dataclass of theirs, and its own field is no flag."""
+    overrides = {"a": [1]}
+    engine = Own(max_num_seqs=8, team="search", hf_overrides=overrides)
+    overrides["a"].append(2)
+
+    assert ("search", 8) == (engine.team, engine.max_num_seqs)
+    assert {"max_num_seqs": 8, "hf_overrides": {"a": (1,)}} == engine.given()
+    assert EngineArgs.keywords() == Own.keywords()
+    assert replace(engine, team=None) != engine == replace(engine)
+    assert None is replace(engine, team=None).team
+    assert "ml" == Own().team
+    assert engine == copy.deepcopy(engine)
+    assert engine == pickle.loads(pickle.dumps(engine))  # noqa: S301  # its own bytes
+    assert "max_num_seqs is 0" in strategies.refusal(lambda: Own(max_num_seqs=0))
+    with pytest.raises(TypeError, match="cannot be changed"):
+        engine.hf_overrides["b"] = 1  # type: ignore[index]  # the point
+    with pytest.raises(FrozenInstanceError):
+        engine.team = "x"  # type: ignore[misc]  # the point
+    check_in_use(Own(max_num_seqs=8), EngineArgs(max_num_seqs=8))
+
+
+def check_in_use(engine: EngineArgs, same: EngineArgs) -> None:
+    """Check that a subclass is rendered and planned as an EngineArgs with the same flags."""
+    engine.check(VllmRelease())
+    gpu, shape = WholeGpu("NVIDIA-L40S"), ModelShape.named("Qwen/Qwen2.5-7B-Instruct")
+    pods = [GpuPodSpec(model=shape.name, gpu=gpu, engine=one) for one in (engine, same)]
+    plans = [MemoryPlan(shape=shape, gpu=gpu, engine=one) for one in (engine, same)]
+
+    assert pods[0].manifest() == pods[1].manifest()
+    assert plans[0].as_dict() == plans[1].as_dict()
 
 
 def test_frozen() -> None:

@@ -25,14 +25,14 @@ ACCEPTED: list[tuple[str, Any]] = [
 ]
 REFUSED: list[tuple[str, Any, str]] = [
     ("--enable-dbo", 1, "True or False"),
-    ("--block-size", "16", "a whole number"),
+    ("--block-size", "16", "an integer"),
     ("--watermark", "x", "a number"),
-    ("--max-num-queued-tokens", "1.5K", "a whole number"),
+    ("--max-num-queued-tokens", "1.5K", "an integer from"),
     ("--middleware", [], "at least one entry"),
     ("--collect-detailed-traces", ["modell"], "did you mean 'model'?"),
     ("--speculative-config", {"methd": "ngram"}, "did you mean 'method'?"),
     ("--kv-transfer-config", {"kv_role": "kv_all"}, "['kv_role'] is 'kv_all'"),
-    ("--reasoning-config", {"_enabled": True}, "vLLM refuses there"),
+    ("--reasoning-config", {"_enabled": True}, "the unknown key"),
 ]
 
 

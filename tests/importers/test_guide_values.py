@@ -145,21 +145,22 @@ def test_any_text(text: str) -> None:
 
 REFUSED: list[tuple[str, tuple[str, ...]]] = [
     ("replicacount: 2", ("values.yaml", "'replicacount'", "did you mean 'replicaCount'?")),
-    ("xyz: 2", ("'xyz'", "it takes replicaCount, image, model")),
-    ("1: 2", ("has the key 1", "it takes replicaCount")),
+    ("xyz: 2", ("the unknown key 'xyz'; expected one of 'replicaCount', 'image', 'model'",)),
+    ("1: 2", ("has the unknown key 1", "expected one of 'replicaCount'")),
+    ("'{xyz}': 2", ("the unknown key '{xyz}'; expected one of",)),
     ("replicaCount: two", ("values.yaml: replicaCount is 'two'", "from 1 to 1000")),
-    ("replicaCount: true", ("is True", "whole number")),
-    ("replicaCount: .inf", ("is inf", "whole number")),
+    ("replicaCount: true", ("is True", "an integer")),
+    ("replicaCount: .inf", ("is inf", "an integer")),
     ("model: {gpuMemoryUtilization: 90}", ("values.yaml: model.gpuMemory", "write 0.9")),
     ("model: {gpuMemoryUtilization: .nan}", ("is nan", "a number above 0")),
     ("model: {trustRemoteCode: 'yes'}", ("'yes'", "True or False")),
-    ("model: {name: ''}", ("model.name is ''", "not empty")),
+    ("model: {name: ''}", ("model.name is ''", "a non-empty string")),
     ("model: [a]", ("values.yaml: model is ['a']", "a mapping with the keys name")),
     ("- a", ("values.yaml is ['a']", "a mapping with the keys")),
     ("text", ("values.yaml is 'text'", "a mapping with the keys")),
     ("shmSize: 10GB", ("shmSize is '10GB'", "write '10Gi'")),
     ("shmSize: 64 Gi", ("'64 Gi'", "write '64Gi'")),
-    ("resources: {limits: {cpu: 8}}", ("resources.limits.cpu is 8", "as a text")),
+    ("resources: {limits: {cpu: 8}}", ("resources.limits.cpu is 8", "as a string")),
     ("service: {type: NodePort}", ("'NodePort'", "'ClusterIP'")),
     ("service: {port: 80}", ("service.port is 80", "from 1024")),
     ("ingress: {className: ngnx}", ("'ngnx'", "did you mean 'nginx'?")),
@@ -167,18 +168,18 @@ REFUSED: list[tuple[str, tuple[str, ...]]] = [
     ("ingress: {hosts: [{hst: a}]}", ("ingress.hosts[0]", "'hst'", "did you mean 'host'?")),
     ("ingress: {annotations: {a: 1}}", ("ingress.annotations['a'] is 1", "quote numbers")),
     ("monitoring: {serviceMonitor: {interval: 15}}", ("interval is 15", "'15s'")),
-    ("hfToken: {existingSecret: 1}", ("existingSecret is 1", "not empty")),
-    ("a: 1\na: 2", ("line 2", "the key 'a' stands twice", "keep one")),
-    ("model: {name: a, name: b}", ("line 1", "'name' stands twice")),
-    ("a: [", ("values.yaml, line", "is no YAML", "mend")),
-    ("a: *b", ("line 1 is no YAML", "undefined alias")),
-    ("a\0b", ("values.yaml is no YAML", "mend it")),
-    ("? [a, b]\n: c", ("line 1 is no YAML", "unhashable")),
-    ("replicaCount: !!bool x", ("values.yaml is no YAML",)),
-    ("replicaCount: !!timestamp x", ("values.yaml is no YAML",)),
-    ("replicaCount: 2001-13-45", ("values.yaml is no YAML", "month")),
-    ("replicaCount: !!python/object:os.system x", ("is no YAML", "could not determine")),
-    ("[" * 600, ("values.yaml", "is no YAML")),
+    ("hfToken: {existingSecret: 1}", ("existingSecret is 1", "a non-empty string")),
+    ("a: 1\na: 2", ("line 2", "the key 'a' is given twice", "keep one")),
+    ("model: {name: a, name: b}", ("line 1", "'name' is given twice")),
+    ("a: [", ("values.yaml, line", "is not YAML", "correct the line")),
+    ("a: *b", ("line 1 is not YAML", "undefined alias")),
+    ("a\0b", ("values.yaml is not YAML", "correct it")),
+    ("? [a, b]\n: c", ("line 1 is not YAML", "unhashable")),
+    ("replicaCount: !!bool x", ("values.yaml is not YAML",)),
+    ("replicaCount: !!timestamp x", ("values.yaml is not YAML",)),
+    ("replicaCount: 2001-13-45", ("values.yaml is not YAML", "month")),
+    ("replicaCount: !!python/object:os.system x", ("is not YAML", "could not determine")),
+    ("[" * 600, ("values.yaml", "is not YAML")),
 ]
 
 
@@ -207,6 +208,6 @@ def test_missing_file(tmp_path: Path) -> None:
 
     assert "cannot be read: No such file" in refusal(tmp_path / "none.yaml")
     assert "cannot be read: Is a directory" in refusal(tmp_path)
-    assert "it is no UTF-8 text" in refusal(binary)
+    assert "it is not UTF-8 text" in refusal(binary)
     assert "cannot be read" in refusal("a\0b")
-    assert "from_values path is 7; it takes the path of a values.yaml." in refusal(7)
+    assert "from_values path is 7; expected the path of a values.yaml." in refusal(7)

@@ -65,13 +65,13 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: Kubernetes("1.٣٠"), ("from '1.27'",)),
     (lambda: Kubernetes(1.34), ("Kubernetes.release is 1.34", "'1.37'")),  # type: ignore[arg-type]  # the mistake
     (lambda: Kubernetes().set_on(None), ("scope is None", "an App or a Chart")),  # type: ignore[arg-type]  # the mistake
-    (lambda: Kubernetes("1.34").set_on(Node(full=True)), ("'1.34'", "right behind App()")),
+    (lambda: Kubernetes("1.34").set_on(Node(full=True)), ("'1.34'", "directly after App()")),
 ]
 
 
 @pytest.mark.parametrize(("call", "words"), REFUSED)
 def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
-    """What is no target is refused with those that are."""
+    """What is no target is rejected with those that are."""
     sentence = strategies.refusal(call)
 
     assert [word for word in words if word not in sentence] == [], sentence

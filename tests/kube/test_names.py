@@ -112,14 +112,14 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: names.key("key", 1), ("key is 1", "'team'")),
     (lambda: names.label_map("labels", {"a": "b" * 64}), ("labels['a']", "63", "annotations")),
     (lambda: names.label_map("labels", {"a b": ""}), ("'a b'", "'team'")),
-    (lambda: names.label_map("labels", None), ("labels is None", "a dict of texts")),
+    (lambda: names.label_map("labels", None), ("labels is None", "a dict of strings")),
     (lambda: names.annotation_map("annotations", {"a b": ""}), ("'a b'", "'team'")),
 ]
 
 
 @pytest.mark.parametrize(("call", "words"), REFUSED)
 def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
-    """What Kubernetes refuses is refused with the rule and a name that would do."""
+    """What Kubernetes refuses is rejected with the rule and a name that would do."""
     sentence = strategies.refusal(call)
 
     assert [word for word in words if word not in sentence] == [], sentence

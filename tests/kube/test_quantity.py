@@ -63,7 +63,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: quantity.memory("memory", "0"), ("'0'", "bytes")),
     (lambda: quantity.memory("memory", 64), ("memory is 64", "'64Gi'")),
     (lambda: quantity.memory("size", "1Ki", quantity.MI), ("'1Ki'", "bytes")),
-    (lambda: quantity.cpu("cpu", 8), ("cpu is 8", "as a text", "'500m'")),
+    (lambda: quantity.cpu("cpu", 8), ("cpu is 8", "as a string", "'500m'")),
     (lambda: quantity.cpu("cpu", "0"), ("'0'", "cores")),
     (lambda: quantity.cpu("cpu", "4097"), ("'4097'", "cores")),
     (lambda: quantity.cpu("cpu", "1.0001"), ("'1.0001'", "cores")),
@@ -73,7 +73,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("call", "words"), REFUSED)
 def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
-    """What is no quantity is refused, with the one that was meant where it can be told."""
+    """What is no quantity is rejected, with the one that was meant where it can be told."""
     sentence = strategies.refusal(call)
 
     assert [word for word in words if word not in sentence] == [], sentence

@@ -5,7 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import strategies
-from vllm_constructs.memory.activations import GIB, SMALL_BUFFERS, Batch, activations, graph_sizes
+from vllm_constructs.memory.activations import (
+    GIB,
+    SMALL_BUFFERS,
+    Batch,
+    activation_bytes,
+    graph_sizes,
+)
 from vllm_constructs.memory.shapes import ModelShape, catalogue
 from vllm_constructs.memory.weights import Split
 
@@ -19,7 +25,7 @@ def test_measured() -> None:
             tokens=run["max_num_batched_tokens"], requests=run["max_num_seqs"], logit_bytes=2
         )
         split = Split(tensor=run["options"].get("tensor_parallel_size", 1))
-        found = activations(ModelShape.named(run["model"]), split, batch) / GIB
+        found = activation_bytes(ModelShape.named(run["model"]), split, batch) / GIB
         assert found == pytest.approx(run["activation_peak_gib"], rel=0.15)
 
 
@@ -28,9 +34,9 @@ def test_by_hand() -> None:
     batch = Batch(tokens=8192, requests=256)
 
     expected = 8192 * 2 * (3 * 14336 + 4 * 4096) + SMALL_BUFFERS
-    assert activations(LLAMA, Split(), batch) == expected
+    assert activation_bytes(LLAMA, Split(), batch) == expected
     half = 8192 * 2 * (3 * 7168 + 4 * 4096) + SMALL_BUFFERS
-    assert activations(LLAMA, Split(tensor=2), batch) == half
+    assert activation_bytes(LLAMA, Split(tensor=2), batch) == half
 
 
 def test_sampling() -> None:
@@ -38,9 +44,9 @@ def test_sampling() -> None:
     batch = Batch(tokens=2048, requests=1024)
     sampling = 1024 * 128256 * 6 + 2 * 2048 * 2 * 4096 + SMALL_BUFFERS
 
-    assert activations(LLAMA, Split(), batch) == sampling
+    assert activation_bytes(LLAMA, Split(), batch) == sampling
     forward = 2048 * 2 * (3 * 14336 + 4 * 4096) + SMALL_BUFFERS
-    assert activations(LLAMA, Split(), batch, is_last=False) == forward
+    assert activation_bytes(LLAMA, Split(), batch, is_last=False) == forward
 
 
 def test_experts() -> None:
@@ -48,7 +54,7 @@ def test_experts() -> None:
     shape = ModelShape.named("mistralai/Mixtral-8x7B-Instruct-v0.1")
     expected = 8192 * 2 * (2 * (2 * 14336 + 14336) + 4 * 4096) + SMALL_BUFFERS
 
-    assert activations(shape, Split(), Batch(tokens=8192, requests=256)) == expected
+    assert activation_bytes(shape, Split(), Batch(tokens=8192, requests=256)) == expected
 
 
 @settings(max_examples=100, deadline=None)
@@ -59,8 +65,10 @@ def test_monotone(name: str, tokens: int, requests: int) -> None:
     batch = Batch(tokens=tokens, requests=requests)
     more = Batch(tokens=tokens + 1, requests=requests + 1)
 
-    assert activations(shape, Split(), batch) <= activations(shape, Split(), more)
-    assert activations(shape, Split(tensor=2), batch) <= activations(shape, Split(), batch)
+    assert activation_bytes(shape, Split(), batch) <= activation_bytes(shape, Split(), more)
+    assert activation_bytes(shape, Split(tensor=2), batch) <= activation_bytes(
+        shape, Split(), batch
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from tests.memory.test_options import H100, L4, LLAMA, options
 from vllm_constructs import TimeSlicedGpu, WholeGpu
+from vllm_constructs.accelerators.nvidia import Gpu
 from vllm_constructs.memory.activations import (
     CONTEXT,
     GIB,
@@ -15,14 +16,13 @@ from vllm_constructs.memory.activations import (
     OUTSIDE_SPREAD,
     OUTSIDE_TORCH,
 )
-from vllm_constructs.memory.budget import MemoryBudget, budget
-from vllm_constructs.memory.options import Gpu
+from vllm_constructs.memory.budget import MemoryBudget, budget_of
 from vllm_constructs.memory.shapes import ModelShape
 
 
 def made(gpu: Gpu = H100, shape: ModelShape = LLAMA, **engine: Any) -> MemoryBudget:
     """Return the budget of an engine."""
-    return budget(shape, options(gpu, shape, **engine))
+    return budget_of(shape, options(gpu, shape, **engine))
 
 
 def test_sum() -> None:
@@ -53,7 +53,7 @@ def test_graphs() -> None:
 
 def test_older_graphs() -> None:
     """In vLLM 0.26 CUDA graphs come on top."""
-    old = budget(LLAMA, options(release="v0.26.0"))
+    old = budget_of(LLAMA, options(release="v0.26.0"))
 
     assert old.cuda_graphs == 51 * GRAPH
     assert old.tightest.kv_cache - made().tightest.kv_cache >= 51 * GRAPH
@@ -76,7 +76,7 @@ def test_nothing_free() -> None:
 
     assert found.spare == -CONTEXT
     assert found.margin == CONTEXT // 2 + LEAST_MARGIN
-    assert "asks for 79.18 GiB" in found.problem
+    assert "requests 79.18 GiB" in found.problem
 
 
 def test_sharers() -> None:
@@ -122,7 +122,7 @@ def test_auto() -> None:
 
 @pytest.mark.parametrize(
     ("utilization", "problem", "spare"),
-    [(0.97, "", 1), (0.98, "asks for", 0), (0.99, "asks for", -1)],
+    [(0.97, "", 1), (0.98, "vLLM requests", 0), (0.99, "vLLM requests", -1)],
 )
 def test_little_free(utilization: float, problem: str, spare: int) -> None:
     """Where hardly more is free than is asked for, the margin decides; below, the estimate does."""

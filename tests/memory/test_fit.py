@@ -1,3 +1,5 @@
+"""Fit: a plan for a model that is about to be deployed, or why there is none."""
+
 from typing import Any
 
 import pytest
@@ -8,12 +10,14 @@ from vllm_constructs import (
     MemoryPlan,
     MigSlice,
     ModelShape,
+    Problem,
     VirtualGpu,
     VllmConstructsError,
     VllmConstructsWarning,
     VllmRelease,
     WholeGpu,
 )
+from vllm_constructs.accelerators.nvidia import Gpu
 from vllm_constructs.memory import fit
 from vllm_constructs.memory.shapes import is_named
 from vllm_constructs.releases.release import catalogue
@@ -37,7 +41,7 @@ def pod(**keywords: Any) -> GpuPodSpec:
 
 def plan(**keywords: Any) -> MemoryPlan | None:
     """The plan of a pod without a shape of its own."""
-    return fit.checked("a pod", pod(**keywords), None)
+    return fit.check_fit("a pod", pod(**keywords), None)
 
 
 SHAPES = ("Qwen/Qwen3-8B", "Qwen/Qwen3-30B-A3B", "deepseek-ai/DeepSeek-V3", "openai/gpt-oss-20b")
@@ -57,7 +61,8 @@ def test_read(name: str, flags: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(EngineArgs, "__getattribute__", look)
     fit.plan_of(ModelShape.named(name), WholeGpu("NVIDIA-B200"), engine, VllmRelease())
 
-    flags_seen = {one.replace("_", "-") for one in seen if not one.startswith("_")} - {"extra"}
+    flags_seen = {one.replace("_", "-") for one in seen if not one.startswith("_")}
+    flags_seen -= {"extra", "get"}
     assert len(flags_seen) > 25
     assert flags_seen - fit.READ == set()
 
@@ -84,14 +89,14 @@ class TestPlan:
     def test_shape(self) -> None:
         """A shape that is given is planned, whatever the model is called."""
         shape = ModelShape.named("Qwen/Qwen3-8B")
-        found = fit.checked("a pod", pod(model="/models/mine"), shape)
+        found = fit.check_fit("a pod", pod(model="/models/mine"), shape)
         assert found is not None
         assert shape == found.shape
 
     def test_shape_first(self) -> None:
         """A shape that is given goes before the one of the catalogue."""
         shape = ModelShape.named("Qwen/Qwen3-8B")
-        found = fit.checked("a pod", pod(), shape)
+        found = fit.check_fit("a pod", pod(), shape)
         assert found is not None
         assert shape == found.shape
 
@@ -161,7 +166,9 @@ class TestRefusal:
     def test_tight(self) -> None:
         """A tight one is warned about, and has its plan."""
         gpu = WholeGpu("NVIDIA-A100-SXM4-80GB", count=2)
-        with pytest.warns(VllmConstructsWarning, match="a pod: .* the estimates may be"):
+        with pytest.warns(
+            VllmConstructsWarning, match="a pod: .* probably does not fit on .* the error margin"
+        ):
             found = plan(model="Qwen/Qwen2.5-72B-Instruct", gpu=gpu)
         assert found is not None
         assert "tight" == found.verdict
@@ -175,7 +182,7 @@ class TestRefusal:
             ),
             (
                 {"engine": EngineArgs(max_num_seqs=4096), "gpu": WholeGpu("NVIDIA-A10")},
-                "more than the 2048 tokens that vLLM puts into a batch",
+                "more than the 2048 tokens of a batch on this GPU",
             ),
             (
                 {
@@ -184,15 +191,15 @@ class TestRefusal:
                     ),
                     "gpu": WholeGpu("NVIDIA-L40S", count=2),
                 },
-                "has no experts, so that vLLM does not start like that; use replicas",
+                "has no experts, so vLLM would not start; use replicas",
             ),
             (
                 {"engine": EngineArgs(max_model_len=65536)},
-                r"takes 32768 tokens.*if its config\.json says more, give shape=",
+                r"supports 32768 tokens.*if its config\.json allows more, give shape=",
             ),
             (
                 {"engine": EngineArgs(max_model_len=65536), "env": {fit.LONGER: "0"}},
-                "takes 32768 tokens",
+                "supports 32768 tokens",
             ),
         ],
         ids=["heads", "requests", "balancing", "longer", "longer-not-allowed"],
@@ -206,7 +213,56 @@ class TestRefusal:
     def test_no_shape(self, shape: Any) -> None:
         """What is no ModelShape is refused with how to make one."""
         with pytest.raises(VllmConstructsError, match=r"shape is .*ModelShape\.named"):
-            fit.checked("a pod", pod(), shape)
+            fit.check_fit("a pod", pod(), shape)
+
+
+class TestKind:
+    """What kind of problem it is."""
+
+    @pytest.mark.parametrize(
+        ("engine", "gpu", "env"),
+        [
+            (EngineArgs(quantization="torchao"), L40S, {}),
+            (EngineArgs(hf_overrides={"num_hidden_layers": 2}), L40S, {}),
+            (EngineArgs(spec_model="a/draft", spec_tokens=3), L40S, {}),
+            (EngineArgs(offload_backend="uva"), L40S, {}),
+            (EngineArgs(), VirtualGpu("GRID-A100D-40C"), {}),
+            (EngineArgs(max_model_len=65536), L40S, {fit.LONGER: " TRUE "}),
+        ],
+    )
+    def test_not_counted(self, engine: EngineArgs, gpu: Gpu, env: dict[str, str]) -> None:
+        """A plan that cannot be made is a problem that rejects nothing."""
+        found = fit.plan_of(ModelShape.named(QWEN), gpu, engine, VllmRelease(), env)
+        assert isinstance(found, Problem)
+        assert "not counted" == found.kind
+
+    @pytest.mark.parametrize(
+        ("engine", "gpu"),
+        [
+            (EngineArgs(), WholeGpu("NVIDIA-L40S", count=3)),
+            (EngineArgs(tensor_parallel_size=2), L40S),
+            (EngineArgs(tensor_parallel_size=2), MigSlice("1g.10gb")),
+            (EngineArgs(pipeline_parallel_size=2), WholeGpu("NVIDIA-L40S", count=3)),
+            (EngineArgs(max_model_len=65536), L40S),
+            (EngineArgs(max_num_seqs=4096), L40S),
+            (EngineArgs(data_parallel_multi_port_external_lb=True), L40S),
+        ],
+    )
+    def test_does_not_fit(self, engine: EngineArgs, gpu: Gpu) -> None:
+        """What vLLM rejects of the model on this GPU does not fit there."""
+        with pytest.raises(VllmConstructsError) as caught:
+            fit.plan_of(ModelShape.named(QWEN), gpu, engine, VllmRelease())
+        assert "does not fit" == caught.value.problem.kind
+
+    def test_too_large(self) -> None:
+        """A model that is too large has a plan, and is rejected where it is checked."""
+        found = fit.plan_of(ModelShape.named("Qwen/Qwen3-32B"), L40S, EngineArgs(), VllmRelease())
+        assert isinstance(found, MemoryPlan)
+        assert "too large" == found.verdict
+        with pytest.raises(VllmConstructsError) as caught:
+            plan(model="Qwen/Qwen3-32B")
+        assert "does not fit" == caught.value.problem.kind
+        assert caught.value.problem.text.startswith("a pod: Qwen/Qwen3-32B does not fit on")
 
 
 def test_names() -> None:

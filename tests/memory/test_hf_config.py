@@ -114,7 +114,7 @@ def test_tied(family: str, expected: bool) -> None:  # noqa: FBT001  # a column 
 @pytest.mark.parametrize(
     ("config", "part"),
     [
-        ({"hidden_size": None}, "lacks 'hidden_size'"),
+        ({"hidden_size": None}, "has no 'hidden_size'"),
         ({"num_key_value_heads": "8"}, "write 8 without quotes"),
         ({"num_hidden_layers": 10**9}, "from 1 to 4096"),
         ({"quantization_config": {"quant_method": "new"}}, "a method whose bits are known"),
@@ -129,7 +129,7 @@ def test_parameters_refused() -> None:
     """Fewer parameters than the sizes make are refused."""
     sentence = strategies.refusal(lambda: ModelShape.from_config(LLAMA, parameters=10**9))
 
-    assert "its sizes make 8030261248" in sentence
+    assert "parameters is 1000000000, fewer than the 8030261248" in sentence
 
 
 _JSON = st.recursive(

@@ -17,7 +17,7 @@ def test_missing(tmp_path: Path) -> None:
     assert "FileNotFoundError" in strategies.refusal(lambda: load(tmp_path / "other.json"))
     assert "JSONDecodeError" in strategies.refusal(lambda: load(bad))
     bad.write_text("[]", encoding="utf-8")
-    assert "holds an object" in strategies.refusal(lambda: load(tmp_path))
+    assert "with a JSON object" in strategies.refusal(lambda: load(tmp_path))
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"x", ["a"], "a\0b"])
@@ -33,7 +33,7 @@ def test_first_key() -> None:
     assert file.size("a", "b", "c") == 2
     assert file.optional("a") == 0
     assert strategies.refusal(lambda: file.size("a", "d")).startswith(
-        "the config.json of m lacks 'a' (or 'd')"
+        "the config.json of m has no 'a' (or 'd')"
     )
 
 

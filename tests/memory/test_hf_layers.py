@@ -122,8 +122,8 @@ def test_states() -> None:
         ({"layer_types": ["full_attention"]}, "has 1 entries for 32 layers"),
         ({"layer_types": ["full_attn"] * 32}, "one of 'full_attention'"),
         ({"hybrid_override_pattern": "MX"}, "hybrid_override_pattern"),
-        ({"model_type": "bamba", "attn_layer_indices": 3}, "a list of whole numbers"),
-        ({"layer_types": ["mamba"] * 32}, "lacks 'mamba_n_heads'"),
+        ({"model_type": "bamba", "attn_layer_indices": 3}, "a list of integers"),
+        ({"layer_types": ["mamba"] * 32}, "has no 'mamba_n_heads'"),
         (MOE | {"num_experts_per_tok": 9}, "Experts.per_token is 9"),
     ],
 )
@@ -151,7 +151,7 @@ def test_uncounted(key: str, value: object) -> None:
     """A file with layers of a kind that is not known is refused, not taken for attention."""
     sentence = strategies.refusal(lambda: read(**{key: value}))
 
-    assert f"has {key!r}: layers of a kind that cannot be counted" in sentence
+    assert f"has {key!r}, the key of layers that this library cannot count" in sentence
 
 
 def test_letters() -> None:

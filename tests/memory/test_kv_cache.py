@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests import strategies
 from tests.memory.test_hf_config import read
 from tests.memory.test_hf_layers import GDN
-from vllm_constructs.memory.kv_cache import CacheOptions, kv_cache, state_bytes, token_bytes
+from vllm_constructs.memory.kv_cache import CacheOptions, cache_of, state_bytes, token_bytes
 from vllm_constructs.memory.shapes import ModelShape, catalogue
 
 named = ModelShape.named
@@ -68,7 +68,7 @@ def test_indexer() -> None:
     config = dict(catalogue()["deepseek-ai/DeepSeek-V3"]["config"])
     config |= {"index_topk": 2048, "index_n_heads": 64, "index_head_dim": 128}
     shape = ModelShape.from_config(config)
-    cache = kv_cache(shape, replace(OPTIONS, dtype="fp8"), 4096)
+    cache = cache_of(shape, replace(OPTIONS, dtype="fp8"), 4096)
 
     assert cache.per_token == (61 * (656 + 132),)
     assert cache.needed(4096) == 61 * (656 + 132) * 4096
@@ -93,21 +93,21 @@ def test_indexer() -> None:
 )
 def test_blocks(shape: ModelShape, length: int, expected: int) -> None:
     """A request takes blocks of each group: all tokens, or those of the window."""
-    assert kv_cache(shape, OPTIONS, length).blocks(length) == expected
+    assert cache_of(shape, OPTIONS, length).blocks(length) == expected
 
 
 def test_groups() -> None:
     """Groups are as large as the smallest kind, or the largest where they hardly differ."""
-    gemma = kv_cache(named("google/gemma-3-27b-it"), OPTIONS, 4096)
+    gemma = cache_of(named("google/gemma-3-27b-it"), OPTIONS, 4096)
     sizes = sorted(len(group.specs) for group in gemma.groups)
     types = ["sliding_attention"] * 12 + ["full_attention"] * 13
     close = read(num_hidden_layers=25, layer_types=types, sliding_window=128)
 
     assert sizes == [8, 8, 9, 9, 9, 9, 10]
-    assert [len(one.specs) for one in kv_cache(close, OPTIONS, 4096).groups] == [12, 13]
+    assert [len(one.specs) for one in cache_of(close, OPTIONS, 4096).groups] == [12, 13]
     types = ["sliding_attention"] * 16 + ["full_attention"] * 8
     apart = read(num_hidden_layers=24, layer_types=types, sliding_window=128)
-    assert [len(one.specs) for one in kv_cache(apart, OPTIONS, 4096).groups] == [8, 8, 8]
+    assert [len(one.specs) for one in cache_of(apart, OPTIONS, 4096).groups] == [8, 8, 8]
 
 
 def test_latent_hybrid() -> None:
@@ -118,7 +118,7 @@ def test_latent_hybrid() -> None:
         recurrent=named("Qwen/Qwen3-Next-80B-A3B-Instruct").recurrent,
     )
     state = 8192 * 3 * 2 + 32 * 128 * 128 * 2
-    cache = kv_cache(shape, OPTIONS, 4096)
+    cache = cache_of(shape, OPTIONS, 4096)
 
     assert state_bytes(shape, OPTIONS) == state
     assert {one.specs[0][1].block_size for one in cache.groups} == {1024}
@@ -127,17 +127,17 @@ def test_latent_hybrid() -> None:
 
 def test_without_hybrid() -> None:
     """Without the hybrid manager, sliding layers keep all tokens."""
-    full = kv_cache(OSS, replace(OPTIONS, hybrid=False), 131072)
+    full = cache_of(OSS, replace(OPTIONS, hybrid=False), 131072)
 
     assert full.needed(131072) == 24 * 2048 * 131072
-    assert kv_cache(OSS, OPTIONS, 131072).needed(131072) == 3_627_417_600
+    assert cache_of(OSS, OPTIONS, 131072).needed(131072) == 3_627_417_600
 
 
 def test_context() -> None:
     """Decode context parallelism splits the tokens of a request."""
     latent = named("deepseek-ai/DeepSeek-V3")
-    whole = kv_cache(latent, OPTIONS, 65536)
-    half = kv_cache(latent, replace(OPTIONS, tensor=8, context=2), 65536)
+    whole = cache_of(latent, OPTIONS, 65536)
+    half = cache_of(latent, replace(OPTIONS, tensor=8, context=2), 65536)
 
     assert 2 * half.needed(65536) == whole.needed(65536)
 
@@ -181,33 +181,33 @@ def test_state_dtype() -> None:
 def test_pure_state() -> None:
     """A model without attention takes one block a request, of any length."""
     shape = named("tiiuae/falcon-mamba-7b")
-    cache = kv_cache(shape, replace(OPTIONS, prefix_caching=False), 4096)
+    cache = cache_of(shape, replace(OPTIONS, prefix_caching=False), 4096)
 
     assert (cache.blocks(1), cache.blocks(10**6), cache.per_token) == (1, 1, (0,))
     assert cache.needed(4096) == 64 * state_bytes(shape, OPTIONS)
-    assert kv_cache(shape, OPTIONS, 4096).blocks(4096) == 2
+    assert cache_of(shape, OPTIONS, 4096).blocks(4096) == 2
 
 
 def test_parallel() -> None:
     """A layer with attention and a state keeps both."""
     mamba = {"mamba_n_heads": 24, "mamba_d_head": 64, "mamba_d_state": 256}
     shape = read(model_type="falcon_h1", mamba_n_groups=1, mamba_d_conv=4, **mamba)
-    cache = kv_cache(shape, OPTIONS, 4096)
+    cache = cache_of(shape, OPTIONS, 4096)
 
     assert sorted(one.specs[0][1].kind for one in cache.groups) == ["full", "recurrent"]
 
 
 def test_shared() -> None:
     """A layer that reads another's cache keeps nothing."""
-    whole, part = (kv_cache(read(num_kv_shared_layers=n), OPTIONS, 4096) for n in (0, 8))
+    whole, part = (cache_of(read(num_kv_shared_layers=n), OPTIONS, 4096) for n in (0, 8))
 
     assert part.needed(4096) * 32 == whole.needed(4096) * 24
 
 
 def test_pipeline() -> None:
     """The stages share the cache of all layers between them."""
-    one = kv_cache(OSS, OPTIONS, 8192)
-    two = kv_cache(OSS, replace(OPTIONS, pipeline=2), 8192)
+    one = cache_of(OSS, OPTIONS, 8192)
+    two = cache_of(OSS, replace(OPTIONS, pipeline=2), 8192)
 
     assert sum(two.needed(8192, stage) for stage in (0, 1)) == one.needed(8192)
     assert sum(two.per_token) == one.per_token[0]
@@ -215,7 +215,7 @@ def test_pipeline() -> None:
 
 def test_longest() -> None:
     """The longest request is the last one that fits beside the empty block."""
-    cache = kv_cache(LLAMA, OPTIONS, 131072)
+    cache = cache_of(LLAMA, OPTIONS, 131072)
     room = 2**30
     length = cache.longest(0, room, 131072)
 
@@ -228,7 +228,7 @@ def test_longest() -> None:
 @given(name=NAMES, length=st.integers(1, 200_000), more=st.integers(0, 50_000))
 def test_monotone(name: str, length: int, more: int) -> None:
     """More tokens never need fewer bytes."""
-    cache = kv_cache(named(name), OPTIONS, 2**18)
+    cache = cache_of(named(name), OPTIONS, 2**18)
 
     assert cache.needed(length) <= cache.needed(length + more)
 
@@ -239,8 +239,8 @@ def test_smaller_types(name: str, length: int, options: Any) -> None:
     """Eight bits take half of sixteen, where only attention keeps something."""
     shape = named(name)
     block = options.draw(st.sampled_from([16, 32, 64]))
-    wide = kv_cache(shape, replace(OPTIONS, block_size=block), length)
-    narrow = kv_cache(shape, replace(OPTIONS, block_size=block, dtype="fp8"), length)
+    wide = cache_of(shape, replace(OPTIONS, block_size=block), length)
+    narrow = cache_of(shape, replace(OPTIONS, block_size=block, dtype="fp8"), length)
 
     if shape.recurrent is None:
         assert 2 * narrow.needed(length) == wide.needed(length)

@@ -7,13 +7,23 @@ import pytest
 from tests import strategies
 from tests.memory.test_hf_config import read
 from vllm_constructs import EngineArgs, MigSlice, TimeSlicedGpu, VirtualGpu, VllmRelease, WholeGpu
-from vllm_constructs.accelerators.nvidia import catalogue
+from vllm_constructs.accelerators.nvidia import Gpu, catalogue
 from vllm_constructs.memory.activations import GIB, MIB
-from vllm_constructs.memory.options import Gpu, MemoryOptions, cuda_memory, resolve
+from vllm_constructs.memory.options import UNCOUNTED, MemoryOptions, cuda_memory, resolve, uncounted
 from vllm_constructs.memory.shapes import ModelShape
 
 H100 = WholeGpu("NVIDIA-H100-80GB-HBM3")
 L4 = WholeGpu("NVIDIA-L4")
+# A value for each flag that no plan counts.
+OTHERS: list[dict[str, Any]] = [
+    {"cpu_offload_params": ["x"]},
+    {"hf_config_path": "/x"},
+    {"offload_backend": "uva"},
+    {"offload_group_size": 1},
+    {"offload_num_in_group": 1},
+    {"offload_params": ["x"]},
+    {"prefill_context_parallel_size": 2},
+]
 LLAMA = ModelShape.named("meta-llama/Llama-3.1-8B-Instruct")
 
 
@@ -142,7 +152,7 @@ def test_length(engine: dict[str, Any], expected: int | None) -> None:
 
 def test_length_refused() -> None:
     """More tokens than the model takes are refused, unless its config is changed."""
-    assert "takes 131072 tokens" in strategies.refusal(lambda: options(max_model_len=200_000))
+    assert "supports 131072 tokens" in strategies.refusal(lambda: options(max_model_len=200_000))
     rope = {"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}
     assert options(max_model_len=200_000, hf_overrides=rope).max_model_len == 200_000
     endless = read(max_position_embeddings=None)
@@ -259,6 +269,40 @@ def test_few_tokens() -> None:
     """A batch has no more tokens than its requests may have."""
     assert options(L4, max_num_seqs=4, max_model_len=100).batch.tokens == 400
     assert options(L4, max_num_seqs=4, max_model_len=1000).batch.tokens == 2048
+
+
+@pytest.mark.parametrize(
+    ("engine", "words"),
+    [
+        *((EngineArgs(**one), name) for one in OTHERS for name in one),
+        (EngineArgs(spec_model="a/b"), "a draft model"),
+        (EngineArgs(speculative_config={"method": "eagle3"}), "a draft model"),
+        (EngineArgs(hf_overrides={"hidden_size": 1}), "hf_overrides"),
+        (EngineArgs(hf_overrides={"rope_theta": 1}), "hf_overrides"),
+    ],
+)
+def test_uncounted(engine: EngineArgs, words: str) -> None:
+    """A flag that no plan counts is a problem that rejects nothing."""
+    assert {name for one in OTHERS for name in one} == set(UNCOUNTED)
+    found = uncounted(engine)
+
+    assert found is not None
+    assert "not counted" == found.kind
+    assert words in found.sentence()
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        EngineArgs(),
+        EngineArgs(speculative_config={"method": "ngram", "num_speculative_tokens": 2}),
+        EngineArgs(hf_overrides={"rope_theta": 1}, max_model_len=1024),
+        EngineArgs(hf_overrides={}),
+    ],
+)
+def test_counted(engine: EngineArgs) -> None:
+    """All other flags are counted."""
+    assert uncounted(engine) is None
 
 
 def test_throughput() -> None:

@@ -21,9 +21,10 @@ from vllm_constructs import (
     VllmRelease,
     WholeGpu,
 )
+from vllm_constructs.accelerators.nvidia import Gpu
 from vllm_constructs.accelerators.nvidia import catalogue as gpus
+from vllm_constructs.engine.spelling import as_flags
 from vllm_constructs.memory.activations import GIB
-from vllm_constructs.memory.options import Gpu
 from vllm_constructs.memory.plan import MemoryPlan
 from vllm_constructs.memory.shapes import ModelShape, catalogue
 
@@ -215,7 +216,7 @@ def test_too_large_weights() -> None:
 def test_tight() -> None:
     """What depends on the estimates is warned about, on both sides."""
     longest = plan(gpu="NVIDIA-L4", max_model_len="auto").max_model_len
-    for length, words in ((longest - 16, "just fits"), (longest + 16, "does not quite fit")):
+    for length, words in ((longest - 16, "probably fits"), (longest + 16, "probably does not fit")):
         found = plan(gpu="NVIDIA-L4", max_model_len=length)
         assert (found.verdict, found.is_tight) == ("tight", True)
         with pytest.warns(VllmConstructsWarning, match=words):
@@ -230,6 +231,37 @@ def test_fits() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found.check()
+
+
+def test_problem() -> None:
+    """A verdict has its problem, whose kind says whether it is certain."""
+    fits, large = plan(max_model_len=8192), plan("Qwen/Qwen3-32B", "NVIDIA-L4")
+    tight = plan(gpu="NVIDIA-L4", max_model_len=plan(gpu="NVIDIA-L4", max_model_len=16).kv_tokens)
+
+    assert (None, "fits") == (fits.problem, fits.verdict)
+    assert large.problem is not None
+    assert ("does not fit", "too large") == (large.problem.kind, large.verdict)
+    assert tight.problem is not None
+    assert ("invalid", "tight") == (tight.problem.kind, tight.verdict)
+    for one in (large, tight):
+        assert one.problem is not None
+        assert one.problem.sentence() == one.sentence
+
+
+def test_spelling() -> None:
+    """Options stand in sentence and explanation as their reader writes them."""
+    found = plan("Qwen/Qwen3-8B", "NVIDIA-L4", max_model_len=32768, kv_cache_memory_bytes="1G")
+
+    assert found.problem is not None
+    assert "kv_cache_memory_bytes gives 1.00 GiB" in found.sentence
+    assert "--kv-cache-memory-bytes gives 1.00 GiB" in found.problem.sentence(as_flags)
+    assert (
+        "what fits: kv_cache_dtype='fp8'" in plan(gpu="NVIDIA-L4", max_model_len=40_000).explain()
+    )
+    flags = plan(gpu="NVIDIA-L4", max_model_len=40_000).explain(as_flags)
+    assert "what fits: --kv-cache-dtype=fp8 (" in flags
+    assert "what fits: --quantization=fp8 (" in flags
+    assert not {"{", "}"} & set(found.sentence + flags)
 
 
 @pytest.mark.parametrize(
@@ -282,10 +314,10 @@ def test_known_cases() -> None:
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"shape": "Qwen/Qwen3-0.6B"}, "it takes a ModelShape"),
-        ({"gpu": "NVIDIA-L4"}, "it takes a WholeGpu"),
-        ({"engine": {}}, "it takes an EngineArgs"),
-        ({"release": "0.33.0"}, "it takes a VllmRelease"),
+        ({"shape": "Qwen/Qwen3-0.6B"}, "expected a ModelShape"),
+        ({"gpu": "NVIDIA-L4"}, "expected a WholeGpu"),
+        ({"engine": {}}, "expected an EngineArgs"),
+        ({"release": "0.33.0"}, "expected a VllmRelease"),
     ],
 )
 def test_refused(changes: dict[str, Any], part: str) -> None:

@@ -44,34 +44,49 @@ def test_taken(name: str, count: int, engine: dict[str, Any]) -> None:
             "Qwen/Qwen2.5-14B-Instruct",
             3,
             {},
-            ("has 40 attention heads", "over 3 GPUs; give a tensor_parallel_size of 2, on 2 GPUs."),
+            ("has 40 attention heads", "over 3 GPUs; give tensor_parallel_size=2, on 2 GPUs."),
         ),
-        ("Qwen/Qwen2.5-7B-Instruct", 7, {}, ("7 GPUs can neither split nor repeat", "size of 4")),
-        ("Qwen/Qwen2.5-7B-Instruct", 8, {}, ("28 attention heads", "size of 4, on 4 GPUs")),
-        ("Qwen/Qwen2.5-0.5B-Instruct", 16, {}, ("14 attention heads", "size of 2, on 2 GPUs")),
-        ("google/gemma-3-1b-it", 8, {}, ("4 attention heads", "size of 4")),
-        ("microsoft/phi-4", 4, {}, ("10 key and value heads", "size of 2")),
+        ("Qwen/Qwen2.5-7B-Instruct", 7, {}, ("over 7 GPUs or repeated", "size=4")),
+        ("Qwen/Qwen2.5-7B-Instruct", 8, {}, ("28 attention heads", "size=4, on 4 GPUs")),
+        ("Qwen/Qwen2.5-0.5B-Instruct", 16, {}, ("14 attention heads", "size=2, on 2 GPUs")),
+        ("google/gemma-3-1b-it", 8, {}, ("4 attention heads", "size=4")),
+        ("microsoft/phi-4", 4, {}, ("10 key and value heads", "size=2")),
         (
             "Qwen/Qwen2.5-7B-Instruct",
             16,
             {"pipeline_parallel_size": 2},
-            ("over 8 GPUs", "size of 4, on 8 GPUs"),
+            ("over 8 GPUs", "size=4, on 8 GPUs"),
         ),
-        ("Qwen/Qwen3-30B-A3B-FP8", 4, {}, ("get 192 columns of each expert", "size of 2")),
-        ("tiiuae/falcon-mamba-7b", 3, {}, ("8192 channels of recurrent", "size of 2")),
+        ("Qwen/Qwen3-30B-A3B-FP8", 4, {}, ("would have 192 columns of each expert", "size=2")),
+        ("tiiuae/falcon-mamba-7b", 3, {}, ("8192 channels of recurrent", "size=2")),
         ("google/gemma-2-2b-it", 4, {DCP: 3}, ("does not divide the tensor_parallel_size of 4",)),
         ("meta-llama/Llama-3.1-8B-Instruct", 4, {DCP: 4}, ("8 key and value heads", "only once")),
         ("Qwen/Qwen3-30B-A3B", 8, {DCP: 4}, ("4 key and value heads", "only 2 times")),
     ],
 )
 def test_refused(name: str, count: int, engine: dict[str, Any], words: tuple[str, ...]) -> None:
-    """A split that vLLM would refuse is refused with one that it takes."""
+    """A split that vLLM would reject is rejected with one that it takes."""
     sentence = strategies.refusal(lambda: split(name, count, **engine))
 
     assert [word for word in words if word not in sentence] == [], sentence
 
 
-_ADVICE = re.compile(r".*; give a tensor_parallel_size of (\d+), on (\d+) GPUs?\.")
+@pytest.mark.parametrize(
+    ("name", "count", "engine"),
+    [
+        ("Qwen/Qwen2.5-7B-Instruct", 3, {}),
+        ("google/gemma-2-2b-it", 4, {DCP: 3}),
+        ("Qwen/Qwen2.5-0.5B-Instruct", 15, {"pipeline_parallel_size": 15, DCP: 2}),
+    ],
+)
+def test_kind(name: str, count: int, engine: dict[str, Any]) -> None:
+    """A model that cannot be split like that does not fit."""
+    with pytest.raises(VllmConstructsError) as caught:
+        split(name, count, **engine)
+    assert "does not fit" == caught.value.problem.kind
+
+
+_ADVICE = re.compile(r".*; give tensor_parallel_size=(\d+), on (\d+) GPUs?\.")
 
 
 def advised(name: str, count: int) -> int:
@@ -114,7 +129,7 @@ def test_context_queries() -> None:
 
 
 def test_too_many_stages() -> None:
-    """More stages than layers are refused."""
+    """More stages than layers are rejected."""
     two = ModelShape(
         name="two",
         hidden_size=64,
@@ -129,4 +144,4 @@ def test_too_many_stages() -> None:
     )
 
     sentence = strategies.refusal(partial(split, two, 3, pipeline_parallel_size=3))
-    assert "cannot be 3 stages; give a pipeline_parallel_size of at most 2." in sentence
+    assert "too few for 3 stages; give a pipeline_parallel_size of at most 2." in sentence

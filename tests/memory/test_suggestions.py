@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from vllm_constructs import EngineArgs, MigSlice, TimeSlicedGpu, VllmRelease, WholeGpu
-from vllm_constructs.accelerators.nvidia import catalogue
-from vllm_constructs.memory.options import Gpu
+from vllm_constructs.accelerators.nvidia import Gpu, catalogue
+from vllm_constructs.engine.spelling import as_flags
+from vllm_constructs.errors import spelt
 from vllm_constructs.memory.plan import MemoryPlan
 from vllm_constructs.memory.shapes import ModelShape
-from vllm_constructs.memory.suggestions import Suggestion, suggestions
+from vllm_constructs.memory.suggestions import Suggestion, suggest
 
 named = ModelShape.named
 
@@ -19,6 +20,7 @@ def taken(plan: MemoryPlan, one: Suggestion) -> MemoryPlan:
     """Return the plan with the change that is suggested."""
     if one.kind == "gpus":
         assert isinstance(one.value, int)
+        assert isinstance(plan.gpu, WholeGpu)
         engine = replace(plan.engine, tensor_parallel_size=None)
         return replace(plan, gpu=replace(plan.gpu, count=one.value), engine=engine)
     if one.kind != "gpu":
@@ -67,6 +69,23 @@ PLANS: list[tuple[str, Gpu, dict[str, Any], set[str]]] = [
         {"gpus", "gpu", "quantization"},
     ),
 ]
+
+
+@pytest.mark.parametrize(("name", "gpu", "engine", "kinds"), PLANS)
+def test_spelling(name: str, gpu: Gpu, engine: dict[str, Any], kinds: set[str]) -> None:
+    """A change is one that a user can copy, into an app and onto a command line."""
+    plan = MemoryPlan(shape=named(name), gpu=gpu, engine=EngineArgs(**engine))
+
+    assert kinds
+    for one in plan.suggestions:
+        flags = spelt(one.change, as_flags)
+        assert one.text == spelt(one.change)
+        assert not {"{", "}"} & set(one.text + flags)
+        if one.kind in ("gpus", "gpu"):
+            assert one.text == flags
+        else:
+            assert one.text.startswith(f"{one.kind}={one.value!r}")
+            assert flags.startswith(f"--{one.kind.replace('_', '-')}={one.value}")
 
 
 @pytest.mark.parametrize(("name", "gpu", "engine", "kinds"), PLANS)
@@ -135,7 +154,7 @@ def test_nearest_share() -> None:
 
     def share(utilization: float) -> object:
         engine = EngineArgs(gpu_memory_utilization=utilization, max_model_len=8192)
-        found = suggestions(shape, WholeGpu("NVIDIA-L40S"), engine, release)
+        found = suggest(shape, WholeGpu("NVIDIA-L40S"), engine, release)
         return next(one.value for one in found if one.kind == "gpu_memory_utilization")
 
     low, high = share(0.1), share(1.0)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vllm_constructs.memory.quantization import METHODS
-from vllm_constructs.memory.shapes import ModelShape, Recurrent, catalogue
+from vllm_constructs.memory.shapes import ModelShape, catalogue
+from vllm_constructs.memory.sizes import Recurrent
 from vllm_constructs.memory.weights import Split, adapters, loaded, matrices, parameters, stages
 
 LLAMA = ModelShape.named("meta-llama/Llama-3.1-8B-Instruct")

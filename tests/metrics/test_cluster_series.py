@@ -1,12 +1,10 @@
-"""Series of the cluster: selected by labels that they have, and by names of pods."""
-
-import re
+"""Series of the cluster: selected by the labels that they have."""
 
 import pytest
 
 from tests import strategies
 from vllm_constructs.metrics import cluster_series
-from vllm_constructs.metrics.cluster_series import RESTARTS, UP, pods_like
+from vllm_constructs.metrics.cluster_series import RESTARTS, UP, wanted_replicas
 
 
 def test_select() -> None:
@@ -15,28 +13,27 @@ def test_select() -> None:
     assert found == ('kube_pod_container_status_restarts_total{namespace="llm",pod=~"a-.*"}')
 
 
-@pytest.mark.parametrize("length", [1, 20, 46, 47, 48, 57, 58, 63])
-@pytest.mark.parametrize("digits", [8, 9, 10])
-def test_pods(length: int, digits: int) -> None:
-    """Pods are known by the name that Kubernetes gives them, however long the model's is."""
-    workload = "q" * length
-    replica_set = f"{workload}-{'7' * digits}"
-    pod = f"{replica_set}-"[:58] + "x2b4z"
+def test_wanted_replicas() -> None:
+    """The wanted replicas of any kind of workload have its namespace and its name as labels."""
+    series = wanted_replicas("kube_statefulset_replicas", "statefulset")
 
-    assert re.fullmatch(pods_like(workload), pod)
-    if length < 40:
-        assert not re.fullmatch(pods_like(workload), f"{workload}-coder-77777777-x2b4z")
+    assert 'kube_statefulset_replicas{namespace="llm",statefulset="qwen"}' == series.select(
+        namespace="llm", statefulset="qwen"
+    )
+    sentence = strategies.refusal(lambda: series.select(deployment="qwen"))
+    assert "kube_statefulset_replicas of kube-state-metrics has no label 'deployment'" in sentence
+    assert "'namespace', 'statefulset'" in sentence
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: UP.select(node="a"), ("up has no label 'node'", "Prometheus", "'job'")),
-        (lambda: RESTARTS.select(like={"pods": "a"}), ("no label 'pods'", "kube-state")),
+        (lambda: UP.select(node="a"), ("up of Prometheus has no label 'node'", "'job'")),
+        (lambda: RESTARTS.select(like={"pods": "a"}), ("of kube-state-metrics", "no label 'pods'")),
     ],
 )
 def test_refused(call: strategies.Call, words: tuple[str, ...]) -> None:
-    """A label that a series lacks is refused with those that it has."""
+    """A label that a series lacks is rejected with those that it has."""
     sentence = strategies.refusal(call)
 
     assert [word for word in words if word not in sentence] == [], sentence
@@ -49,5 +46,6 @@ def test_sources() -> None:
         for one in vars(cluster_series).values()
         if isinstance(one, cluster_series.ClusterSeries)
     ]
-    assert len(found) == 8
+    assert 7 == len(found)
     assert {"Prometheus", "kube-state-metrics", "dcgm-exporter"} == {one.source for one in found}
+    assert "kube-state-metrics" == wanted_replicas("x", "y").source

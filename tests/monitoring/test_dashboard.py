@@ -11,23 +11,23 @@ from hypothesis import given, settings
 
 from tests import strategies
 from tests.support import parse_promql
-from vllm_constructs import Scope, VllmRelease
-from vllm_constructs.metrics import metric as metrics
+from vllm_constructs import ModelSeries, VllmRelease
+from vllm_constructs.metrics.metric import Metric
 from vllm_constructs.monitoring import dashboard
 from vllm_constructs.monitoring.objectives import Objectives
-from vllm_constructs.releases import metric_catalogue as exposed
+from vllm_constructs.releases import metric_catalogue
 
 ROOT = Path(__file__).parents[2]
-SCOPE = Scope(namespace="llm", model_name="qwen-7b")
-ROWS = dashboard.rows(SCOPE)
+SERIES = ModelSeries(namespace="llm", model_name="qwen-7b")
+ROWS = dashboard.rows(SERIES)
 PANELS = [panel for _, panels in ROWS for panel in panels]
 
 
 @settings(max_examples=40, deadline=None)
-@given(strategies.scopes())
-def test_queries(scope: Scope) -> None:
+@given(strategies.series())
+def test_queries(series: ModelSeries) -> None:
     """Every panel has queries of this model that give one series each."""
-    found = json.loads(dashboard.dashboard(scope))
+    found = json.loads(dashboard.dashboard_json(series))
 
     assert len({one["id"] for one in found["panels"]}) == len(found["panels"])
     for panel in found["panels"]:
@@ -39,7 +39,7 @@ def test_queries(scope: Scope) -> None:
             query = parse_promql(target["expr"])
             assert query.is_one_series
             for selector in query.selectors:
-                assert selector.is_scoped(namespace=scope.namespace, model_name=scope.model_name)
+                assert selector.is_scoped(namespace=series.namespace, model_name=series.model_name)
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.title)
@@ -76,7 +76,7 @@ def test_units() -> None:
 def test_places() -> None:
     """Panels fill the grid's 24 columns and do not lie on one another."""
     cells: list[tuple[int, int]] = []
-    for panel in json.loads(dashboard.dashboard(SCOPE))["panels"]:
+    for panel in json.loads(dashboard.dashboard_json(SERIES))["panels"]:
         place = panel["gridPos"]
         columns = range(place["x"], place["x"] + place["w"])
         cells += [(x, y) for x in columns for y in range(place["y"], place["y"] + place["h"])]
@@ -88,7 +88,7 @@ def test_places() -> None:
 def test_objectives() -> None:
     """Objectives are lines in the panels that they are about, and a quantile of their own."""
     goals = Objectives(time_to_first_token=1.5, inter_token_latency=0.05, quantile=0.9)
-    board = json.loads(dashboard.dashboard(SCOPE, objectives=goals))
+    board = json.loads(dashboard.dashboard_json(SERIES, objectives=goals))
     defaults = {
         one["title"]: one["fieldConfig"]["defaults"] for one in board["panels"] if "targets" in one
     }
@@ -111,15 +111,17 @@ def test_objectives() -> None:
 def test_release(monkeypatch: pytest.MonkeyPatch) -> None:
     """A panel is left out where the release lacks its metrics, and a row that has none left."""
     old = VllmRelease("vllm/vllm-openai:v0.12.0")
-    (trouble,) = [panels for title, panels in dashboard.rows(SCOPE, release=old)][3:]
+    (trouble,) = [panels for title, panels in dashboard.rows(SERIES, release=old)][3:]
     assert ["abort"] == [legend for legend, _ in trouble[1].queries]
 
     latencies = {panel.title for panel in dict(ROWS)["Latency"]}
-    real = exposed.is_exposed
+    real = metric_catalogue.is_exposed
     monkeypatch.setattr(
-        exposed, "is_exposed", lambda one, release: one.unit != "seconds" and real(one, release)
+        metric_catalogue,
+        "is_exposed",
+        lambda name, *rest: "seconds" not in name and real(name, *rest),
     )
-    found = dashboard.rows(SCOPE)
+    found = dashboard.rows(SERIES)
     assert ["Load", "Throughput", "Trouble"] == [title for title, _ in found]
     left = {panel.title for _, panels in found for panel in panels}
     assert {panel.title for panel in PANELS} - latencies == left
@@ -128,7 +130,7 @@ def test_release(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """The picture on the page is that of the dashboard: `make picture` draws it anew."""
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    drawn = importlib.import_module("dashboard_picture").picture(dashboard.dashboard(SCOPE))
+    drawn = importlib.import_module("dashboard_picture").picture(dashboard.dashboard_json(SERIES))
 
     assert drawn == (ROOT / "docs" / "dashboard.svg").read_text(encoding="utf-8")
     texts = re.findall(r"<text [^>]*>([^<]*)</text>", drawn)
@@ -144,20 +146,20 @@ def test_config_map() -> None:
     """A ConfigMap that Grafana's sidecar finds; its folder is an annotation."""
 
     def made(folder: str | None) -> dict[str, Any]:
-        return dashboard.dashboard_config_map(name="qwen", scope=SCOPE, folder=folder)
+        return dashboard.dashboard_config_map(name="qwen", series=SERIES, folder=folder)
 
     without, with_folder = made(None), made("Models & more")
     assert "annotations" not in without["metadata"]
     assert with_folder["metadata"]["annotations"] == {"grafana_folder": "Models & more"}
     assert without["metadata"]["labels"] == {"grafana_dashboard": "1"}
-    assert {"qwen.json": dashboard.dashboard(SCOPE)} == without["data"]
+    assert {"qwen.json": dashboard.dashboard_json(SERIES)} == without["data"]
 
 
 def test_byte_units() -> None:
     """Bytes are shown as bytes, or bytes per second."""
-    moved = metrics.Metric.named("vllm:kv_offload_load_bytes_total")
+    moved = Metric.named("vllm:kv_offload_load_bytes_total")
     panel = dashboard.Panel(title="x", metrics=(moved,), queries=(), shows="rate")
-    size = metrics.Metric.named("vllm:nixl_bytes_transferred")
+    size = Metric.named("vllm:nixl_bytes_transferred")
 
     assert "Bps" == panel.unit
     assert "bytes" == dashboard.Panel(title="x", metrics=(size,), queries=()).unit

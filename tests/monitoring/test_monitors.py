@@ -1,4 +1,4 @@
-"""Monitoring: monitors that select what is there; and all that watches a model is valid."""
+"""Monitors: they select what is there; and all that watches a model is valid."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,23 +8,24 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.support import assert_valid
-from vllm_constructs import Scope
-from vllm_constructs.monitoring import alerts, dashboard
-from vllm_constructs.monitoring import monitors as monitoring
+from vllm_constructs import ModelSeries
+from vllm_constructs.monitoring import alerts, dashboard, monitors
+from vllm_constructs.workloads.workload import Workload
 
 SELECTOR = {"app.kubernetes.io/instance": "qwen", "app.kubernetes.io/name": "vllm"}
 
 
-def objects(scope: Scope, startup: int, labels: dict[str, str]) -> list[strategies.Manifest]:
+def objects(series: ModelSeries, startup: int, labels: dict[str, str]) -> list[strategies.Manifest]:
     """Return everything that monitors a model."""
-    wanted = alerts.alerts(scope, job="llm/qwen", workload="qwen", startup=startup)
+    workload = Workload(name="qwen")
+    wanted = alerts.model_alerts(series, job="llm/qwen", workload=workload, startup=startup)
     options: Any = {"name": "qwen", "selector": SELECTOR, "interval": "15s", "labels": labels}
     found = [
-        monitoring.service_monitor(**options),
-        monitoring.pod_monitor(**options),
-        alerts.prometheus_rule(name="qwen", labels=labels, model=scope.model_name, wanted=wanted),
-        dashboard.dashboard_config_map(name="qwen", scope=scope, folder=None),
-        dashboard.dashboard_config_map(name="qwen", scope=scope, folder="Models & more"),
+        monitors.service_monitor(**options),
+        monitors.pod_monitor(**options),
+        alerts.prometheus_rule(name="qwen", labels=labels, model=series.model_name, alerts=wanted),
+        dashboard.dashboard_config_map(name="qwen", series=series, folder=None),
+        dashboard.dashboard_config_map(name="qwen", series=series, folder="Models & more"),
     ]
     return [strategies.in_namespace(one) for one in found]
 
@@ -43,10 +44,10 @@ def texts(value: Any) -> Iterator[str]:
 
 
 @settings(max_examples=25, deadline=None)
-@given(strategies.scopes(), st.integers(30, 86400), strategies.labels())
-def test_validity(scope: Scope, startup: int, labels: dict[str, str]) -> None:
+@given(strategies.series(), st.integers(30, 86400), strategies.labels())
+def test_validity(series: ModelSeries, startup: int, labels: dict[str, str]) -> None:
     """Every object is valid, and holds nothing that Helm would take for its own."""
-    found = objects(scope, startup, labels)
+    found = objects(series, startup, labels)
 
     assert_valid(*found)
     assert all(strategies.is_plain(one) for one in found)
@@ -55,19 +56,20 @@ def test_validity(scope: Scope, startup: int, labels: dict[str, str]) -> None:
 
 def test_targets() -> None:
     """Monitors select by the labels that Service and pods carry, and by the port's name."""
-    scope = Scope(namespace="llm", model_name="qwen")
-    service, pods, *_ = objects(scope, 900, {"release": "prometheus"})
+    series = ModelSeries(namespace="llm", model_name="qwen")
+    service, pods, *_ = objects(series, 900, {"release": "prometheus"})
 
     for one, endpoints in ((service, "endpoints"), (pods, "podMetricsEndpoints")):
-        assert one["spec"]["selector"] == {"matchLabels": SELECTOR}
-        assert one["spec"][endpoints] == [{"port": "http", "path": "/metrics", "interval": "15s"}]
-        assert one["metadata"]["labels"] == {"release": "prometheus"}
+        assert {"matchLabels": SELECTOR} == one["spec"]["selector"]
+        expected = [{"port": "http", "path": "/metrics", "interval": "15s"}]
+        assert expected == one["spec"][endpoints]
+        assert {"release": "prometheus"} == one["metadata"]["labels"]
 
 
 def test_refusals() -> None:
     """A monitor's name is one that Kubernetes takes."""
     sentence = strategies.refusal(
-        lambda: monitoring.pod_monitor(name="A_b", selector={}, interval="15s", labels={})
+        lambda: monitors.pod_monitor(name="A_b", selector={}, interval="15s", labels={})
     )
 
     assert "ModelMonitor.name is 'A_b'" in sentence

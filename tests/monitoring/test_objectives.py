@@ -24,7 +24,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: Objectives(inter_token_latency=80), ("inter_token_latency is 80", "below 80")),
     (lambda: Objectives(inter_token_latency=200), ("inter_token_latency is 200", "up to 80")),
     (lambda: Objectives(quantile=95), ("quantile is 95", "write 0.95")),
-    (lambda: Objectives(kv_cache_usage=1), ("kv_cache_usage is 1", "never passed")),
+    (lambda: Objectives(kv_cache_usage=1), ("kv_cache_usage is 1", "never exceeded")),
     (lambda: Objectives(errors=0), ("errors is 0", "above 0")),
     (lambda: Objectives(aborts=True), ("aborts is True", "number")),
     (lambda: Objectives(gpu_utilization=10), ("gpu_utilization is 10", "write 0.1")),
@@ -35,7 +35,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("call", "words"), REFUSED)
 def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
-    """An objective that cannot be missed is refused."""
+    """An objective that cannot be missed is rejected."""
     sentence = strategies.refusal(call)
 
     assert [word for word in words if word not in sentence] == [], sentence

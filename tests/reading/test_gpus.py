@@ -1,18 +1,27 @@
-"""Granted: which GPU a pod gets, as its manifest says it."""
+"""What a pod gets, as its manifest says it."""
 
+import re
 from typing import Any
 
 import pytest
 
-from vllm_constructs import EngineArgs, MigSlice, WholeGpu
+from vllm_constructs import EngineArgs, MigSlice, Problem, TimeSlicedGpu, VirtualGpu, WholeGpu
 from vllm_constructs.accelerators.nvidia import PRODUCT
-from vllm_constructs.reading.gpus import Granted, granted, used
+from vllm_constructs.reading.gpus import PodGpus, gpus_in_use, pod_gpus
+from vllm_constructs.reading.spelling import as_fields
+from vllm_constructs.workloads.plan_annotations import PlanAnnotations
 
 
-def on(resource: str, product: str | None, **options: Any) -> Granted:
+def on(resource: str, product: str | None, count: str = "1") -> PodGpus:
     """Return what a pod gets with a resource and a node label."""
     labels = {} if product is None else {PRODUCT: product}
-    return granted({resource: "1", "cpu": "8"}, labels, options)
+    return pod_gpus({resource: count, "cpu": "8"}, labels, {})
+
+
+def sentence(problem: Problem | None) -> str:
+    """Return a problem as manifests spell it."""
+    assert problem is not None
+    return problem.sentence(as_fields)
 
 
 A100 = "NVIDIA-A100-80GB-PCIe"
@@ -33,48 +42,96 @@ SLICE = "nvidia.com/mig-1g.10gb"
         ),
     ],
 )
-def test_kinds(resource: str, product: str | None, expected: object, text: str) -> None:
+def test_kinds(resource: str, product: str | None, expected: Any, text: str) -> None:
     """Resource and node label together say which GPU or slice it is."""
-    assert Granted(expected, 1, text) == on(resource, product)  # type: ignore[arg-type]  # a GPU
+    assert PodGpus(gpu=expected, count=1, text=text) == on(resource, product)
 
 
 @pytest.mark.parametrize(
     ("resource", "product", "problem"),
     [
-        ("nvidia.com/gpu", None, f"no node label {PRODUCT} says which GPU it is."),
+        ("nvidia.com/gpu", None, f"nodeSelector has no label {PRODUCT}, so the GPU is not known."),
         ("nvidia.com/gpu", "NVIDIA-L4-SHARED", "how many pods share the GPU is not in"),
         ("nvidia.com/gpu.shared", "NVIDIA-L4", "how many pods share the GPU is not in"),
-        ("nvidia.com/gpu", "NVIDIA-B9000", "WholeGpu.product is 'NVIDIA-B9000'"),
-        ("nvidia.com/mig-9g.9gb", None, "MigSlice.profile is '9g.9gb'"),
-        ("amd.com/gpu", "NVIDIA-L4", "the pod asks for no GPU."),
+        ("nvidia.com/gpu", "NVIDIA-B9000", f"nodeSelector['{PRODUCT}'] is 'NVIDIA-B9000'"),
+        ("nvidia.com/mig-9g.9gb", None, "the MIG resource in limits is '9g.9gb'"),
+        ("amd.com/gpu", "NVIDIA-L4", "the pod requests no GPU."),
     ],
 )
 def test_unknown(resource: str, product: str | None, problem: str) -> None:
-    """What the manifest does not say about the GPU is said in words."""
+    """What the manifest does not say about the GPU is a problem."""
     found = on(resource, product)
     assert found.gpu is None
-    assert found.said.startswith(problem)
+    assert sentence(found.problem).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("resource", "product", "what"),
+    [
+        (SLICE, A100, "2 MIG slices"),
+        ("nvidia.com/gpu", f"{A100}-MIG-1g.10gb", "2 MIG slices"),
+        ("nvidia.com/gpu", "NVIDIA-L4-SHARED", "2 shares of GPUs"),
+        ("nvidia.com/gpu.shared", "NVIDIA-L4", "2 shares of GPUs"),
+    ],
+)
+def test_several_parts(resource: str, product: str, what: str) -> None:
+    """Several parts of GPUs cannot be planned, since an engine uses one."""
+    found = on(resource, product, "2")
+    assert (None, 2) == (found.gpu, found.count)
+    assert found.problem is not None
+    assert "not counted" == found.problem.kind
+    assert f"the pod requests {what}, but an engine can use only one; request one" in (
+        sentence(found.problem)
+    )
 
 
 def test_virtual() -> None:
-    """A virtual GPU's memory is in no manifest."""
-    found = granted({"nvidia.com/gpu": "1"}, {"nvidia.com/vgpu.present": "true"}, {})
-    assert (None, "the memory of a virtual GPU is not in its manifest.") == (found.gpu, found.said)
+    """A virtual GPU's memory is in no field, but an annotation may say it."""
+    limits, labels = {"nvidia.com/gpu": "1"}, {"nvidia.com/vgpu.present": "true"}
+    found = pod_gpus(limits, labels, {})
+    assert found.gpu is None
+    assert "the memory of a virtual GPU is not in its manifest." == sentence(found.problem)
+    known = pod_gpus(limits, labels, {}, PlanAnnotations(gpu_memory_mib=40_960))
+    assert (VirtualGpu(memory_mib=40_960), None) == (known.gpu, known.problem)
 
 
 @pytest.mark.parametrize(("part", "expected"), [(0.22, WholeGpu("NVIDIA-L4")), (0.9, None)])
 def test_share(part: float, expected: WholeGpu | None) -> None:
     """A share is planned by the part that vLLM asks for, where that can be one."""
-    found = on("nvidia.com/gpu", "NVIDIA-L4-SHARED", **{"gpu-memory-utilization": part})
+    labels, options = {PRODUCT: "NVIDIA-L4-SHARED"}, {"gpu-memory-utilization": part}
+    found = pod_gpus({"nvidia.com/gpu": "1"}, labels, options)
     assert (expected, "a share of NVIDIA-L4") == (found.gpu, found.text)
+    assert "how many pods share the GPU is not in the manifest" in sentence(found.problem)
 
 
-def test_used() -> None:
+def test_annotations() -> None:
+    """What fields do not say, annotations may."""
+    labels = {PRODUCT: "NVIDIA-L4-SHARED"}
+    shared = PlanAnnotations(gpu_sharing=("mps", 3))
+    found = pod_gpus({"nvidia.com/gpu": "1"}, labels, {}, shared)
+    assert TimeSlicedGpu("NVIDIA-L4", replicas=3, sharing="mps") == found.gpu
+    assert found.problem is None
+
+
+def test_in_use() -> None:
     """The engine's sizes decide how many of the pod's GPUs it uses."""
     gpu = WholeGpu("NVIDIA-L4", count=4)
-    assert (gpu, "") == used(gpu, EngineArgs(tensor_parallel_size=2, pipeline_parallel_size=2))
-    one, said = used(gpu, EngineArgs())
-    assert (WholeGpu("NVIDIA-L4"), "vLLM is told to use 1 of the pod's 4 GPUs.") == (one, said)
-    none, said = used(gpu, EngineArgs(data_parallel_size=8))
+    engine = EngineArgs(tensor_parallel_size=2, pipeline_parallel_size=2)
+    assert (gpu, None) == gpus_in_use(gpu, engine)
+    one, note = gpus_in_use(gpu, EngineArgs(tensor_parallel_size=1))
+    assert WholeGpu("NVIDIA-L4") == one
+    assert "vLLM uses 1 of the pod's 4 GPUs." == sentence(note)
+    none, problem = gpus_in_use(gpu, EngineArgs(data_parallel_size=8))
     assert none is None
-    assert "use 8 GPUs (tensor 1 x pipeline 1 x data 8), but the pod has 4" in said
+    assert "needs 8 GPUs (tensor 1 x pipeline 1 x data 8), but the pod has 4" in sentence(problem)
+
+
+def test_parts_in_use() -> None:
+    """Several ranks cannot run on a slice or a share."""
+    engine = EngineArgs(tensor_parallel_size=2)
+    for part in (MigSlice("1g.10gb"), TimeSlicedGpu("NVIDIA-L4"), VirtualGpu()):
+        none, problem = gpus_in_use(part, engine)
+        assert none is None
+        text = sentence(problem)
+        assert "needs 2 GPUs (tensor 2 x pipeline 1 x data 1)" in text
+        assert not re.search("MigSlice|WholeGpu|TimeSlicedGpu|VirtualGpu|EngineArgs", text), text

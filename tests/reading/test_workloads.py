@@ -1,10 +1,15 @@
+"""Models in manifests, whoever wrote them."""
+
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from vllm_constructs import EngineArgs, WholeGpu
-from vllm_constructs.reading import workloads as rendered
-from vllm_constructs.reading.workloads import Rendered
+from vllm_constructs import EngineArgs, Problem, WholeGpu
+from vllm_constructs.reading import workloads
+from vllm_constructs.reading.spelling import as_fields
+from vllm_constructs.reading.workloads import DeployedModel, after_serve, deployed_models
+from vllm_constructs.workloads.workload import DEPLOYMENT
 
 PRODUCT = "nvidia.com/gpu.product"
 
@@ -36,18 +41,23 @@ def scaler(kind: str, target: dict[str, Any] | None = None, **spec: Any) -> dict
     }
 
 
-def only(*objects: dict[str, Any]) -> Rendered:
+def only(*objects: dict[str, Any]) -> DeployedModel:
     """The only model among objects."""
-    (found,) = rendered.models(list(objects))
+    (found,) = deployed_models(list(objects))
     return found
 
 
-def on(resource: str, product: str | None, *args: str, count: str = "1") -> Rendered:
+def on(resource: str, product: str | None, *args: str, count: str = "1") -> DeployedModel:
     """A model with another resource or label."""
     labels = {} if product is None else {PRODUCT: product}
     found = deployment(*args, resources={"limits": {resource: count, "cpu": "8"}})
     found["spec"]["template"]["spec"]["nodeSelector"] = labels
     return only(found)
+
+
+def said(problem: Problem | None) -> str:
+    """A problem as manifests spell it; empty where there is none."""
+    return "" if problem is None else problem.sentence(as_fields)
 
 
 class TestModel:
@@ -57,19 +67,19 @@ class TestModel:
         """Name, model, image, flags and GPU are as in the manifest."""
         found = only(deployment("--max-model-len=4096"))
         assert ("llm/qwen", "a/b", "vllm/vllm-openai:v0.33.0") == (
-            found.called,
+            found.full_name,
             found.model,
             found.image,
         )
         assert EngineArgs(max_model_len=4096, tensor_parallel_size=1) == found.engine
         assert WholeGpu("NVIDIA-L40S") == found.gpu
-        assert ("", "", ()) == (found.problem, found.refusal, found.notes)
+        assert (None, None, ()) == (found.problem, found.refusal, found.notes)
 
     def test_others(self) -> None:
         """What runs no vLLM is no model."""
         other = deployment(image="nginx:1", args=[])
         command = deployment(command=["sleep"], args=["1"])
-        assert [] == rendered.models([other, command, {"kind": "Service"}, {"kind": "Deployment"}])
+        assert [] == deployed_models([other, command, {"kind": "Service"}, {"kind": "Deployment"}])
 
     def test_variables(self) -> None:
         """Variables of the container are put in, from ConfigMaps of the manifests too."""
@@ -96,13 +106,16 @@ class TestModel:
         )
         assert found.engine is not None
         assert (4096, 7) == (found.engine.max_model_len, found.engine.max_num_seqs)
-        assert "--dtype is '$(DTYPE)', and its value is in none of the manifests." == found.problem
+        assert "--dtype is '$(DTYPE)', whose value is in none of the manifests." == (
+            said(found.problem)
+        )
 
     def test_variable_that_does_not_matter(self) -> None:
-        """A variable that a plan does not need is only said."""
+        """A variable that a plan does not need is only noted."""
         found = only(deployment("--revision=$(COMMIT)"))
         (note,) = found.notes
-        assert ("", True) == (found.problem, "--revision is '$(COMMIT)'" in note)
+        assert found.problem is None
+        assert "--revision is '$(COMMIT)'" in said(note)
 
     def test_config_file(self) -> None:
         """Flags in a mounted ConfigMap count, and the command line goes before them."""
@@ -119,42 +132,66 @@ class TestModel:
         found = only(model, config)
         assert found.engine is not None
         assert (4096, 7) == (found.engine.max_model_len, found.engine.max_num_seqs)
-        assert "the flags in /etc/vllm/engine.yaml are in none of the manifests." == (
-            only(model).problem
+        assert "the flags in '/etc/vllm/engine.yaml' are in none of the manifests." == (
+            said(only(model).problem)
         )
 
     def test_bad_flag(self) -> None:
-        """A flag that vLLM refuses is said."""
+        """A flag that vLLM rejects is a refusal."""
         assert "--gpu-memory-utilization is 90" in (
-            only(deployment("--gpu-memory-utilization=90")).refusal
+            said(only(deployment("--gpu-memory-utilization=90")).refusal)
         )
 
     def test_refusals(self) -> None:
         """The vLLM in the image decides which flags it starts with."""
         old = only(deployment("--swap-space=4", image="vllm/vllm-openai:v0.12.0"))
-        assert ("", (), "0.12.0") == (old.refusal, old.notes, old.release.said)
+        assert (None, (), "0.12.0") == (old.refusal, old.notes, old.release.name)
         new = only(deployment("--swap-space=4", "--task=embed"))
-        assert "'swap-space', which vLLM 0.33.0 no longer has" in new.refusal
+        assert "--swap-space is no longer a flag of vLLM 0.33.0" in said(new.refusal)
         (note,) = new.notes
-        assert "'task', which vLLM 0.33.0 no longer has" in note
+        assert "--task is no longer a flag of vLLM 0.33.0" in said(note)
         assert EngineArgs(tensor_parallel_size=1) == new.engine
 
     @pytest.mark.parametrize("image", ["mine/vllm", "mine/vllm:1", ":", ""])
     def test_unknown_release(self, image: str) -> None:
-        """Where the image does not say its vLLM, nothing is refused for its sake."""
+        """Where the image does not say its vLLM, nothing is rejected because of it."""
         command = {"image": image, "command": ["vllm", "serve"]}
         found = only(deployment("--swap-space=4", **command))
-        said, refused = found.notes
-        assert ("", "") == (found.refusal, found.problem)
-        assert "'swap-space'" in refused
-        assert said == (f"{image!r} does not say which vLLM it has; it is judged as vLLM 0.33.0.")
+        release, flag = found.notes
+        assert (None, None) == (found.refusal, found.problem)
+        assert "--swap-space is no longer a flag of vLLM 0.33.0" in said(flag)
+        assert "(assumed: specify the image's release with the annotation" in said(flag)
+        assert said(release) == (
+            f"image is {image!r}, which does not specify its vLLM release, so that vLLM 0.33.0 is "
+            "assumed; specify it with the annotation vllm-constructs.dev/vllm."
+        )
         wrong = only(deployment("--enable-auto-tool-choice", **command))
-        assert "without --tool-call-parser" in wrong.problem
+        assert "without --tool-call-parser" in said(wrong.problem)
         assert wrong.engine is None
+
+    @pytest.mark.parametrize("text", ["{port=1}", "{{x}}", "a{max_num_seqs}"])
+    def test_braces(self, text: str) -> None:
+        """Braces in a manifest are shown as they are."""
+        labels = deployment()
+        labels["spec"]["template"]["spec"]["nodeSelector"] = {PRODUCT: text}
+        backend = f"--distributed-executor-backend={text}"
+        for manifest in (
+            deployment(image=f"vllm-openai/{text}"),
+            deployment("--config", f"/{text}"),
+            deployment(f"--max-model-len=$({text})"),
+            deployment(f"--dtype={text}"),
+            deployment(f"--compilation-config={text}"),
+            deployment("--nnodes=2", backend),
+            deployment(text),
+            labels,
+        ):
+            found = only(manifest)
+            sentences = [said(one) for one in (found.problem, found.refusal, *found.notes)]
+            assert any(text in sentence for sentence in sentences), sentences
 
     def test_unnamed(self) -> None:
         """Without a model in the manifest there is no plan."""
-        assert "the manifest does not name the model." == only(deployment(args=[])).problem
+        assert "the manifest does not name the model." == said(only(deployment(args=[])).problem)
 
 
 class TestGpu:
@@ -164,21 +201,23 @@ class TestGpu:
         """Resource and node label together say which GPU it is."""
         found = on("nvidia.com/gpu", "NVIDIA-L4", count="2")
         assert ("2 x NVIDIA-L4", "NVIDIA-L4", 2) == (found.gpu_text, found.kind, found.pod_gpus)
-        assert on("nvidia.com/gpu", None).problem.startswith(f"no node label {PRODUCT}")
+        assert said(on("nvidia.com/gpu", None).problem).startswith(
+            f"nodeSelector has no label {PRODUCT}"
+        )
 
     def test_share(self) -> None:
-        """A share is planned by the part that vLLM asks for, which is said."""
+        """A share is planned by the part that vLLM asks for, which is noted."""
         found = on("nvidia.com/gpu", "NVIDIA-L4-SHARED", "--gpu-memory-utilization=0.22")
         assert WholeGpu("NVIDIA-L4") == found.gpu
         (note,) = found.notes
-        assert "planned is the part that --gpu-memory-utilization asks for" in note
+        assert "the plan assumes time-slicing and the share in --gpu-memory-util" in said(note)
 
     def test_unused(self) -> None:
-        """Without a size vLLM takes one GPU, and the others are said to be idle."""
+        """Without a size vLLM takes one GPU, and it is noted that the others are idle."""
         found = on("nvidia.com/gpu", "NVIDIA-L4", count="4")
         assert WholeGpu("NVIDIA-L4") == found.gpu
         assert 4 == found.pod_gpus
-        assert ("vLLM is told to use 1 of the pod's 4 GPUs.",) == found.notes
+        assert ["vLLM uses 1 of the pod's 4 GPUs."] == [said(note) for note in found.notes]
 
     @pytest.mark.parametrize("image", ["vllm/vllm-openai:v0.33.0", "mine/vllm:1"])
     def test_too_few(self, image: str) -> None:
@@ -186,9 +225,57 @@ class TestGpu:
         sizes = ["serve", "a/b", "-tp", "2", "-pp", "2"]
         limits = {"limits": {"nvidia.com/gpu": "2"}}
         found = only(deployment(command=["vllm"], args=sizes, image=image, resources=limits))
-        assert found.refusal == (
-            "vLLM is told to use 4 GPUs (tensor 2 x pipeline 2 x data 1), but the pod has 2."
+        assert found.refusal is not None
+        assert "does not fit" == found.refusal.kind
+        assert (
+            "needs 4 GPUs (tensor 2 x pipeline 2 x data 1), but the pod has 2; "
+            "give limits['nvidia.com/gpu']: 4"
+        ) in said(found.refusal)
+
+
+class TestKinds:
+    """Which objects run pods."""
+
+    def test_other_kind(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A further kind needs no more than its `WorkloadKind`, also for its scaler."""
+        kind = replace(DEPLOYMENT, kind="StatefulSet")
+        found = _with_replicas(deployment("--max-model-len=4096") | {"kind": "StatefulSet"}, 3)
+        assert [] == deployed_models([found])
+        monkeypatch.setattr(workloads, "KINDS", (DEPLOYMENT, kind))
+        one = only(found)
+        assert ("a/b", 3, 3) == (one.model, one.minimum, one.maximum)
+        of_it = scaler("ScaledObject", {"name": "qwen", "kind": "StatefulSet"}, maxReplicaCount=9)
+        of_other = scaler("ScaledObject", {"name": "qwen"}, maxReplicaCount=5)
+        one = only(found, of_it, of_other)
+        assert (0, 9) == (one.minimum, one.maximum)
+
+    def test_other_group(self) -> None:
+        """A Deployment of another API group is no workload of Kubernetes."""
+        assert [] == deployed_models([deployment() | {"apiVersion": "example.com/v1"}])
+        assert 1 == len(deployed_models([deployment() | {"apiVersion": "apps/v1beta2"}]))
+
+    def test_replicas_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A kind says where its template and its replicas are."""
+        kind = replace(
+            DEPLOYMENT,
+            group="leaderworkerset.x-k8s.io",
+            kind="LeaderWorkerSet",
+            pod_template=("spec", "leaderWorkerTemplate", "leaderTemplate"),
+            replicas=("spec", "size", "groups"),
         )
+        inside = deployment()["spec"]["template"]
+        found = {
+            "apiVersion": "leaderworkerset.x-k8s.io/v1",
+            "kind": "LeaderWorkerSet",
+            "metadata": {"name": "qwen", "namespace": "llm"},
+            "spec": {
+                "size": {"groups": 4},
+                "leaderWorkerTemplate": {"leaderTemplate": inside},
+            },
+        }
+        monkeypatch.setattr(workloads, "KINDS", (kind,))
+        one = only(found)
+        assert (WholeGpu("NVIDIA-L40S"), 4, 4) == (one.gpu, one.minimum, one.maximum)
 
 
 class TestReplicas:
@@ -256,7 +343,7 @@ def test_garbage(path: tuple[str, ...], value: object) -> None:
     for key in path[:-1]:
         at = at[key]
     at[path[-1]] = value
-    assert len(rendered.models([found, scaler("ScaledObject", {"name": "qwen"})])) <= 1
+    assert len(deployed_models([found, scaler("ScaledObject", {"name": "qwen"})])) <= 1
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", [], {}, [1], {"a": 1}, [{"b": None}]])
@@ -265,7 +352,7 @@ def test_garbage(path: tuple[str, ...], value: object) -> None:
 )
 def test_garbage_container(field: str, value: object) -> None:
     """So is a malformed container."""
-    assert len(rendered.models([deployment("--config=/x/y", **{field: value})])) <= 1
+    assert len(deployed_models([deployment("--config=/x/y", **{field: value})])) <= 1
 
 
 @pytest.mark.parametrize(
@@ -288,4 +375,4 @@ def test_garbage_container(field: str, value: object) -> None:
 )
 def test_command(command: list[str], args: list[str], expected: list[str] | None) -> None:
     """What follows `vllm serve` is found in whatever starts it."""
-    assert expected == rendered.after_serve(command, args)
+    assert expected == after_serve(command, args)

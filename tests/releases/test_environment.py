@@ -26,17 +26,34 @@ def test_defaults(version: str) -> None:
 @pytest.mark.parametrize(
     ("version", "name", "value", "words"),
     [
-        ("0.33.0", "VLLM_USE_DEEP_GEMM", "true", ("boolean", "'1' or '0'")),
-        ("0.33.0", "VLLM_ENGINE_READY_TIMEOUT_S", "15m", ("a number",)),
+        (
+            "0.33.0",
+            "VLLM_USE_DEEP_GEMM",
+            "true",
+            ("vLLM 0.33.0 rejects after", "expected a Boolean, '1' or '0'."),
+        ),
+        ("0.33.0", "VLLM_ENGINE_READY_TIMEOUT_S", "15m", ("is '15m'", "expected an integer.")),
         ("0.33.0", "VLLM_FLOAT32_MATMUL_PRECISION", "low", ("'highest'", "'high'")),
+        (
+            "0.33.0",
+            "VLLM_ALLOW_LONG_MAX_MODEL_LEN",
+            "yes",
+            ("'yes', which vLLM 0.33.0 reads as false; expected '1' for true.",),
+        ),
+        (
+            "0.33.0",
+            "VLLM_FLOAT32_MATMUL_PRECISION",
+            "{name}",
+            ("is '{name}', which vLLM 0.33.0 rejects; expected one of 'high',",),
+        ),
         ("0.33.0", "VLLM_LOGING_LEVEL", "DEBUG", ("did you mean 'VLLM_LOGGING_LEVEL'",)),
         ("0.33.0", "VLLM_ATTENTION_BACKEND", "FLASH_ATTN", ("no longer", "--attention-backend")),
-        ("0.33.0", "VLLM_OF_MY_OWN", "1", ("no variable of vLLM 0.33.0",)),
-        ("0.12.0", "VLLM_ENGINE_READY_TIMEOUT_S", "900", ("does not read", "0.33.0")),
+        ("0.33.0", "VLLM_OF_MY_OWN", "1", ("is not a variable of vLLM 0.33.0",)),
+        ("0.12.0", "VLLM_ENGINE_READY_TIMEOUT_S", "900", ("not a variable of", "0.33.0.")),
     ],
 )
 def test_refused(version: str, name: str, value: str, words: tuple[str, ...]) -> None:
-    """What the release lacks or cannot read is refused with what to do."""
+    """What the release lacks or cannot read is rejected with what to do."""
     with pytest.raises(VllmConstructsError) as refused:
         check(release(version), name, value)
     assert [] == [word for word in (name, *words) if word not in str(refused.value)]

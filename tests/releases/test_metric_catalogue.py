@@ -1,11 +1,11 @@
-"""Exposed: which metrics a release has, and queries that ask for others."""
+"""Metric catalogue: which metrics a release has, and queries that ask for others."""
 
 import pytest
 
 from tests import strategies
 from vllm_constructs import Metric, VllmRelease
-from vllm_constructs.metrics import metric as metrics
-from vllm_constructs.releases import metric_catalogue as exposed
+from vllm_constructs.metrics import vllm_metrics
+from vllm_constructs.releases import metric_catalogue
 from vllm_constructs.releases.release import releases
 
 
@@ -18,25 +18,29 @@ def test_releases() -> None:
     """A metric is there in one release and not in another; between two, in both or in neither."""
     retried = Metric.named("vllm:request_num_preemptions")
 
-    assert exposed.is_exposed(retried)
-    assert not exposed.is_exposed(retried, of("0.28.0"))
-    assert not exposed.is_exposed(retried, of("0.30.0"))
-    assert exposed.is_exposed(metrics.INTER_TOKEN_LATENCY, of("0.30.0"))
+    assert retried.is_exposed()
+    assert not retried.is_exposed(of("0.28.0"))
+    assert not retried.is_exposed(of("0.30.0"))
+    assert vllm_metrics.INTER_TOKEN_LATENCY.is_exposed(of("0.30.0"))
+    assert metric_catalogue.is_exposed(retried.name, "histogram")
+    assert not metric_catalogue.is_exposed(retried.name, "counter")
+    assert not metric_catalogue.is_exposed(retried.name, "histogram", of("0.28.0"))
+    assert not metric_catalogue.is_exposed("vllm:num_requests_waitin", "gauge")
     assert [False, True, True] == [
-        exposed.counts_errors(one) for one in (of("0.12.0"), of("0.16.0"), None)
+        metric_catalogue.counts_errors(one) for one in (of("0.12.0"), of("0.16.0"), None)
     ]
 
 
 def test_entries() -> None:
     """A metric is looked for in all releases, the newest first."""
-    assert len(exposed.entries("vllm:num_requests_waiting")) == len(releases())
-    assert len(exposed.entries("vllm:request_num_preemptions")) == 1
-    assert exposed.entries("vllm:num_requests_waitin") == []
+    assert len(metric_catalogue.entries("vllm:num_requests_waiting")) == len(releases())
+    assert len(metric_catalogue.entries("vllm:request_num_preemptions")) == 1
+    assert metric_catalogue.entries("vllm:num_requests_waitin") == []
 
 
 def test_own() -> None:
     """Metrics that this library has ready are those of the catalogue."""
-    own = [one for one in vars(metrics).values() if isinstance(one, Metric)]
+    own = [one for one in vars(vllm_metrics).values() if isinstance(one, Metric)]
 
     assert len(own) > 10
     for one in own:
@@ -58,20 +62,26 @@ def test_own() -> None:
 )
 def test_query(query: str) -> None:
     """A query may ask for what some release has, and for anything that is not vLLM's."""
-    exposed.check_query("query", query)
+    metric_catalogue.check_query("query", query)
 
 
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("vllm:gpu_cache_usage_perc", ("0.33.0 any more", "kv_cache_usage")),
+        (
+            "vllm:gpu_cache_usage_perc",
+            ("query selects 'vllm:gpu", "no longer a metric of", "kv_cache_usage"),
+        ),
         ("sum(vllm:num_request_waiting)", ("mean 'vllm:num_requests_waiting'?",)),
-        ('sum(vllm:num_requests_waiting{model="q"})', ("the label 'model'", "write model_name")),
+        (
+            'sum(vllm:num_requests_waiting{model="q"})',
+            ("query selects", "the label 'model'", "write model_name"),
+        ),
         ('sum(vllm:num_requests_waiting{pod="a", model=~"q"})', ("the label 'model'",)),
     ],
 )
 def test_query_refused(query: str, words: tuple[str, ...]) -> None:
-    """A metric or label that vLLM lacks is refused with what it has."""
-    sentence = strategies.refusal(lambda: exposed.check_query("query", query))
+    """A metric or label that vLLM lacks is rejected with what it has."""
+    sentence = strategies.refusal(lambda: metric_catalogue.check_query("query", query))
 
     assert [word for word in words if word not in sentence] == [], sentence

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests import strategies
-from vllm_constructs import VllmConstructsWarning, VllmRelease
+from vllm_constructs import VllmConstructsError, VllmConstructsWarning, VllmRelease
+from vllm_constructs.engine.spelling import as_flags
 from vllm_constructs.releases.release import DEFAULT_IMAGE, NEWEST, catalogue, releases
 
 DIGEST = "@sha256:" + "0" * 64
@@ -81,7 +82,7 @@ def test_parsers() -> None:
     ],
 )
 @pytest.mark.filterwarnings(
-    "ignore:.*does not say its release:vllm_constructs.VllmConstructsWarning"
+    "ignore:.*does not specify a release:vllm_constructs.VllmConstructsWarning"
 )
 def test_version(image: str, version: object, known: object) -> None:
     """The tag says the release; what says nothing is taken for the newest."""
@@ -101,16 +102,19 @@ def test_newer(tag: str) -> None:
     assert release.is_known
     assert release.known_releases == (NEWEST,)
     assert release.flags("x", "some-flag-of-tomorrow") == ({},)
-    assert "no longer has" in strategies.refusal(lambda: release.flag("x", "swap-space"))
+    assert "is no longer a flag" in strategies.refusal(lambda: release.flag("x", "swap-space"))
     # It may be new, as --max-num-queued-tokens was beside --max-num-batched-tokens.
-    with pytest.warns(VllmConstructsWarning, match=r"not have yet; did you mean 'max-model-len'\?"):
+    with pytest.warns(
+        VllmConstructsWarning,
+        match=r"not yet a flag of vLLM 0.33.0; did you mean 'max-model-len'\?",
+    ):
         assert release.flags("x", "max-modl-len") == ({},)
 
 
 def test_mirror() -> None:
     """A mirror may leave the v of vLLM's tags out; the project's own tags have it."""
     assert VllmRelease("mirror.example.com/vllm/vllm-openai:0.16.0").version == (0, 16, 0)
-    assert "its tags begin with 'v'" in strategies.refusal(
+    assert "expected a tag that begins with 'v'; write 'v0.16.0'." in strategies.refusal(
         lambda: VllmRelease("vllm/vllm-openai:0.16.0")
     )
 
@@ -154,37 +158,51 @@ def test_flag_between_releases() -> None:
     assert len(release.flags("x", "seed")) == 2
 
 
-def test_shutdown_timeout() -> None:
-    """The flag that this library adds itself is one of 0.19.1 and later."""
-    tags = ("0.12.0", "0.19.0", "0.19.1", "0.20.0", "0.33.0")
-
-    found = [VllmRelease(f"vllm:v{tag}").has_flag("shutdown-timeout") for tag in tags]
-
-    assert found == [False, False, True, True, True]
-    assert VllmRelease(f"vllm{DIGEST}").has_flag("shutdown-timeout")
-    assert not VllmRelease("vllm:v0.20.0").has_flag("swap-space")
-
-
 @pytest.mark.parametrize(
     ("tag", "name", "words"),
     [
-        ("0.33.0", "swap-space", ("vLLM 0.33.0 no longer has", "does not swap")),
-        ("0.16.0", "grpc", ("vLLM 0.16.0 does not have yet", "vLLM 0.22.1 has it", "newer image")),
+        ("0.33.0", "swap-space", ("is no longer a flag of vLLM 0.33.0", "does not swap")),
+        ("0.16.0", "grpc", ("is not yet a flag of vLLM 0.16.0", "0.22.1 has it", "newer image")),
         ("0.12.0", "attention-backend", ("vLLM 0.16.0 has it",)),
-        ("0.16.0", "swap-spase", ("no flag of vLLM 0.16.0", "did you mean 'swap-space'?")),
-        ("0.20.0", "max-num-queued-reqs", ("vLLM 0.20.0 (judged by 0.16.0 and 0.22.1)", "0.33.0")),
-        ("0.20.0", "no-such-thing-zzzz", ("is no flag of vLLM 0.20.0",)),
+        ("0.16.0", "swap-spase", ("not a flag of vLLM 0.16.0", "did you mean 'swap-space'?")),
+        (
+            "0.20.0",
+            "max-num-queued-reqs",
+            ("vLLM 0.20.0 (checked against 0.16.0 and 0.22.1)", "0.33.0"),
+        ),
+        ("0.20.0", "no-such-thing-zzzz", ("is not a flag of vLLM 0.20.0",)),
         ("0.6.0", "max-modle-len", ("did you mean 'max-model-len'?",)),
-        ("0.28.0", "no-enable-prefix-caching", ("write it as 'enable-prefix-caching'",)),
+        ("0.28.0", "no-enable-prefix-caching", ("use 'enable-prefix-caching' instead",)),
     ],
 )
 def test_flags_of_other_releases(tag: str, name: str, words: tuple[str, ...]) -> None:
-    """A flag that the release lacks is refused with what there is instead."""
+    """A flag that the release lacks is rejected with what there is instead."""
     release = VllmRelease(f"vllm:v{tag}")
 
     sentence = strategies.refusal(lambda: release.flag("x", name))
 
     assert [word for word in words if word not in sentence] == [], sentence
+
+
+@pytest.mark.parametrize(
+    ("where", "in_python", "as_flag"),
+    [
+        ("EngineArgs.extra['grpc']", "EngineArgs.extra['grpc'] is not yet", "--grpc is not yet"),
+        ("EngineArgs.grpc", "EngineArgs.grpc is not yet", "--grpc is not yet"),
+        *(
+            (where, f"{where} names 'grpc', which is not yet", f"{where} names 'grpc', which is")
+            for where in ("EngineArgs.extra", "The command line")
+        ),
+    ],
+)
+def test_flag_is_named_once(where: str, in_python: str, as_flag: str) -> None:
+    """A problem names the flag unless its place does, in the spelling of its reader."""
+    with pytest.raises(VllmConstructsError) as caught:
+        VllmRelease("vllm:v0.16.0").flag(where, "grpc")
+
+    problem = caught.value.problem
+    assert problem.sentence().startswith(f"{in_python} a flag of vLLM 0.16.0; ")
+    assert problem.sentence(as_flags).startswith(as_flag)
 
 
 def test_flag_of_an_ancient_release() -> None:
@@ -227,15 +245,15 @@ def test_vllm() -> None:
 )
 def test_unsaid(image: str, what: str) -> None:
     """An official image that does not say its release is warned about, unless it is said."""
-    with pytest.warns(VllmConstructsWarning, match=f"{what} does not say its release.*give vllm="):
+    with pytest.warns(VllmConstructsWarning, match=f"{what} does not specify a release.*with vllm"):
         found = VllmRelease(image)
-    assert "vllm= says which one" in found.called
-    assert VllmRelease(image, vllm="0.16.0").called == "vLLM 0.16.0"
+    assert "specify the image's release with {vllm}" in found.description
+    assert VllmRelease(image, vllm="0.16.0").description == "vLLM 0.16.0"
 
 
 def test_latest() -> None:
     """A tag that moves is warned about."""
-    with pytest.warns(VllmConstructsWarning, match="'latest' changes under running models"):
+    with pytest.warns(VllmConstructsWarning, match="openai:latest', whose tag moves to other"):
         VllmRelease("vllm/vllm-openai:latest")
 
 
@@ -243,7 +261,7 @@ def test_latest() -> None:
     ("image", "words"),
     [
         ("vllm/vllm-openai", ("'vllm/vllm-openai'", "with a tag or digest", DEFAULT_IMAGE)),
-        ("registry.example.com:5000/vllm", ("every node may run another",)),
+        ("registry.example.com:5000/vllm", ("each node may run a different image",)),
         ("vllm/vllm-openai:", ("'vllm/vllm-openai:'", DEFAULT_IMAGE)),
         ("vllm openai:v1", ("'vllm openai:v1'", DEFAULT_IMAGE)),
         ("vllm:v٣", (DEFAULT_IMAGE,)),
@@ -253,7 +271,7 @@ def test_latest() -> None:
     ],
 )
 def test_refusals(image: Any, words: tuple[str, ...]) -> None:
-    """An image that may be another one tomorrow, or is none, is refused."""
+    """An image that may be another one tomorrow, or is none, is rejected."""
     sentence = strategies.refusal(lambda: VllmRelease(image))
 
     assert [word for word in words if word not in sentence] == [], sentence

@@ -13,12 +13,11 @@ from vllm_constructs import (
     CpuUtilization,
     CronFloor,
     KvCacheUsage,
+    ModelSeries,
     PrometheusQuery,
     QueueDepth,
     RunningRequests,
-    Scope,
     TimeToFirstToken,
-    VllmConstructsError,
     VllmConstructsWarning,
 )
 from vllm_constructs.scaling import triggers
@@ -27,15 +26,15 @@ NAN, INFINITE = float("nan"), float("inf")
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.one_of(strategies.model_triggers()), strategies.scopes())
-def test_queries(trigger: Any, scope: Scope) -> None:
+@given(st.one_of(strategies.model_triggers()), strategies.series())
+def test_queries(trigger: Any, series: ModelSeries) -> None:
     """A total goes with AverageValue, an average or quantile with Value; both are one series."""
-    query = parse_promql(trigger.query(scope))
+    query = parse_promql(trigger.query(series))
 
     assert query.is_one_series
     assert len(query.selectors) == 1
     selector = query.selectors[0]
-    assert selector.is_scoped(namespace=scope.namespace, model_name=scope.model_name)
+    assert selector.is_scoped(namespace=series.namespace, model_name=series.model_name)
     if trigger.metric_type == "AverageValue":
         assert query.aggregation == "sum"
     else:
@@ -47,18 +46,137 @@ def test_queries(trigger: Any, scope: Scope) -> None:
 @given(strategies.keda_triggers())
 def test_check(wanted: list[Any]) -> None:
     """Any triggers that differ can stand together."""
-    assert triggers.check("KedaScaler.triggers", wanted) == tuple(wanted)
-    assert any(triggers.wakes(one) for one in wanted)
+    assert tuple(wanted) == triggers.check("KedaScaler.triggers", wanted, for_hpa=False)
+    assert any(one.wakes for one in wanted)
+
+
+@settings(max_examples=60, deadline=None)
+@given(strategies.hpa_triggers())
+def test_check_for_hpa(wanted: list[Any]) -> None:
+    """What an HPA can read passes for it, and for KEDA."""
+    for for_hpa in (True, False):
+        assert tuple(wanted) == triggers.check("HpaScaler.triggers", wanted, for_hpa=for_hpa)
+    assert all(one.for_hpa for one in wanted)
+
+
+FLOOR = CronFloor("UTC", "0 9 * * *", "0 18 * * *", replicas=3)
+OWN = PrometheusQuery(
+    name="own", query="sum(vllm:num_requests_waiting)", threshold=1, metric_type="Value"
+)
+GATEWAY = PrometheusQuery(name="gateway", query="sum(x)", threshold=0.5, metric_type="AverageValue")
+EACH: list[triggers.Trigger] = [
+    QueueDepth(5),
+    RunningRequests(8),
+    KvCacheUsage(0.85),
+    TimeToFirstToken(2),
+    CpuUtilization(70),
+    FLOOR,
+    GATEWAY,
+]
+
+
+def test_kinds() -> None:
+    """Each kind of trigger says by itself who reads it, and for what."""
+    assert list(triggers.KINDS) == [type(one) for one in EACH]
+    for_hpa = [QueueDepth, RunningRequests, KvCacheUsage, CpuUtilization]
+    assert for_hpa == [kind for kind in triggers.KINDS if kind.for_hpa]
+    assert [CpuUtilization, CronFloor] == [
+        kind for kind in triggers.KINDS if not kind.reads_prometheus
+    ]
+    assert [0, 0, 0, 0, 0, 3, 0] == [one.floor for one in EACH]
+    assert [FLOOR, GATEWAY] == [one for one in EACH if one.wakes]
+
+
+def test_keys() -> None:
+    """What may stand once is known by its kind, a query by its name, and a floor by nothing."""
+    expected = [kind.__name__ for kind in triggers.KINDS[:5]]
+
+    assert [*expected, None, "gateway"] == [one.key for one in EACH]
 
 
 def test_wakes() -> None:
     """A query of the model's own pods wakes nothing."""
-    own = PrometheusQuery(
-        name="own", query="sum(vllm:num_requests_waiting)", threshold=1, metric_type="Value"
-    )
+    assert not OWN.wakes
+    assert not QueueDepth(5).wakes
+    assert GATEWAY.wakes
 
-    assert not triggers.wakes(own)
-    assert not triggers.wakes(QueueDepth(5))
+
+def test_keda_triggers() -> None:
+    """Each trigger writes its own entry of a ScaledObject, and for an HPA its own metric."""
+    series = ModelSeries(namespace="llm", model_name="qwen-7b")
+    matchers = '{namespace="llm",model_name="qwen-7b"}'
+    buckets = f"rate(vllm:time_to_first_token_seconds_bucket{matchers}[2m])"
+
+    def prometheus(name: str, kind: str, query: str, threshold: str) -> dict[str, Any]:
+        metadata = {"serverAddress": "http://x", "query": query, "threshold": threshold}
+        return {"type": "prometheus", "name": name, "metricType": kind, "metadata": metadata}
+
+    cron = {"timezone": "UTC", "start": "0 9 * * *", "end": "0 18 * * *", "desiredReplicas": "3"}
+    expected = [
+        prometheus("queue-depth", "AverageValue", f"sum(vllm:num_requests_waiting{matchers})", "5"),
+        prometheus(
+            "running-requests", "AverageValue", f"sum(vllm:num_requests_running{matchers})", "8"
+        ),
+        prometheus("kv-cache-usage", "Value", f"avg(vllm:kv_cache_usage_perc{matchers})", "0.85"),
+        prometheus(
+            "time-to-first-token",
+            "Value",
+            f"histogram_quantile(0.95, sum by (le) ({buckets}))",
+            "2",
+        ),
+        {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "70"}},
+        {"type": "cron", "metadata": cron},
+        prometheus("gateway", "AverageValue", "sum(x)", "0.5"),
+    ]
+
+    assert expected == [one.keda_trigger(series, "http://x", ignore_null=True) for one in EACH]
+    for entry in expected:
+        if entry["type"] == "prometheus":
+            entry["metadata"]["ignoreNullValues"] = "false"
+    assert expected == [one.keda_trigger(series, "http://x", ignore_null=False) for one in EACH]
+
+
+def test_hpa_metrics() -> None:
+    """Each trigger that an HPA can read writes its own entry of its metrics."""
+
+    def pods(name: str, value: str) -> dict[str, Any]:
+        target = {"type": "AverageValue", "averageValue": value}
+        return {"type": "Pods", "pods": {"metric": {"name": name}, "target": target}}
+
+    cpu = {"type": "Utilization", "averageUtilization": 70}
+    expected = [
+        pods("vllm_num_requests_waiting", "5"),
+        pods("vllm_num_requests_running", "8"),
+        pods("vllm_kv_cache_usage_perc", "850m"),
+        {"type": "Resource", "resource": {"name": "cpu", "target": cpu}},
+    ]
+
+    assert expected == [one.hpa_metric() for one in EACH if one.for_hpa]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(5, "5"), (5.0, "5"), (0.85, "0.85"), (1.0000001, "1"), (1e12, "1" + "0" * 12)],
+)
+def test_threshold(value: float, written: str) -> None:
+    """A threshold is a number without exponent, which KEDA and people can read."""
+    series = ModelSeries(namespace="llm", model_name="qwen-7b")
+    query = PrometheusQuery(name="x", query="sum(x)", threshold=value, metric_type="Value")
+
+    found = query.keda_trigger(series, "http://x", ignore_null=True)
+
+    assert written == found["metadata"]["threshold"]
+    assert written == triggers._decimal(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"), [(5, "5"), (5.0, "5"), (0.85, "850m"), (2.5, "2500m"), (0.001, "1m")]
+)
+def test_threshold_for_hpa(value: float, written: str) -> None:
+    """A threshold is a quantity in thousandths where it is no integer."""
+    target = QueueDepth(value).hpa_metric()["pods"]["target"]
+
+    assert {"type": "AverageValue", "averageValue": written} == target
 
 
 def test_two_floors() -> None:
@@ -66,13 +184,16 @@ def test_two_floors() -> None:
     day = CronFloor("UTC", "0 9 * * 1-5", "0 18 * * 1-5", replicas=5)
     weekend = CronFloor("UTC", "0 9 * * 6", "0 18 * * 6", replicas=2)
 
-    assert triggers.check("KedaScaler.triggers", [day, weekend]) == (day, weekend)
+    found = triggers.check("KedaScaler.triggers", [day, weekend], for_hpa=False)
+
+    assert (day, weekend) == found
 
 
-def test_cpu_alone() -> None:
+@pytest.mark.parametrize("for_hpa", [True, False])
+def test_cpu_alone(*, for_hpa: bool) -> None:
     """CPU says little about a GPU engine."""
     with pytest.warns(VllmConstructsWarning, match="is CPU alone"):
-        triggers.check("HpaScaler.metrics", [CpuUtilization(70)])
+        triggers.check("HpaScaler.triggers", [CpuUtilization(70)], for_hpa=for_hpa)
 
 
 def query(name: str = "gateway", threshold: float = 5, **fields: Any) -> PrometheusQuery:
@@ -81,12 +202,15 @@ def query(name: str = "gateway", threshold: float = 5, **fields: Any) -> Prometh
     return PrometheusQuery(name=name, threshold=threshold, **given_fields)
 
 
-def check(*wanted: object, where: str = "KedaScaler.triggers") -> None:
-    """Check triggers as a scaler does."""
-    triggers.check(where, list(wanted))
+def check(*wanted: object) -> None:
+    """Check triggers as a KedaScaler does."""
+    triggers.check("KedaScaler.triggers", list(wanted), for_hpa=False)
 
 
-HPA = "HpaScaler.metrics"
+def check_for_hpa(*wanted: object) -> None:
+    """Check triggers as a HpaScaler does."""
+    triggers.check("HpaScaler.triggers", list(wanted), for_hpa=True)
+
 
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: QueueDepth(0), ("QueueDepth.threshold is 0", "requests per replica", "above 0")),
@@ -103,12 +227,20 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: TimeToFirstToken(1, quantile=95), ("quantile is 95", "write 0.95")),
     (lambda: TimeToFirstToken(1, window="2 m"), ("window is '2 m'", "'10m'")),
     (lambda: CpuUtilization(0), ("CpuUtilization.percent is 0", "percent from 1")),
-    (lambda: CpuUtilization(0.7), ("is 0.7", "whole number")),  # type: ignore[arg-type]  # the mistake
+    (lambda: CpuUtilization(0.7), ("is 0.7", "an integer")),  # type: ignore[arg-type]  # the mistake
     (lambda: CronFloor("a b", "", "", replicas=1), ("'a b'", "'Asia/Shanghai'")),
     (lambda: CronFloor("UTC", "9", "", replicas=1), ("CronFloor.start is '9'", "five fields")),
     (
         lambda: CronFloor("UTC", "0 9 * * *", "0 9 * *", replicas=1),
         ("CronFloor.end is '0 9 * *'", "'0 9 * * *'"),
+    ),
+    (
+        lambda: CronFloor("UTC", "0 9 * * *", "0 25 * * *", replicas=1),
+        ("CronFloor.end is '0 25 * * *'", "hour '25' is not a number from 0 to 23"),
+    ),
+    (
+        lambda: CronFloor("Mars", "0 9 * * *", "0 22 * * *", replicas=1),
+        ("CronFloor.timezone is 'Mars'", "an IANA time zone"),
     ),
     (
         lambda: CronFloor("UTC", "0 9 * * *", "0 9 * * *", replicas=1),
@@ -119,27 +251,36 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
         ("CronFloor.replicas is 0", "from 1"),
     ),
     (lambda: query("A"), ("PrometheusQuery.name is 'A'", "at most 40")),
-    (lambda: query(query=""), ("PrometheusQuery.query is ''", "not empty")),
+    (lambda: query(query=""), ("PrometheusQuery.query is ''", "non-empty")),
     (lambda: query(threshold=INFINITE), ("is inf", "up to 1e+12")),
     (lambda: query(metric_type="Average"), ("'Average'", "'AverageValue', 'Value'")),
     (check, ("is []", "at least one", "QueueDepth")),
     (lambda: check("queue"), ("is 'queue'", "QueueDepth", "CronFloor")),
-    (lambda: triggers.check(HPA, QueueDepth(5)), ("QueueDepth(threshold=5)", "a list of")),
+    (check_for_hpa, ("HpaScaler.triggers is []", "at least one", "QueueDepth")),
     (
-        lambda: check(TimeToFirstToken(1), where=HPA),
+        lambda: triggers.check("HpaScaler.triggers", QueueDepth(5), for_hpa=True),
+        ("HpaScaler.triggers is QueueDepth(threshold=5)", "a list of"),
+    ),
+    (
+        lambda: check_for_hpa(TimeToFirstToken(1)),
         ("has TimeToFirstToken", "an HPA cannot read", "KedaScaler"),
     ),
-    (lambda: check(5, where=HPA), ("is 5", "QueueDepth, RunningRequests")),
-    (lambda: check(QueueDepth(5), QueueDepth(6)), ("QueueDepth twice", "keep the one")),
+    (lambda: check_for_hpa(QueueDepth(5), FLOOR), ("has CronFloor", "an HPA cannot read")),
+    (lambda: check_for_hpa(query()), ("has PrometheusQuery", "an HPA cannot read")),
+    (
+        lambda: check_for_hpa(5),
+        ("is 5", "a list of QueueDepth, RunningRequests, KvCacheUsage, CpuUtilization."),
+    ),
+    (lambda: check(QueueDepth(5), QueueDepth(6)), ("QueueDepth twice", "keep one")),
     (lambda: check(query("a"), query("a")), ("PrometheusQuery twice",)),
-    (lambda: check(QueueDepth(5), query("queue-depth")), ("two triggers called 'queue-depth'",)),
-    (lambda: check(query("in-flight")), ("two triggers called 'in-flight'", "another name")),
+    (lambda: check(QueueDepth(5), query("queue-depth")), ("two triggers named 'queue-depth'",)),
+    (lambda: check(query("in-flight")), ("two triggers named 'in-flight'", "another name")),
 ]
 
 
 @pytest.mark.parametrize(("call", "words"), REFUSED)
 def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
-    """What cannot work is refused with the value, its unit and what is allowed."""
+    """What cannot work is rejected with the value, its unit and what is allowed."""
     sentence = strategies.refusal(call)
 
     assert [word for word in words if word not in sentence] == [], sentence
@@ -149,38 +290,3 @@ def test_frozen() -> None:
     """Triggers cannot be changed after they were checked."""
     with pytest.raises(FrozenInstanceError):
         QueueDepth(5).threshold = 0  # type: ignore[misc]  # the point
-
-
-@pytest.mark.parametrize(
-    ("start", "words"),
-    [
-        ("0 25 * * *", "hour '25' is not from 0 to 23"),
-        ("60 9 * * *", "minute '60'"),
-        ("0 9 * * 1-8", "day of week '1-8'"),
-        ("0 9 * foo *", "month 'foo'"),
-        ("a b c d e", "minute 'a'"),
-        ("0 9 * *", "five fields"),
-    ],
-)
-def test_cron(start: str, words: str) -> None:
-    """A field out of its range is named, since KEDA would only say so on the cluster."""
-    with pytest.raises(VllmConstructsError, match=words):
-        CronFloor("Asia/Shanghai", start, "0 22 * * *", replicas=1)
-
-
-@pytest.mark.parametrize("start", ["*/15 8-18 * * MON-FRI", "0,30 9 1 JAN ?", "5 4 * * 0"])
-def test_cron_forms(start: str) -> None:
-    """Steps, ranges, lists and names are taken."""
-    assert start == CronFloor("Asia/Shanghai", start, "0 22 * * *", replicas=1).start
-
-
-def test_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unknown time zone is refused, unless no zone is known at all."""
-    with pytest.raises(VllmConstructsError, match="'Mars'"):
-        CronFloor("Mars", "0 9 * * *", "0 22 * * *", replicas=1)
-
-    def nothing(key: str) -> None:
-        raise LookupError(key)
-
-    monkeypatch.setattr("zoneinfo.ZoneInfo", nothing)
-    assert "Mars" == CronFloor("Mars", "0 9 * * *", "0 22 * * *", replicas=1).timezone

@@ -1,7 +1,10 @@
 """An app that is right: a type checker has nothing to say about it."""
 
+from typing import Unpack
+
 import cdk8s_plus_27 as kplus
 from cdk8s import ApiObject, App, Chart, JsonPatch
+from constructs import Construct
 
 from vllm_constructs import (
     AwsAlb,
@@ -10,8 +13,9 @@ from vllm_constructs import (
     Drain,
     EngineArgs,
     FluxHelmRelease,
-    Gateway,
+    GatewayRef,
     GpuOperator,
+    GpuPodSpec,
     HpaScaler,
     HuggingFaceToken,
     KedaScaler,
@@ -24,6 +28,8 @@ from vllm_constructs import (
     ModelMonitor,
     ModelRoute,
     ModelStack,
+    PodOptions,
+    Problem,
     QueueDepth,
     Startup,
     StreamingIngress,
@@ -69,6 +75,18 @@ coder = ModelDeployment(
     gpu=WholeGpu("NVIDIA-L40S"),
     cache=kplus.PersistentVolumeClaim(chart, "own", storage_class_name="fast"),
 )
+
+
+def small(scope: Construct, id: str, **pod: Unpack[PodOptions]) -> ModelDeployment:
+    """A function of the user's own that passes the options of a pod on."""
+    return ModelDeployment(scope, id, replicas=1, labels={"size": "small"}, **pod)
+
+
+small(chart, "small", model="Qwen/Qwen2.5-0.5B-Instruct", gpu=WholeGpu("NVIDIA-L4"), port=9000)
+shared: PodOptions = {"model": "Qwen/Qwen2.5-7B-Instruct", "gpu": WholeGpu("NVIDIA-L4")}
+spec = GpuPodSpec(**shared)
+manifest: dict[str, object] = spec.manifest()
+small(chart, "shared", **shared)
 KedaScaler(
     chart,
     "scaler",
@@ -81,7 +99,7 @@ KedaScaler(
         CronFloor("Asia/Shanghai", "0 9 * * *", "0 22 * * *", replicas=2),
     ],
 )
-HpaScaler(chart, "hpa", target=coder, max_replicas=3, metrics=[QueueDepth(5)])
+HpaScaler(chart, "hpa", target=coder, max_replicas=3, triggers=[QueueDepth(5)])
 StreamingIngress(
     chart,
     "front",
@@ -90,7 +108,7 @@ StreamingIngress(
     controller=AwsAlb(subnets=["10.0.0.0/16"]),
     path="/v1",
 )
-ModelRoute(chart, "route", target=coder, host="code.example.com", gateway=Gateway("edge"))
+ModelRoute(chart, "route", target=coder, host="code.example.com", gateway=GatewayRef("edge"))
 ModelFleet(
     chart,
     "fleet",
@@ -109,3 +127,5 @@ try:
     stack: ModelStack = ModelStack.from_values(chart, "stack", "values.yaml")
 except VllmConstructsError as error:
     sentence: str = str(error)
+    problem: Problem = error.problem
+    kind: str = problem.kind

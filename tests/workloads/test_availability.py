@@ -103,28 +103,45 @@ def check_budget(replicas: int, *, autoscaled: bool = False, **numbers: Any) -> 
 
 
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
-    (lambda: Startup(minutes=0), ("'0 seconds'", "30 seconds to 24 hours")),
-    (lambda: Startup(minutes=15, seconds=86400), ("'87300 seconds'", "24 hours")),
+    (lambda: Startup(minutes=0), ("Startup is 0 seconds", "30 seconds to 24 hours in total")),
+    (lambda: Startup(minutes=15, seconds=86400), ("Startup is 87300 seconds", "24 hours")),
     (lambda: Startup(minutes=-1), ("Startup.minutes is -1", "minutes from 0")),
     (lambda: Startup(minutes="15m"), ("'15m'", "minutes", "unit out")),  # type: ignore[arg-type]  # the mistake
-    (lambda: Startup(minutes=1.5), ("1.5", "whole number")),  # type: ignore[arg-type]  # the mistake
+    (lambda: Startup(minutes=1.5), ("1.5", "an integer")),  # type: ignore[arg-type]  # the mistake
     (lambda: Startup(seconds=float("nan")), ("nan", "seconds")),  # type: ignore[arg-type]  # the mistake
     (lambda: Drain(seconds=-1), ("Drain.seconds is -1", "from 0 to 86400")),
     (lambda: Drain(seconds="90s"), ("'90s'", "leave the unit out")),  # type: ignore[arg-type]  # the mistake
     (lambda: Drain(seconds=9, pre_stop=0), ("Drain.pre_stop is 0", "from 1")),
     (lambda: Rollout(spare_gpus=-1), ("Rollout.spare_gpus is -1", "GPUs from 0")),
-    (lambda: Rollout(spare_gpus=True), ("True", "whole number")),
-    (lambda: Budget(min_available=1, max_unavailable=1), ("both", "takes one", "leave")),
+    (lambda: Rollout(spare_gpus=True), ("True", "an integer")),
+    (
+        lambda: Budget(min_available=1, max_unavailable=1),
+        ("both min_available and", "accepts one", "leave min_available out"),
+    ),
     (lambda: Budget(min_available=0), ("min_available is 0", "from 1")),
     (lambda: Budget(max_unavailable=0), ("max_unavailable is 0", "from 1")),
     (lambda: Budget(max_unavailable=1).manifest("A_b", {}), ("'A_b'", "'a-b'")),
-    (lambda: check_budget(2, min_available=2), ("keeps 2", "at least 2", "max_unavailable=1")),
+    (
+        lambda: check_budget(2, min_available=2),
+        (
+            "keeps 2 of at least 2 pods (replicas)",
+            "lower min_available, raise replicas, give max_unavailable=1, or",
+            "make a scaler with a higher minimum before the budget.",
+        ),
+    ),
     (
         lambda: check_budget(1, min_available=1, autoscaled=True),
-        ("keeps 1", "the scaler's minimum", "drained"),
+        (
+            "keeps 1",
+            "never be drained",
+            "raise the scaler's minimum, or give max_unavailable=1.",
+        ),
     ),
-    (lambda: check_budget(1), ("lets 1 of 1", "at least 2", "leave the budget out")),
-    (lambda: check_budget(3, max_unavailable=3), ("lets 3 of 3", "at least 4")),
+    (
+        lambda: check_budget(1),
+        ("eviction of 1 of 1", "raise replicas to at least 2", "leave the budget out"),
+    ),
+    (lambda: check_budget(3, max_unavailable=3), ("eviction of 3 of 3", "at least 4")),
 ]
 
 

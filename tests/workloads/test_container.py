@@ -55,7 +55,7 @@ def test_draining(given_pod: GpuPodSpec, target: Kubernetes) -> None:
         assert hook == {"exec": {"command": ["sleep", str(pause)]}}
     drain = given_pod.options()["shutdown-timeout"]
     assert spec["terminationGracePeriodSeconds"] >= pause + drain + 15
-    assert given_pod.drain is not None or drain == given_pod.longest_answer
+    assert given_pod.drain is not None or drain == given_pod.response_timeout
 
 
 @settings(max_examples=50, deadline=None)
@@ -64,7 +64,7 @@ def test_keep_alive(given_pod: GpuPodSpec) -> None:
     """The engine keeps idle connections longer than what is in front of it."""
     kept = int(variables(strategies.spec_of(given_pod))["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"])
 
-    assert kept > max(given_pod.longest_answer, 60)
+    assert kept > max(given_pod.response_timeout, 60)
 
 
 @settings(max_examples=50, deadline=None)
@@ -125,7 +125,7 @@ def test_arguments(given_pod: GpuPodSpec) -> None:
     assert not any("$(" in one.replace("$$(", "") for one in args)
     if given_pod.engine.delivery == "args":
         assert args[1:] == arguments(given_pod.options(), given_pod.release)
-        assert f"--shutdown-timeout={given_pod.answers.seconds}" in args
+        assert f"--shutdown-timeout={given_pod.drain_time.seconds}" in args
 
 
 def test_ephemeral_size() -> None:

@@ -1,6 +1,7 @@
 """Deployment: valid for its target and all later releases, and true to the pod's facts."""
 
 import json
+from dataclasses import fields
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,22 +12,24 @@ from tests.support import pod_security_problems, validate
 from vllm_constructs import GpuPodSpec, Kubernetes, Rollout, Startup, WholeGpu
 from vllm_constructs.kube import names
 from vllm_constructs.workloads import deployment
+from vllm_constructs.workloads.workload import Workload
 
 
 def deployed(
     pod: GpuPodSpec,
     *,
     name: str = "qwen",
-    replicas: int = 1,
+    replicas: int | None = 1,
     rollout: Rollout | None = None,
     target: Kubernetes | None = None,
     labels: dict[str, str] | None = None,
     annotations: dict[str, str] | None = None,
+    scrape_hints: bool = True,
 ) -> strategies.Manifest:
     """Return the Deployment of a pod."""
     config = deployment.config_map(f"{name}-engine", pod)
     return deployment.manifest(
-        name=name,
+        workload=Workload(name=name),
         pod=pod,
         replicas=replicas,
         rollout=rollout or Rollout(),
@@ -34,6 +37,8 @@ def deployed(
         annotations=names.annotation_map("annotations", annotations or {}),
         kubernetes=target or Kubernetes(),
         config_map_name=None if config is None else config["metadata"]["name"],
+        scrape_hints=scrape_hints,
+        root_path=None,
     )
 
 
@@ -44,7 +49,7 @@ def deployed(
     rollout=strategies.rollouts(),
     labels=strategies.labels(),
     annotations=strategies.annotations(),
-    replicas=st.integers(1, 1000),
+    replicas=st.one_of(st.none(), st.integers(1, 1000)),
 )
 def test_validity(
     *,
@@ -53,7 +58,7 @@ def test_validity(
     rollout: Rollout,
     labels: dict[str, str],
     annotations: dict[str, str],
-    replicas: int,
+    replicas: int | None,
 ) -> None:
     """A Deployment for a target is valid in it and in every later release."""
     found = deployed(
@@ -67,6 +72,9 @@ def test_validity(
 
     assert strategies.is_plain(found)
     assert validate(strategies.in_namespace(found), releases=strategies.covered(target)) == []
+    # A scaler decides about what is left out.
+    assert ("replicas" in found["spec"]) is (replicas is not None)
+    assert replicas == found["spec"].get("replicas")
 
 
 @settings(max_examples=50, deadline=None)
@@ -146,35 +154,21 @@ def test_config_map(pod: GpuPodSpec, name: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(strategies.names(), st.integers(1024, 65535))
-def test_service(name: str, port: int) -> None:
-    """The Service is valid everywhere, has the labels that it selects, and leads to the port."""
-    selects = deployment.selector(name)
-
-    found = deployment.service(name=name, selector=selects, port=port)
-
-    assert validate(strategies.in_namespace(found)) == []
-    assert found["metadata"]["labels"] == selects == found["spec"]["selector"]
-    assert found["spec"]["ports"][0]["targetPort"] == port
-    assert found["spec"]["type"] == "ClusterIP"
-
-
-@settings(max_examples=60, deadline=None)
 @given(strategies.pods(), strategies.labels(), strategies.annotations())
 def test_determinism(pod: GpuPodSpec, labels: dict[str, str], annotations: dict[str, str]) -> None:
     """The same facts in another order give the same bytes."""
-    fields = {name: getattr(pod, name) for name in pod.__dataclass_fields__}
+    given_ = {one.name: getattr(pod, one.name) for one in fields(pod)}
     for name in ("env", "node_selector", "pod_annotations"):
-        fields[name] = strategies.shuffled(fields[name])
-    engine = {name: getattr(pod.engine, name) for name in pod.engine.__dataclass_fields__}
+        given_[name] = strategies.shuffled(given_[name])
+    engine = {one.name: getattr(pod.engine, one.name) for one in fields(pod.engine)}
     engine["extra"] = strategies.shuffled(engine["extra"])
     if engine["hf_overrides"] is not None:
         engine["hf_overrides"] = strategies.shuffled(engine["hf_overrides"])
-    fields["engine"] = type(pod.engine)(**engine)
+    given_["engine"] = type(pod.engine)(**engine)
 
     one = deployed(pod, labels=labels, annotations=annotations)
     other = deployed(
-        GpuPodSpec(**fields),
+        GpuPodSpec(**given_),
         labels=strategies.shuffled(labels),
         annotations=strategies.shuffled(annotations),
     )

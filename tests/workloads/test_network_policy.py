@@ -1,13 +1,11 @@
 """NetworkPolicy: who reaches an engine, and what it reaches."""
 
-import ipaddress
-
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import strategies
 from tests.support import validate
+from vllm_constructs.kube.peers import from_block, from_namespace
 from vllm_constructs.workloads import network_policy as network
 
 SELECTOR = {"app.kubernetes.io/instance": "qwen", "app.kubernetes.io/name": "vllm"}
@@ -45,28 +43,23 @@ def test_policy(*, name: str, port: int, sources: list[str], downloads: bool) ->
     assert out == {(53, "UDP"), (53, "TCP")} | https
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.ip_addresses(), st.integers(0, 32))
-def test_block(address: object, length: int) -> None:
-    """An address range is one that Kubernetes takes, whichever way it is written."""
-    network_of_it = ipaddress.ip_network(f"{address}/{length}", strict=False)
-    peer = network.from_block("x", str(network_of_it))
-    policy = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": "x", "namespace": "llm"},
-        "spec": {"podSelector": {}, "ingress": [network.rule(peer, 8000)]},
-    }
+def test_more_peers() -> None:
+    """Routes, scalers and monitors come in too, once where their namespace is named."""
+    peers = [from_namespace("ingress"), from_block("x", "10.0.0.0/8")]
 
-    assert peer == {"ipBlock": {"cidr": str(network_of_it)}}
-    assert validate(policy, releases=["1.27", "1.37"]) == []
+    found = network.policy(
+        name="qwen",
+        selector=SELECTOR,
+        port=8000,
+        allow_from=("ingress",),
+        downloads=False,
+        more_peers=[*peers, from_namespace("keda")],
+    )
 
-
-@pytest.mark.parametrize(
-    "cidr", ["10.0.0.1/8", "10.0.0.0/33", "internet", "", "fe80::%1/64", 10, b"\x0a\0\0\0", None]
-)
-def test_refusals(cidr: object) -> None:
-    """What is no address range is refused with an example of one."""
-    sentence = strategies.refusal(lambda: network.from_block("AwsAlb.subnets", cidr))
-
-    assert sentence.startswith(f"AwsAlb.subnets is {cidr!r}; it takes an address range such as")
+    assert validate(strategies.in_namespace(found)) == []
+    assert [rule["from"] for rule in found["spec"]["ingress"]] == [
+        [{"podSelector": {}}],
+        [from_namespace("ingress")],
+        [from_block("x", "10.0.0.0/8")],
+        [from_namespace("keda")],
+    ]

@@ -1,4 +1,4 @@
-"""Annotations: what an app said and no field has is planned from the manifest all the same."""
+"""Annotations: facts of an app that no field has are planned from the manifest all the same."""
 
 from typing import Any
 
@@ -17,9 +17,14 @@ from vllm_constructs import (
 )
 from vllm_constructs.cli import plan_table
 from vllm_constructs.memory import fit
-from vllm_constructs.reading import workloads as rendered
+from vllm_constructs.reading.workloads import deployed_models
 from vllm_constructs.workloads import deployment
-from vllm_constructs.workloads.plan_annotations import Said, annotations_of, said_in
+from vllm_constructs.workloads.plan_annotations import (
+    PlanAnnotations,
+    make_plan_annotations,
+    read_plan_annotations,
+)
+from vllm_constructs.workloads.workload import Workload
 
 QWEN = "Qwen/Qwen2.5-1.5B-Instruct"
 OWN = {"image": "registry.example.com/vllm:mine", "vllm": "0.22.1"}
@@ -34,7 +39,7 @@ def pod(**given: Any) -> GpuPodSpec:
 def manifest(spec: GpuPodSpec, annotations: dict[str, str]) -> dict[str, Any]:
     """Return the Deployment of a pod."""
     return deployment.manifest(
-        name="qwen",
+        workload=Workload(name="qwen"),
         pod=spec,
         replicas=1,
         rollout=Rollout(),
@@ -42,12 +47,19 @@ def manifest(spec: GpuPodSpec, annotations: dict[str, str]) -> dict[str, Any]:
         annotations=annotations,
         kubernetes=Kubernetes("1.34"),
         config_map_name=None,
+        scrape_hints=True,
+        root_path=None,
     )
+
+
+def annotations_of(spec: GpuPodSpec, shape: str | None) -> dict[str, str]:
+    """Return the annotations of a pod's workload."""
+    return make_plan_annotations(gpu=spec.gpu, vllm=spec.vllm, shape=shape)
 
 
 def planned(document: dict[str, Any]) -> plan_table.Row:
     """Return the row that the manifest alone gives."""
-    (found,) = rendered.models([document])
+    (found,) = deployed_models([document])
     return plan_table.row(found, {})
 
 
@@ -70,14 +82,14 @@ def planned(document: dict[str, Any]) -> plan_table.Row:
 )
 def test_same_plan(spec: GpuPodSpec) -> None:
     """The manifest gives the plan that the app made, to the byte."""
-    expected = fit.checked("a pod", spec, None)
+    expected = fit.check_fit("a pod", spec, None)
     assert expected is not None
 
     row = planned(manifest(spec, annotations_of(spec, None)))
 
     assert row.plan is not None, row.reason
-    assert (row.reason, row.found.notes) == ("", ())
-    # The engine's split is said in the one and derived in the other.
+    assert (row.reason, row.model.notes) == ("", ())
+    # The engine's split is given in the one and derived in the other.
     ours, theirs = expected.as_dict(), row.plan.as_dict()
     assert ours == theirs
 
@@ -86,7 +98,7 @@ def test_shape() -> None:
     """A model of one's own has the shape that it was given, where the catalogue has that."""
     shape = ModelShape.named(QWEN)
     spec = pod(model="/models/mine")
-    expected = fit.checked("a pod", spec, shape)
+    expected = fit.check_fit("a pod", spec, shape)
     assert expected is not None
 
     row = planned(manifest(spec, annotations_of(spec, fit.name_in_catalogue(shape))))
@@ -97,11 +109,12 @@ def test_shape() -> None:
     assert fit.name_in_catalogue(other) is None
     assert fit.name_in_catalogue(None) is None
     unknown = planned(manifest(spec, annotations_of(spec, None)))
-    assert unknown.reason.startswith("/models/mine is not in the catalogue; give --config")
+    assert unknown.reason.startswith("/models/mine is not in the catalogue; give ")
+    assert "--config /models/mine=config.json" in unknown.reason
 
 
 def test_nothing() -> None:
-    """What the manifest says by itself is not said again."""
+    """What the manifest says by itself is not repeated."""
     assert annotations_of(pod(), None) == {}
     assert annotations_of(pod(gpu=MigSlice("1g.10gb")), None) == {}
 
@@ -110,21 +123,32 @@ def test_nothing() -> None:
     "found",
     [
         {},
-        {"vllm-constructs/gpu-memory-mib": "many", "vllm-constructs/gpu-sharing": "mps"},
-        {"vllm-constructs/gpu-memory-mib": "٣", "vllm-constructs/gpu-sharing": "mps/x"},
-        {"vllm-constructs/vllm": 3, "vllm-constructs/model-shape": None},
-        {"vllm-constructs/gpu-memory-mib": 24000},
+        {"vllm-constructs.dev/gpu-memory-mib": "many", "vllm-constructs.dev/gpu-sharing": "mps"},
+        {"vllm-constructs.dev/gpu-memory-mib": "٣", "vllm-constructs.dev/gpu-sharing": "mps/x"},
+        {"vllm-constructs.dev/vllm": 3, "vllm-constructs.dev/model-shape": None},
+        {"vllm-constructs.dev/gpu-memory-mib": 24000},
     ],
 )
 def test_garbage(found: dict[str, Any]) -> None:
     """An annotation that nobody can read says nothing."""
-    assert said_in(found) == Said()
+    assert read_plan_annotations(found) == PlanAnnotations()
+
+
+def test_read() -> None:
+    """What is written is read."""
+    gpu = TimeSlicedGpu("My-GPU", replicas=3, sharing="mps", memory_mib=24000)
+
+    found = make_plan_annotations(gpu=gpu, vllm="0.22.1", shape=QWEN)
+
+    assert PlanAnnotations(
+        vllm="0.22.1", model_shape=QWEN, gpu_memory_mib=24000, gpu_sharing=("mps", 3)
+    ) == read_plan_annotations(found)
 
 
 def test_wrong() -> None:
     """A release or a way of sharing that there is none of is no crash."""
     spec = pod(gpu=TimeSlicedGpu("NVIDIA-L40S"))
-    document = manifest(spec, {"vllm-constructs/gpu-sharing": "magic/4"})
-    assert "TimeSlicedGpu.sharing is 'magic'" in planned(document).reason
-    document = manifest(pod(), {"vllm-constructs/vllm": "new"})
+    document = manifest(spec, {"vllm-constructs.dev/gpu-sharing": "magic/4"})
+    assert "sharing is 'magic'" in planned(document).reason
+    document = manifest(pod(), {"vllm-constructs.dev/vllm": "new"})
     assert planned(document).plan is not None

@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 from tests import strategies
 from tests.support import assert_valid
 from vllm_constructs import ApiKey, HuggingFaceToken, TlsSecret
-from vllm_constructs.workloads.secrets import environment, external_secret, name_of
+from vllm_constructs.workloads.secrets import external_secret, secret_variable
 
 TOKEN = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
 KEY = "sk-AbCdEfGhIjKlMnOp_0123456789"
 
 
 class Named:
-    """An object with a name, as cdk8s-plus has them."""
+    """An object with a name and a namespace."""
 
     name = "my-secret"
+    namespace = "llm"
 
 
 @settings(max_examples=50, deadline=None)
@@ -28,7 +29,7 @@ def test_environment(reference: Any) -> None:
     """A variable refers to the key of the Secret."""
     source = {"name": reference.secret_name, "key": reference.key}
 
-    found = environment("HF_TOKEN", reference)
+    found = secret_variable("HF_TOKEN", reference)
 
     assert found == {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": source}}
 
@@ -36,9 +37,10 @@ def test_environment(reference: Any) -> None:
 def test_from_secret() -> None:
     """A Secret is given by its name or as an object that has one."""
     assert HuggingFaceToken.from_secret("hf") == HuggingFaceToken("hf", "token")
-    assert HuggingFaceToken.from_secret(Named(), key="k") == HuggingFaceToken("my-secret", "k")
-    assert ApiKey.from_secret(Named()) == ApiKey("my-secret", "api-key")
-    assert name_of("x", "sk-prod-eu", "Secret") == "sk-prod-eu"
+    token = HuggingFaceToken("my-secret", "k", namespace="llm")
+    assert HuggingFaceToken.from_secret(Named(), key="k") == token
+    assert ApiKey.from_secret(Named()) == ApiKey("my-secret", "api-key", namespace="llm")
+    assert ApiKey.from_secret("sk-prod-eu") == ApiKey("sk-prod-eu")
 
 
 @settings(max_examples=30, deadline=None)
@@ -84,7 +86,7 @@ CLEAR: list[strategies.Call] = [
 
 @pytest.mark.parametrize("call", CLEAR)
 def test_clear_text(call: strategies.Call) -> None:
-    """A secret in place of its reference is refused and not repeated, not even in part."""
+    """A secret in place of its reference is rejected and not repeated, not even in part."""
     sentence = strategies.refusal(call)
 
     assert "not shown" in sentence
@@ -114,11 +116,13 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: ApiKey(""), ("ApiKey.secret_name is ''", "lower-case")),
     (lambda: ApiKey("a", ""), ("ApiKey.key is ''", "letters")),
     (lambda: ApiKey.from_secret(None), ("secret is None", "a Secret or a cdk8s-plus")),  # type: ignore[arg-type]  # the mistake
-    (lambda: name_of("cache", 7, "claim"), ("cache is 7", "the name of a claim")),
+    (lambda: HuggingFaceToken.from_secret(7), ("secret is 7", "the name of a Secret")),  # type: ignore[arg-type]  # the mistake
+    (lambda: HuggingFaceToken("hf", namespace="A_b"), ("HuggingFaceToken.namespace is 'A_b'",)),
+    (lambda: ApiKey("key", namespace=""), ("ApiKey.namespace is ''", "lower-case")),
     (lambda: external(name="A"), ("ExternalToken.name is 'A'", "'a'")),
     (lambda: external(store="A"), ("ExternalToken.store is 'A'", "'a'")),
     (lambda: external(store_kind="Store"), ("'Store'", "'SecretStore', 'ClusterSecretStore'")),
-    (lambda: external(remote_key=""), ("ExternalToken.remote_key is ''", "not empty")),
+    (lambda: external(remote_key=""), ("ExternalToken.remote_key is ''", "a non-empty string")),
     (lambda: external(remote_property=""), ("ExternalToken.remote_property is ''",)),
     (lambda: external(refresh="1 h"), ("ExternalToken.refresh is '1 h'", "'1h'")),
 ]
@@ -126,7 +130,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("call", "words"), REFUSED)
 def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
-    """What is no reference is refused with what is one."""
+    """What is no reference is rejected with what is one."""
     sentence = strategies.refusal(call)
 
     assert [word for word in words if word not in sentence] == [], sentence

@@ -1,5 +1,6 @@
 """Storage: caches that can be mounted where pods are, and shared memory that suffices."""
 
+import enum
 from typing import Any
 
 import pytest
@@ -15,9 +16,33 @@ MI, GI = 2**20, 2**30
 
 
 class Claim:
-    """An object with a name, as cdk8s-plus has them."""
+    """An object with a name."""
 
     name = "weights"
+
+
+class Metadata:
+    """Metadata of an object of cdk8s-plus."""
+
+    namespace = "llm"
+
+
+class PlusClaim:
+    """A claim as cdk8s-plus has them: it says its kind, and its modes where it was made here."""
+
+    __jsii_type__ = "cdk8s-plus-27.PersistentVolumeClaim"
+    kind = "PersistentVolumeClaim"
+    name = "weights"
+    metadata = Metadata()
+
+    def __init__(self, *modes: str) -> None:
+        self.access_modes = [enum.Enum("Mode", {"IT": mode}).IT for mode in modes] or None  # type: ignore[attr-defined]  # made here
+
+
+class Cache:
+    """A construct that makes a claim."""
+
+    volume = ExistingClaim("weights", access="ReadWriteOnce", namespace="llm")
 
 
 @settings(max_examples=40, deadline=None)
@@ -56,6 +81,42 @@ def test_access(access: Any, shared: object, read_only: object) -> None:
     assert claim.volume()["persistentVolumeClaim"].get("readOnly", False) is read_only
     assert ExistingClaim.from_claim(Claim(), access=access) == claim
     assert ExistingClaim.from_claim("weights", access=access) == claim
+
+
+@pytest.mark.parametrize("cache", [ExistingClaim("weights"), EphemeralCache(size="1Gi")])
+def test_claim_of_value(cache: Any) -> None:
+    """A value is a cache as it is."""
+    assert cache is storage.claim_of(cache)
+
+
+def test_claim_of_construct() -> None:
+    """A construct that makes a claim stands for that claim."""
+    assert Cache.volume is storage.claim_of(Cache())
+
+
+@pytest.mark.parametrize(
+    ("modes", "expected"),
+    [
+        ((), "ReadWriteMany"),
+        (("READ_WRITE_ONCE",), "ReadWriteOnce"),
+        (("READ_WRITE_ONCE", "READ_WRITE_MANY"), "ReadWriteMany"),
+        (("READ_ONLY_MANY",), "ReadOnlyMany"),
+        (("READ_WRITE_ONCE", "READ_ONLY_MANY"), "ReadOnlyMany"),
+    ],
+)
+def test_claim_of_object(modes: tuple[str, ...], expected: Any) -> None:
+    """A claim of cdk8s-plus has the best of its modes, and its namespace."""
+    assert ExistingClaim("weights", access=expected, namespace="llm") == (
+        storage.claim_of(PlusClaim(*modes))
+    )
+
+
+@pytest.mark.parametrize("cache", ["weights", None, 7, Claim(), {"volume": "x"}])
+def test_claim_of_garbage(cache: object) -> None:
+    """What is no cache is rejected with what is one."""
+    assert "expected a ModelCache, ExistingClaim, EphemeralCache or a claim." in (
+        strategies.refusal(lambda: storage.claim_of(cache))
+    )
 
 
 def test_ephemeral() -> None:
@@ -127,6 +188,7 @@ def claim(**fields: Any) -> strategies.Manifest:
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: ExistingClaim("A"), ("ExistingClaim.claim_name is 'A'", "'a'")),
     (lambda: ExistingClaim("a", access="RWX"), ("'RWX'", "'ReadWriteMany'")),  # type: ignore[arg-type]  # the mistake
+    (lambda: ExistingClaim("a", namespace="A_b"), ("ExistingClaim.namespace is 'A_b'",)),
     (lambda: ExistingClaim.from_claim(7), ("claim is 7", "the name of a")),  # type: ignore[arg-type]  # the mistake
     (lambda: EphemeralCache(size="10GB"), ("EphemeralCache.size is '10GB'", "write '10Gi'")),
     (lambda: EphemeralCache(size=100), ("EphemeralCache.size is 100", "'64Gi'")),  # type: ignore[arg-type]  # the mistake

@@ -1,1 +1,1 @@
-"""Accelerators: what a pod gets to run its engine on."""
+"""Accelerators: the GPUs, or parts of GPUs, that a pod requests."""

@@ -1,4 +1,4 @@
-"""DisruptionBudget: how many pods of a model a drain may take at a time."""
+"""DisruptionBudget: how many pods of a model a node drain may evict at a time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from vllm_constructs.workloads.availability import Budget
 
-from .base import Room, place_of
-from .deployment import model_of
+from .base import VllmConstruct
+from .links import links_of
+from .registry import chart_context
 
 if TYPE_CHECKING:
     from cdk8s import ApiObject
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from .deployment import ModelDeployment
 
 
-class DisruptionBudget(Room):
+class DisruptionBudget(VllmConstruct):
     """A PodDisruptionBudget that lets nodes be drained, one pod at a time.
 
     Args:
@@ -24,7 +25,7 @@ class DisruptionBudget(Room):
         id: Its id in the scope.
         target: The model. Where a scaler decides about its replicas, make the scaler first.
         min_available: Pods that stay; less than the replicas, or than the scaler's minimum.
-        max_unavailable: Pods that may go at a time. Default 1, where min_available is left out.
+        max_unavailable: Pods that may be evicted at a time. Default 1, where min_available is left out.
         name: Name of the budget. Default: the model's.
 
     Attributes:
@@ -44,13 +45,15 @@ class DisruptionBudget(Room):
         max_unavailable: int | None = None,
         name: str | None = None,
     ) -> None:
-        place = place_of(scope, id)
-        model = model_of("DisruptionBudget.target", target)
+        context = chart_context(scope, id)
+        links = links_of("DisruptionBudget.target", target, context, changes=False)
         budget = Budget(min_available=min_available, max_unavailable=max_unavailable)
-        body = budget.manifest(model.name if name is None else name, model.selector)
+        body = budget.manifest(
+            links.workload.name if name is None else name, links.workload.selector
+        )
         where = f"DisruptionBudget {body['metadata']['name']!r}"
-        model.check_budget(where, budget)
-        place.check_free(body)
-        super().__init__(scope, id, place)
+        links.check_budget(where, budget, target.replica_range[0])
+        context.check_free(body)
+        super().__init__(scope, id, context)
         self.budget: ApiObject = self._add("Default", body)
-        model.attach_budget(where, budget)
+        links.attach_budget(where, budget)

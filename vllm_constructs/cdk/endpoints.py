@@ -1,62 +1,51 @@
-"""Fronts: who is served at which host and path, so that no request reaches another model."""
+"""Endpoints: which host and path leads to which model, so that no request reaches another one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vllm_constructs.errors import refuse
-from vllm_constructs.traffic.ingress import Backend, F5Nginx, IngressController
-from vllm_constructs.traffic.route import Gateway
+from vllm_constructs.traffic.controllers import F5Nginx, IngressController
+from vllm_constructs.traffic.ingress import Backend
+from vllm_constructs.traffic.route import GatewayRef
 
-if TYPE_CHECKING:
-    from .base import Place
-    from .deployment import ModelDeployment
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """One host and path of one front, and the model behind it."""
-
-    way: str
-    host: str
-    path: str
-    model: tuple[str | None, str]
-    served_name: str
+from .links import ModelLinks
+from .registry import ChartContext, Endpoint
 
 
-def claims(
-    way: IngressController | Gateway,
-    place: Place,
-    models: Sequence[ModelDeployment],
+def endpoints_of(
+    entry: IngressController | GatewayRef,
+    context: ChartContext,
+    models: Sequence[ModelLinks],
     backends: Sequence[Backend],
-) -> list[Claim]:
-    """What a front is about to serve."""
-    if isinstance(way, Gateway):
-        front = f"Gateway {way.namespace or place.namespace}/{way.gateway_name}"
+) -> list[Endpoint]:
+    """What an Ingress or routes are about to serve."""
+    if isinstance(entry, GatewayRef):
+        name = f"Gateway {entry.namespace or context.namespace}/{entry.gateway_name}"
     else:
-        front = f"class {way.class_name}"
+        name = f"class {entry.class_name}"
     return [
-        Claim(
-            way=front,
+        Endpoint(
+            entry=name,
             host=backend.host,
             path=backend.path,
-            model=(model.namespace, model.name),
-            served_name=model.served_name,
+            model=(model.context.namespace, model.workload.name),
+            served_name=model.pod.name_in_metrics,
         )
         for model, backend in zip(models, backends, strict=True)
     ]
 
 
-def check(place: Place, way: IngressController | Gateway, wanted: Sequence[Claim]) -> None:
-    """Refuse a path that is taken, and one served name for two models of one host."""
+def check_endpoints(
+    context: ChartContext, entry: IngressController | GatewayRef, wanted: Sequence[Endpoint]
+) -> None:
+    """Reject a path that is taken, and one served name for two models of one host."""
     for new in wanted:
-        for old in place.app.fronts:
-            if (old.way, old.host) != (new.way, new.host):
+        for old in context.app.endpoints:
+            if (old.entry, old.host) != (new.entry, new.host):
                 continue
             name = old.model[1]
-            if isinstance(way, F5Nginx):
+            if isinstance(entry, F5Nginx):
                 refuse(
                     f"host {new.host!r} belongs to the Ingress of {name!r} already, and F5's "
                     "controller gives a host to one Ingress; use ModelFleet for several models of "
@@ -70,10 +59,5 @@ def check(place: Place, way: IngressController | Gateway, wanted: Sequence[Claim
             if old.served_name == new.served_name and old.model != new.model:
                 refuse(
                     f"{new.host!r} serves {name!r} and {new.model[1]!r} both as "
-                    f"{new.served_name!r}; give one another served_name= or another host."
+                    f"{new.served_name!r}; change the served_name= of one, or give another host."
                 )
-
-
-def keep(place: Place, made: Sequence[Claim]) -> None:
-    """Remember what a front serves."""
-    place.app.fronts.extend(made)

@@ -1,4 +1,4 @@
-"""ModelFleet: many models behind one front."""
+"""ModelFleet: many models behind one Ingress or Gateway."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ from vllm_constructs import require
 from vllm_constructs.errors import refuse
 from vllm_constructs.kube import names
 from vllm_constructs.traffic import ingress, route
-from vllm_constructs.traffic.ingress import Backend, Front, GkeIngress, IngressController, Tls
-from vllm_constructs.traffic.route import Gateway
+from vllm_constructs.traffic.controllers import GkeIngress, IngressController, ProxySettings
+from vllm_constructs.traffic.ingress import Backend
+from vllm_constructs.traffic.route import GatewayRef
+from vllm_constructs.traffic.tls import Tls
 
-from . import endpoints as front_claims
-from .base import Room, place_of
+from .base import VllmConstruct
 from .deployment import ModelDeployment
-from .ingress import check_controller, check_namespace, front_of
+from .endpoints import check_endpoints, endpoints_of
+from .ingress import BACKEND_CONFIG, check_controller, proxy_settings
+from .links import links_of
+from .registry import chart_context
 
 if TYPE_CHECKING:
     from cdk8s import ApiObject
     from constructs import Construct
 
 
-class ModelFleet(Room):
-    """One front for several models, each with its own path or its own host.
+class ModelFleet(VllmConstruct):
+    """One Ingress or Gateway for several models, each with its own path or its own host.
 
     With `host="llm.example.com"` a model served as `qwen-7b` is at
-    `llm.example.com/qwen-7b/v1` (the served name as a legal name): vLLM answers there by itself
+    `llm.example.com/qwen-7b/v1` (the served name as a legal name): vLLM serves that path itself
     (`--root-path`), so no controller has to rewrite paths. With `domain="llm.example.com"` it is
     at `qwen-7b.llm.example.com/v1`.
 
@@ -36,8 +40,8 @@ class ModelFleet(Room):
         models: The models, of one namespace, each with its own served name.
         host: One host for all models, with a path each.
         domain: One domain for all models, with a host each.
-        controller: Ingress controller that serves it.
-        gateway: Gateway that it hangs on, instead of a controller.
+        controller: Ingress controller that serves them.
+        gateway: Gateway that the routes attach to, instead of a controller.
         tls: Certificate, for a controller. Default: none.
         max_body: Size of the largest request in MiB, for a controller. Default 100.
         name: Name of the Ingress or HTTPRoute. Default: the id, as a legal name.
@@ -47,8 +51,8 @@ class ModelFleet(Room):
         objects: The Ingress or HTTPRoutes, and what they need beside them.
 
     Raises:
-        VllmConstructsError: Two models of one served name, no or two fronts, or models of other
-            namespaces.
+        VllmConstructsError: Two models of one served name, neither or both of controller and
+            gateway, or models of other namespaces.
     """
 
     def __init__(
@@ -60,12 +64,12 @@ class ModelFleet(Room):
         host: str | None = None,
         domain: str | None = None,
         controller: IngressController | None = None,
-        gateway: Gateway | None = None,
+        gateway: GatewayRef | None = None,
         tls: Tls | None = None,
         max_body: int = 100,
         name: str | None = None,
     ) -> None:
-        place = place_of(scope, id)
+        context = chart_context(scope, id)
         allowed = "a list of at least one ModelDeployment"
         members: list[ModelDeployment] = [
             require.instance("ModelFleet.models", item, ModelDeployment, allowed)
@@ -73,35 +77,34 @@ class ModelFleet(Room):
         ]
         if not members:
             require.wrong("ModelFleet.models", models, allowed)
-        check_namespace("ModelFleet", place, members)
+        all_links = [links_of("ModelFleet.models", model, context) for model in members]
         own = names.sanitised(id) if name is None else names.subdomain("ModelFleet.name", name)
         backends = _backends(members, host, domain)
-        front = front_of(members, max_body, tls)
+        settings = proxy_settings(all_links, max_body, tls, context)
         if (controller is None) == (gateway is None):
             refuse("ModelFleet takes either controller= or gateway=; give exactly one of them.")
-        way: Any
+        entry: Any
         if gateway is None:
-            way = check_controller("ModelFleet.controller", controller)
-            bodies = _ingress(own, way, members, backends, front)
+            entry = check_controller("ModelFleet.controller", controller)
+            bodies = _ingress(own, entry, members, backends, settings)
         else:
-            way = require.instance("ModelFleet.gateway", gateway, Gateway, "a Gateway(...)")
-            bodies = _routes(own, way, backends, front)
-        prefixes = [backend.path.removesuffix("/v1") for backend in backends]
+            entry = require.instance("ModelFleet.gateway", gateway, GatewayRef, "a GatewayRef(...)")
+            bodies = _routes(own, entry, backends, settings)
+        root_paths = [backend.path.removesuffix("/v1") for backend in backends]
         if host is not None:
-            for model, prefix in zip(members, prefixes, strict=True):
-                model.check_prefix(prefix)
-        wanted = front_claims.claims(way, place, members, backends)
-        front_claims.check(place, way, wanted)
-        place.check_free(*bodies)
-        super().__init__(scope, id, place)
-        front_claims.keep(place, wanted)
-        for model, prefix in zip(members, prefixes, strict=True):
-            model.allow(way.peers())
+            for links, root_path in zip(all_links, root_paths, strict=True):
+                links.check_root_path(root_path)
+        endpoints = endpoints_of(entry, context, all_links, backends)
+        check_endpoints(context, entry, endpoints)
+        context.check_free(*bodies)
+        super().__init__(scope, id, context)
+        context.app.endpoints.extend(endpoints)
+        for model, links, root_path in zip(members, all_links, root_paths, strict=True):
+            links.allow(entry.peers())
             if host is not None:
-                model.serve_under(prefix)
-            if isinstance(way, GkeIngress):
-                reference = f'{{"default":"{model.service_name}"}}'
-                model.annotate_service("cloud.google.com/backend-config", reference)
+                links.serve_below(root_path)
+            if isinstance(entry, GkeIngress):
+                links.annotate_service(BACKEND_CONFIG, f'{{"default":"{model.service_name}"}}')
         self.urls = {
             model.served_name: backend.host + backend.path
             for model, backend in zip(members, backends, strict=True)
@@ -127,7 +130,7 @@ def _backends(
         if label in taken:
             refuse(
                 f"ModelFleet has {taken[label]!r} and {model.name!r} both at {label!r}, since they "
-                f"are served as {model.served_name!r} or alike; give one another served_name=."
+                f"are served as {model.served_name!r} or a similar name; change the served_name= of one."
             )
         taken[label] = model.name
         found.append(
@@ -146,27 +149,28 @@ def _ingress(
     controller: IngressController,
     models: Sequence[ModelDeployment],
     backends: Sequence[Backend],
-    front: Front,
+    settings: ProxySettings,
 ) -> list[dict[str, Any]]:
     """The Ingress, and what GKE needs beside it."""
     found = [
         ingress.manifest(
-            name=name, controller=controller, backends=backends, front=front, annotations={}
+            name=name, controller=controller, backends=backends, settings=settings, annotations={}
         )
     ]
     if isinstance(controller, GkeIngress):
         found += [
-            controller.backend_config(model.service_name, model.pod.port, front) for model in models
+            controller.backend_config(model.service_name, model.pod.port, settings)
+            for model in models
         ]
     return found
 
 
 def _routes(
-    name: str, gateway: Gateway, backends: Sequence[Backend], front: Front
+    name: str, gateway: GatewayRef, backends: Sequence[Backend], settings: ProxySettings
 ) -> list[dict[str, Any]]:
     """One HTTPRoute per host, since a route's hosts share its rules."""
-    if front.tls is not None:
-        refuse("ModelFleet.tls is the Gateway's own with gateway=; leave it out.")
+    if settings.tls is not None:
+        refuse("ModelFleet.tls is given with gateway=, whose listeners have the certificate; leave it out.")
     hosts: dict[str, list[Backend]] = {}
     for backend in backends:
         hosts.setdefault(backend.host, []).append(backend)
@@ -179,6 +183,6 @@ def _routes(
                 "use domain=, or a second fleet."
             )
         services = [item.service for item in items]
-        found.append(route.manifest(name=own, gateway=gateway, backends=items, front=front))
-        found += route.policies(name=own, gateway=gateway, services=services, front=front)
+        found.append(route.manifest(name=own, gateway=gateway, backends=items, settings=settings))
+        found += route.policies(name=own, gateway=gateway, services=services, settings=settings)
     return found

@@ -1,4 +1,4 @@
-"""ModelMonitor: what watches a model."""
+"""ModelMonitor: monitor, alerts and dashboard of a model."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 from vllm_constructs import require
 from vllm_constructs.errors import warn
-from vllm_constructs.kube import names
+from vllm_constructs.kube import names, peers
 from vllm_constructs.monitoring import alerts as alerting
 from vllm_constructs.monitoring import dashboard as dashboards
-from vllm_constructs.monitoring import monitors as monitoring
+from vllm_constructs.monitoring import monitors
 from vllm_constructs.monitoring.alerts import RUNBOOK
 from vllm_constructs.monitoring.objectives import Objectives
-from vllm_constructs.workloads import network_policy as network
 
-from .base import Room, place_of
-from .deployment import model_of
+from .base import VllmConstruct
+from .links import links_of
+from .registry import chart_context
 
 if TYPE_CHECKING:
     from cdk8s import ApiObject
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .deployment import ModelDeployment
 
 
-class ModelMonitor(Room):
+class ModelMonitor(VllmConstruct):
     """A monitor for Prometheus Operator, alerts, and a Grafana dashboard.
 
     The pods lose their `prometheus.io/scrape` annotations, since two scrapers of one pod would
@@ -38,14 +38,14 @@ class ModelMonitor(Room):
         interval: Time between two scrapes. Default `15s`.
         kind: `"ServiceMonitor"` (default) or `"PodMonitor"`.
         labels: Labels that the operator selects monitors and rules by. kube-prometheus-stack
-            takes only those with `release: <its Helm release>`, so none is warned about.
+            selects only those with `release: <its Helm release>`, so no label is warned about.
         alerts: Whether to make the PrometheusRule. Default True.
         dashboard: Whether to make the dashboard's ConfigMap. Default True.
         folder: Grafana folder of the dashboard. Default: Grafana's own.
         namespace: Namespace of Prometheus, for the NetworkPolicy. Default `monitoring`.
         name: Name of the monitor, and beginning of the others' names. Default: the model's.
-        objectives: What is promised of the model: alerts fire where it is missed, and the
-            dashboard draws it. Default: `Objectives()`.
+        objectives: Objectives of the model: alerts fire where they are missed, and the
+            dashboard draws them. Default: `Objectives()`.
         runbook: Address or path of the runbook's page; each alert adds its section. Default: the
             page's path in this project.
 
@@ -77,8 +77,9 @@ class ModelMonitor(Room):
         objectives: Objectives | None = None,
         runbook: str = RUNBOOK,
     ) -> None:
-        place = place_of(scope, id)
-        model = model_of("ModelMonitor.target", target)
+        context = chart_context(scope, id)
+        links = links_of("ModelMonitor.target", target, context)
+        workload, pod = links.workload, links.pod
         require.duration("ModelMonitor.interval", interval)
         require.choice("ModelMonitor.kind", kind, ("ServiceMonitor", "PodMonitor"))
         require.boolean("ModelMonitor.alerts", alerts)
@@ -95,40 +96,41 @@ class ModelMonitor(Room):
                 "ModelMonitor.labels is empty, and kube-prometheus-stack picks up only monitors "
                 "labelled with its Helm release; give labels={'release': 'kube-prometheus-stack'}."
             )
-        own = names.subdomain("ModelMonitor.name", model.name if name is None else name)
-        scope_of = model.metrics_scope
+        own = names.subdomain("ModelMonitor.name", workload.name if name is None else name)
+        series = target.series
         if kind == "ServiceMonitor":
-            make, job = monitoring.service_monitor, model.service_name
+            make, job = monitors.service_monitor, target.service_name
         else:
-            make, job = monitoring.pod_monitor, f"{scope_of.namespace}/{own}"
-        body = make(name=own, selector=model.selector, interval=interval, labels=picked)
-        release = model.pod.release
-        wanted = alerting.alerts(
-            scope_of,
+            make, job = monitors.pod_monitor, f"{series.namespace}/{own}"
+        body = make(name=own, selector=workload.selector, interval=interval, labels=picked)
+        release = pod.release
+        wanted = alerting.model_alerts(
+            series,
             job=job,
-            workload=model.name,
-            startup=model.pod.startup.budget,
+            workload=workload,
+            startup=pod.startup.budget,
             objectives=goals,
             release=release,
         )
         rule = alerting.prometheus_rule(
             name=f"{own}-alerts",
             labels=picked,
-            model=model.served_name,
-            wanted=wanted,
+            model=target.served_name,
+            alerts=wanted,
             runbook=runbook,
         )
         board = dashboards.dashboard_config_map(
             name=f"{own}-dashboard",
-            scope=scope_of,
+            series=series,
             folder=folder,
             objectives=goals,
             release=release,
         )
-        model.check_monitor()
-        place.check_free(body, *([rule] if alerts else []), *([board] if dashboard else []))
-        super().__init__(scope, id, place)
+        links.check_monitor()
+        context.check_free(body, *([rule] if alerts else []), *([board] if dashboard else []))
+        super().__init__(scope, id, context)
         self.monitor: ApiObject = self._add("Default", body)
         self.rule: ApiObject | None = self._add("alerts", rule) if alerts else None
         self.dashboard: ApiObject | None = self._add("dashboard", board) if dashboard else None
-        model.attach_monitor([network.from_namespace(namespace)], job=job)
+        links.allow([peers.from_namespace(namespace)])
+        links.attach_monitor(job=job)

@@ -1,4 +1,4 @@
-"""Namespace, operators and the GPU smoke test: what models stand on."""
+"""Namespace, operators and the GPU smoke test: what models need on a cluster."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from vllm_constructs import require
-from vllm_constructs.accelerators import nvidia as accelerators
-from vllm_constructs.accelerators.nvidia import MigSlice, TimeSlicedGpu
+from vllm_constructs.accelerators.nvidia import EXPECTED, KINDS, Gpu, MigSlice, TimeSlicedGpu
 from vllm_constructs.engine.flag_types import Json
 from vllm_constructs.kube import names
-from vllm_constructs.metrics import metric as metrics
-from vllm_constructs.platform import operators as platform
-from vllm_constructs.platform.operators import Delivery, HelmChart
-from vllm_constructs.scaling import scalers as scaling
-from vllm_constructs.workloads.pod import Gpu, Toleration
+from vllm_constructs.metrics import vllm_metrics
+from vllm_constructs.platform import operators
+from vllm_constructs.platform.delivery import DELIVERIES, Delivery, HelmChart, helm_chart
+from vllm_constructs.scaling.keda import check_address
+from vllm_constructs.workloads.pod_options import Toleration
 
-from .base import Room, place_of
+from .base import VllmConstruct
+from .registry import chart_context
 
 if TYPE_CHECKING:
     from cdk8s import ApiObject
     from constructs import Construct
 
 
-class Namespace(Room):
+class Namespace(VllmConstruct):
     """A Namespace with Pod Security labels.
 
     Args:
@@ -48,15 +48,15 @@ class Namespace(Room):
         name: str | None = None,
         pod_security: Literal["privileged", "baseline", "restricted"] = "restricted",
     ) -> None:
-        place = place_of(scope, id)
+        context = chart_context(scope, id)
         own = names.sanitised(id) if name is None else name
-        body = platform.namespace(name=own, pod_security=pod_security)
-        place.check_free(body)
-        super().__init__(scope, id, place)
+        body = operators.namespace(name=own, pod_security=pod_security)
+        context.check_free(body)
+        super().__init__(scope, id, context)
         self.namespace: ApiObject = self._add("Default", body)
 
 
-class _Operator(Room):
+class _Operator(VllmConstruct):
     """A Helm chart that Flux or Argo CD installs."""
 
     def _deliver(self, bodies: Sequence[dict[str, Any]]) -> None:
@@ -67,7 +67,7 @@ class _Operator(Room):
 
 def _delivered(where: str, delivery: Any, chart: HelmChart) -> list[dict[str, Any]]:
     allowed = "FluxHelmRelease(...) or ArgoApplication(...)"
-    tool: Any = require.instance(f"{where}.delivery", delivery, platform.DELIVERIES, allowed)
+    tool: Any = require.instance(f"{where}.delivery", delivery, DELIVERIES, allowed)
     # The release first: it is what ApiObject.of finds.
     bodies: list[dict[str, Any]] = tool.manifests(chart)
     return bodies[::-1]
@@ -100,7 +100,7 @@ class GpuOperator(_Operator):
         sharing: The device plugin's ConfigMap, or None.
 
     Raises:
-        VllmConstructsError: A value that the chart or Kubernetes would refuse.
+        VllmConstructsError: A value that the chart or Kubernetes would reject.
     """
 
     def __init__(
@@ -120,10 +120,12 @@ class GpuOperator(_Operator):
         shared_gpus: Mapping[str, TimeSlicedGpu] | None = None,
         values: Mapping[str, Json] | None = None,
     ) -> None:
-        place = place_of(scope, id)
+        context = chart_context(scope, id)
         if mig is not None:
             require.instance("GpuOperator.mig", mig, MigSlice, "a MigSlice(...)")
-        strategy = mig_strategy or (mig.strategy if mig is not None else "single")
+        strategy = mig_strategy
+        if strategy is None:
+            strategy = "single" if mig is None else mig.strategy
         require.choice("GpuOperator.mig_strategy", strategy, ("single", "mixed"))
         if mig is not None and mig.strategy != strategy:
             require.wrong(
@@ -131,13 +133,13 @@ class GpuOperator(_Operator):
             )
         if shared_gpus is not None and not isinstance(shared_gpus, Mapping):
             require.wrong("GpuOperator.shared_gpus", shared_gpus, "a dict of TimeSlicedGpu")
-        chart = platform.helm_chart(
+        chart = helm_chart(
             "GpuOperator",
             name="gpu-operator",
             repository="https://helm.ngc.nvidia.com/nvidia",
             version=version,
             namespace=namespace,
-            derived=platform.gpu_operator_values(
+            derived=operators.gpu_operator_values(
                 driver=driver,
                 toolkit=toolkit,
                 dcgm=dcgm,
@@ -149,12 +151,12 @@ class GpuOperator(_Operator):
             values={} if values is None else values,
         )
         bodies = _delivered("GpuOperator", delivery, chart)
-        home = platform.namespace(name=namespace, pod_security="privileged")
+        home = operators.namespace(name=namespace, pod_security="privileged")
         sharing = (
-            platform.sharing_config_map(_SHARING, namespace, shared_gpus) if shared_gpus else None
+            operators.sharing_config_map(_SHARING, namespace, shared_gpus) if shared_gpus else None
         )
-        place.check_free(home, *bodies, *([sharing] if sharing else []))
-        super().__init__(scope, id, place)
+        context.check_free(home, *bodies, *([sharing] if sharing else []))
+        super().__init__(scope, id, context)
         # In this order, so that the file can be applied from its beginning to its end.
         self.namespace: ApiObject = self._add("namespace", home)
         self.sharing: ApiObject | None = None if sharing is None else self._add("sharing", sharing)
@@ -179,7 +181,7 @@ class KedaOperator(_Operator):
         objects: What delivers the chart.
 
     Raises:
-        VllmConstructsError: A value that the chart or Kubernetes would refuse.
+        VllmConstructsError: A value that the chart or Kubernetes would reject.
     """
 
     def __init__(
@@ -192,8 +194,8 @@ class KedaOperator(_Operator):
         namespace: str = "keda",
         values: Mapping[str, Json] | None = None,
     ) -> None:
-        place = place_of(scope, id)
-        chart = platform.helm_chart(
+        context = chart_context(scope, id)
+        chart = helm_chart(
             "KedaOperator",
             name="keda",
             repository="https://kedacore.github.io/charts",
@@ -203,8 +205,8 @@ class KedaOperator(_Operator):
             values={} if values is None else values,
         )
         bodies = _delivered("KedaOperator", delivery, chart)
-        place.check_free(*bodies)
-        super().__init__(scope, id, place)
+        context.check_free(*bodies)
+        super().__init__(scope, id, context)
         self._deliver(bodies)
 
 
@@ -227,7 +229,7 @@ class PrometheusAdapter(_Operator):
         objects: What delivers the chart.
 
     Raises:
-        VllmConstructsError: A value that the chart or Kubernetes would refuse.
+        VllmConstructsError: A value that the chart or Kubernetes would reject.
     """
 
     def __init__(
@@ -241,12 +243,12 @@ class PrometheusAdapter(_Operator):
         namespace: str = "monitoring",
         values: Mapping[str, Json] | None = None,
     ) -> None:
-        place = place_of(scope, id)
-        address = scaling.check_address("PrometheusAdapter.prometheus", prometheus)
+        context = chart_context(scope, id)
+        address = check_address("PrometheusAdapter.prometheus", prometheus)
         url, _, port = address.rstrip("/").rpartition(":")
         if not port.isdigit():
             url, port = address.rstrip("/"), "443" if address.startswith("https") else "80"
-        chart = platform.helm_chart(
+        chart = helm_chart(
             "PrometheusAdapter",
             name="prometheus-adapter",
             repository="https://prometheus-community.github.io/helm-charts",
@@ -254,17 +256,17 @@ class PrometheusAdapter(_Operator):
             namespace=namespace,
             derived={
                 "prometheus": {"url": url, "port": int(port)},
-                "rules": {"default": False, "custom": metrics.adapter_rules()},
+                "rules": {"default": False, "custom": vllm_metrics.adapter_rules()},
             },
             values={} if values is None else values,
         )
         bodies = _delivered("PrometheusAdapter", delivery, chart)
-        place.check_free(*bodies)
-        super().__init__(scope, id, place)
+        context.check_free(*bodies)
+        super().__init__(scope, id, context)
         self._deliver(bodies)
 
 
-class GpuSmokeTest(Room):
+class GpuSmokeTest(VllmConstruct):
     """A Job that runs `nvidia-smi` on one GPU.
 
     Args:
@@ -292,14 +294,13 @@ class GpuSmokeTest(Room):
         tolerations: Sequence[Toleration] = (),
         name: str | None = None,
     ) -> None:
-        place = place_of(scope, id)
-        allowed = "a WholeGpu, MigSlice, TimeSlicedGpu or VirtualGpu"
-        require.instance("GpuSmokeTest.gpu", gpu, accelerators.KINDS, allowed)
+        context = chart_context(scope, id)
+        require.instance("GpuSmokeTest.gpu", gpu, KINDS, EXPECTED)
         allowed = "a list of Toleration(...)"
         for item in require.items("GpuSmokeTest.tolerations", tolerations, allowed):
             require.instance("GpuSmokeTest.tolerations", item, Toleration, allowed)
         own = names.sanitised(id) if name is None else name
-        body = platform.smoke_test(name=own, gpu=gpu, image=image, tolerations=tolerations)
-        place.check_free(body)
-        super().__init__(scope, id, place)
+        body = operators.smoke_test(name=own, gpu=gpu, image=image, tolerations=tolerations)
+        context.check_free(body)
+        super().__init__(scope, id, context)
         self.job: ApiObject = self._add("Default", body)

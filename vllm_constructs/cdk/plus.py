@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jsii
-from constructs import IValidation
+from constructs import Construct, IValidation
 
 from vllm_constructs.errors import VllmConstructsError, VllmConstructsWarning
-from vllm_constructs.scaling.scalers import Replicas
+from vllm_constructs.kube.references import namespace_of
+from vllm_constructs.scaling.pace import Replicas
 from vllm_constructs.workloads.container import NAME, PORT_NAME
 
 if TYPE_CHECKING:
     import cdk8s_plus_27 as kplus
 
-    from .deployment import ModelDeployment
+    from .links import ModelLinks
 
 _LINE = re.compile(r"cdk8s_plus_\d+")
 
 
-def implement(kind: type[ModelDeployment]) -> None:
+def implement(kind: type[Construct]) -> None:
     """Declare to jsii which interfaces of cdk8s-plus a model implements, of all lines in use.
 
     jsii takes interfaces of loaded libraries only, when an object is made, so this happens
@@ -37,12 +39,17 @@ def implement(kind: type[ModelDeployment]) -> None:
             jsii.implements(line.IScalable, line.IPodSelector, line.INetworkPolicyPeer)(kind)
 
 
-def _line(model: ModelDeployment) -> Any:
-    """The line whose types jsii wants as answers: that of the first interfaces declared.
+def is_loaded() -> bool:
+    """Whether an app uses cdk8s-plus of the line that this library's types are of."""
+    return "cdk8s_plus_27" in sys.modules
+
+
+def _line(kind: type[Construct]) -> Any:
+    """The line whose types jsii expects as return values: that of the first interfaces declared.
 
     The others take them too, since in JavaScript only the shape counts.
     """
-    for interface in getattr(type(model), "__jsii_ifaces__", ()):
+    for interface in getattr(kind, "__jsii_ifaces__", ()):
         if _LINE.fullmatch(interface.__module__):
             return sys.modules[interface.__module__]
     import cdk8s_plus_27
@@ -50,15 +57,14 @@ def _line(model: ModelDeployment) -> Any:
     return cdk8s_plus_27
 
 
-def service(model: ModelDeployment, manifest: dict[str, Any]) -> kplus.Service:
-    """The model's Service."""
+def service(scope: Construct, manifest: dict[str, Any]) -> kplus.Service:
+    """A Service with the content of a manifest."""
     import cdk8s_plus_27 as kplus
     from cdk8s import ApiObject, ApiObjectMetadata, JsonPatch
 
-    metadata = manifest["metadata"]
-    port = model.pod.port
-    found = kplus.Service(
-        model,
+    metadata, spec = manifest["metadata"], manifest["spec"]
+    made = kplus.Service(
+        scope,
         "service",
         metadata=ApiObjectMetadata(
             name=metadata["name"],
@@ -67,72 +73,94 @@ def service(model: ModelDeployment, manifest: dict[str, Any]) -> kplus.Service:
         ),
         ports=[
             kplus.ServicePort(
-                port=port, target_port=port, name=PORT_NAME, protocol=kplus.Protocol.TCP
+                port=port["port"],
+                target_port=port["targetPort"],
+                name=PORT_NAME,
+                protocol=kplus.Protocol.TCP,
             )
+            for port in spec["ports"]
         ],
     )
-    for key, value in model.selector.items():
-        found.select_label(key, value)
-    ApiObject.of(found).add_json_patch(JsonPatch.remove("/spec/externalIPs"))
-    return found
+    for key, value in spec["selector"].items():
+        made.select_label(key, value)
+    ApiObject.of(made).add_json_patch(JsonPatch.remove("/spec/externalIPs"))
+    return made
 
 
-def scaling_target(model: ModelDeployment) -> kplus.ScalingTarget:
-    """The Deployment and its container."""
-    line, pod = _line(model), model.pod
+def scaling_target(kind: type[Construct], links: ModelLinks) -> kplus.ScalingTarget:
+    """The workload and its container."""
+    line, pod = _line(kind), links.pod
     container = line.Container(name=NAME, image=pod.image, port_number=pod.port)
-    found: kplus.ScalingTarget = line.ScalingTarget(
-        api_version="apps/v1",
-        kind="Deployment",
-        name=model.name,
+    reference = links.workload.reference()
+    target: kplus.ScalingTarget = line.ScalingTarget(
+        api_version=reference["apiVersion"],
+        kind=reference["kind"],
+        name=reference["name"],
         containers=[container],
-        replicas=None if model.scaler else model.replicas,
+        replicas=None if links.scaler else links.replicas,
     )
-    return found
+    return target
 
 
-def scaler_range(model: ModelDeployment) -> Replicas | None:
-    """The range of the HorizontalPodAutoscaler of cdk8s-plus, of any line, that has the model."""
+def _scaler(model: Construct) -> Any:
+    """The HorizontalPodAutoscaler of cdk8s-plus, of any line, that has the model, or None."""
     for node in model.node.root.node.find_all():
         kind = str(getattr(node, "__jsii_type__", ""))
-        found: Any = node
-        if kind.endswith(".HorizontalPodAutoscaler") and found.target is model:
-            return Replicas(
-                scaler="HorizontalPodAutoscaler",
-                minimum=int(found.min_replicas),
-                maximum=int(found.max_replicas),
-            )
+        scaler: Any = node
+        if kind.endswith(".HorizontalPodAutoscaler") and scaler.target is model:
+            return scaler
     return None
 
 
-@jsii.implements(IValidation)
-class RangeCheck:
-    """Checks that range at synthesis, since it is not known before."""
+def _range(scaler: Any) -> Replicas:
+    return Replicas(
+        scaler="HorizontalPodAutoscaler",
+        minimum=int(scaler.min_replicas),
+        maximum=int(scaler.max_replicas),
+    )
 
-    def __init__(self, model: ModelDeployment) -> None:
+
+def scaler_range(model: Construct) -> Replicas | None:
+    """The range of the HorizontalPodAutoscaler of cdk8s-plus that has the model."""
+    scaler = _scaler(model)
+    return None if scaler is None else _range(scaler)
+
+
+@jsii.implements(IValidation)
+class ScalerCheck:
+    """Checks that scaler at synthesis, since neither its range nor its chart is known before."""
+
+    def __init__(self, model: Construct, links: ModelLinks) -> None:
         self._model = model
+        self._links = links
+        self._is_checked = False
 
     def validate(self) -> list[str]:
-        """The sentence of a refusal; raising in here would end in an unreadable error."""
+        """The problem in one sentence; an exception in here would end in an unreadable error."""
         try:
-            replicas = self._model.look_up_range()
-            if replicas is not None:
-                self._model.check_range(replicas)
+            # Another construct than cdk8s-plus' own may have marked the model.
+            scaler = None if self._is_checked else _scaler(self._model)
+            if scaler is not None:
+                self._links.check_namespace("HorizontalPodAutoscaler", namespace_of(scaler))
+                self._links.check_range(_range(scaler))
+                self._is_checked = True
         except (VllmConstructsError, VllmConstructsWarning) as error:
             return [str(error)]
         return []
 
 
-def pod_selector(model: ModelDeployment) -> kplus.PodSelectorConfig:
-    """The model's pods."""
-    line = _line(model)
-    labels = line.LabelSelector.of(labels=model.selector)
-    found: kplus.PodSelectorConfig = line.PodSelectorConfig(label_selector=labels)
-    return found
+def pod_selector(kind: type[Construct], labels: Mapping[str, str]) -> kplus.PodSelectorConfig:
+    """The pods with these labels."""
+    line = _line(kind)
+    selector = line.LabelSelector.of(labels=labels)
+    config: kplus.PodSelectorConfig = line.PodSelectorConfig(label_selector=selector)
+    return config
 
 
-def network_policy_peer(model: ModelDeployment) -> kplus.NetworkPolicyPeerConfig:
-    """The model's pods, as a peer of a NetworkPolicy."""
-    config = _line(model).NetworkPolicyPeerConfig
-    found: kplus.NetworkPolicyPeerConfig = config(pod_selector=pod_selector(model))
-    return found
+def network_policy_peer(
+    kind: type[Construct], labels: Mapping[str, str]
+) -> kplus.NetworkPolicyPeerConfig:
+    """The pods with these labels, as a peer of a NetworkPolicy."""
+    make = _line(kind).NetworkPolicyPeerConfig
+    config: kplus.NetworkPolicyPeerConfig = make(pod_selector=pod_selector(kind, labels))
+    return config

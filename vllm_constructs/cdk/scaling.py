@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vllm_constructs import require
-from vllm_constructs.scaling import scalers as scaling
-from vllm_constructs.scaling import triggers as kinds
-from vllm_constructs.scaling.scalers import Replicas, ScalingPace
-from vllm_constructs.scaling.triggers import CpuUtilization, CronFloor, HpaMetric, KedaTrigger
-from vllm_constructs.workloads import network_policy as network
+from vllm_constructs.kube import peers
+from vllm_constructs.scaling import hpa, keda
+from vllm_constructs.scaling.pace import Replicas, ScalingPace, pace_for
+from vllm_constructs.scaling.triggers import HpaTrigger, KedaTrigger, Trigger, check
 
-from .base import Room, place_of
-from .deployment import model_of
+from .base import VllmConstruct
+from .links import links_of
+from .registry import chart_context
 
 if TYPE_CHECKING:
     from cdk8s import ApiObject
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from .deployment import ModelDeployment
 
 
-def _reads_metrics(wanted: Sequence[object]) -> bool:
-    return not all(isinstance(item, (CpuUtilization, CronFloor)) for item in wanted)
+def _reads_metrics(triggers: Sequence[Trigger]) -> bool:
+    return any(trigger.reads_prometheus for trigger in triggers)
 
 
-class HpaScaler(Room):
+class HpaScaler(VllmConstruct):
     """A HorizontalPodAutoscaler on CPU and vLLM's metrics.
 
     vLLM's metrics reach an HPA through prometheus-adapter; `PrometheusAdapter` delivers it with
@@ -37,7 +37,7 @@ class HpaScaler(Room):
         id: Its id in the scope.
         target: The model.
         max_replicas: Replicas at most.
-        metrics: What to scale on, for example `[QueueDepth(5), CpuUtilization(70)]`; the metric
+        triggers: What to scale on, for example `[QueueDepth(5), CpuUtilization(70)]`; the trigger
             that asks for most replicas wins.
         min_replicas: Replicas at least. Default 1.
         pace: How fast replicas come and go.
@@ -57,31 +57,31 @@ class HpaScaler(Room):
         *,
         target: ModelDeployment,
         max_replicas: int,
-        metrics: Sequence[HpaMetric],
+        triggers: Sequence[HpaTrigger],
         min_replicas: int = 1,
         pace: ScalingPace | None = None,
         name: str | None = None,
     ) -> None:
-        place = place_of(scope, id)
-        model = model_of("HpaScaler.target", target)
+        context = chart_context(scope, id)
+        links = links_of("HpaScaler.target", target, context)
         replicas = Replicas(scaler="HpaScaler", minimum=min_replicas, maximum=max_replicas)
-        wanted = kinds.check("HpaScaler.metrics", metrics)
-        body = scaling.hpa_manifest(
-            name=model.name if name is None else name,
-            target=model.name,
+        checked = check("HpaScaler.triggers", triggers, for_hpa=True)
+        body = hpa.manifest(
+            name=links.workload.name if name is None else name,
+            target=links.workload,
             replicas=replicas,
-            wanted=wanted,
+            triggers=checked,
             pace=_pace("HpaScaler.pace", ScalingPace() if pace is None else pace),
-            startup=model.pod.startup.budget,
+            startup=links.pod.startup.budget,
         )
-        model.check_scaler(replicas, reads_metrics=_reads_metrics(wanted))
-        place.check_free(body)
-        super().__init__(scope, id, place)
+        links.check_scaler(replicas, reads_metrics=_reads_metrics(checked))
+        context.check_free(body)
+        super().__init__(scope, id, context)
         self.hpa: ApiObject = self._add("Default", body)
-        model.attach_scaler(replicas, reads_metrics=_reads_metrics(wanted))
+        links.attach_scaler(replicas, reads_metrics=_reads_metrics(checked))
 
 
-class KedaScaler(Room):
+class KedaScaler(VllmConstruct):
     """A KEDA ScaledObject on vLLM's metrics, CPU, time of day and queries of your own.
 
     Args:
@@ -93,15 +93,16 @@ class KedaScaler(Room):
             `http://prometheus-operated.monitoring.svc:9090`. Pods of that namespace may then
             scrape the model.
         triggers: What to scale on; the trigger that asks for most replicas wins.
-        min_replicas: Replicas at least. Default 1. With 0, something that lives without the
-            model has to wake it: a `CronFloor` or a `PrometheusQuery` of a gateway's metric.
+        min_replicas: Replicas at least. Default 1. With 0, a trigger that
+            does not read the model's own pods has to activate the scaler: a `CronFloor` or a
+            `PrometheusQuery` of a gateway's metric.
         pace: How fast replicas come and go. Default: ScalingPace's, but with as many pods at once
             as the highest CronFloor needs above the minimum.
-        polling_interval: Seconds between two looks for work at 0 replicas; only with a minimum
-            of 0, since above it the HPA looks by itself. Default 15.
+        polling_interval: Seconds between two polls at 0 replicas; only with a minimum
+            of 0, since above it the HPA polls. Default 15.
         cooldown: Seconds without work until the last replica goes; only with a minimum of 0.
             Default 300.
-        fallback_replicas: Replicas at least while Prometheus does not answer. Default: the
+        fallback_replicas: Replicas at least while Prometheus cannot be reached. Default: the
             model's `replicas`, within the range.
         name: Name of the ScaledObject. Default: the model's.
 
@@ -128,38 +129,39 @@ class KedaScaler(Room):
         fallback_replicas: int | None = None,
         name: str | None = None,
     ) -> None:
-        place = place_of(scope, id)
-        model = model_of("KedaScaler.target", target)
-        replicas = Replicas(scaler="KedaScaler", minimum=min_replicas, maximum=max_replicas)
-        wanted = kinds.check("KedaScaler.triggers", triggers)
+        context = chart_context(scope, id)
+        links = links_of("KedaScaler.target", target, context)
+        replicas = Replicas(
+            scaler="KedaScaler", minimum=min_replicas, maximum=max_replicas, lowest=0
+        )
+        checked = check("KedaScaler.triggers", triggers, for_hpa=False)
         if fallback_replicas is None:
-            fallback_replicas = min(max(model.replicas, min_replicas), max_replicas)
-        body = scaling.scaled_object_manifest(
-            name=model.name if name is None else name,
-            target=model.name,
+            fallback_replicas = min(max(links.replicas, min_replicas), max_replicas)
+        body = keda.manifest(
+            name=links.workload.name if name is None else name,
+            target=links.workload,
             replicas=replicas,
-            wanted=wanted,
+            triggers=checked,
             pace=_pace(
-                "KedaScaler.pace",
-                scaling.pace_for(wanted, min_replicas) if pace is None else pace,
+                "KedaScaler.pace", pace_for(checked, min_replicas) if pace is None else pace
             ),
-            startup=model.pod.startup.budget,
-            scope=model.metrics_scope,
-            prometheus=scaling.check_address("KedaScaler.prometheus", prometheus),
+            startup=links.pod.startup.budget,
+            series=target.series,
+            prometheus=keda.check_address("KedaScaler.prometheus", prometheus),
             polling_interval=polling_interval,
             cooldown=cooldown,
             fallback=require.integer(
                 "KedaScaler.fallback_replicas", fallback_replicas, 1, max_replicas
             ),
         )
-        model.check_scaler(replicas, reads_metrics=_reads_metrics(wanted))
-        place.check_free(body)
-        super().__init__(scope, id, place)
+        links.check_scaler(replicas, reads_metrics=_reads_metrics(checked))
+        context.check_free(body)
+        super().__init__(scope, id, context)
         self.scaled_object: ApiObject = self._add("Default", body)
-        namespace = scaling.namespace_of(prometheus)
+        namespace = keda.namespace_of(prometheus)
         if namespace is not None:
-            model.allow([network.from_namespace(namespace)])
-        model.attach_scaler(replicas, reads_metrics=_reads_metrics(wanted))
+            links.allow([peers.from_namespace(namespace)])
+        links.attach_scaler(replicas, reads_metrics=_reads_metrics(checked))
 
 
 def _pace(where: str, pace: ScalingPace) -> ScalingPace:

@@ -8,14 +8,15 @@ from vllm_constructs.errors import refuse
 from vllm_constructs.kube import names
 from vllm_constructs.workloads.secrets import ApiKey, HuggingFaceToken, external_secret
 
-from .base import Room, place_of
+from .base import VllmConstruct
+from .registry import chart_context
 
 if TYPE_CHECKING:
     from cdk8s import ApiObject
     from constructs import Construct
 
 
-class ExternalToken(Room):
+class ExternalToken(VllmConstruct):
     """A Secret that External Secrets copies from a secret store.
 
     Args:
@@ -51,7 +52,7 @@ class ExternalToken(Room):
         name: str | None = None,
         key: str = "token",
     ) -> None:
-        place = place_of(scope, id)
+        context = chart_context(scope, id)
         secret = names.sanitised(id) if name is None else name
         body = external_secret(
             name=secret,
@@ -62,14 +63,14 @@ class ExternalToken(Room):
             remote_property=remote_property,
             refresh=refresh,
         )
-        self.token = HuggingFaceToken.from_secret(secret, key=key)
-        self.api_key = ApiKey.from_secret(secret, key=key)
-        place.check_free(body)
-        super().__init__(scope, id, place)
+        self.token = HuggingFaceToken(secret, key, namespace=context.namespace)
+        self.api_key = ApiKey(secret, key, namespace=context.namespace)
+        context.check_free(body)
+        super().__init__(scope, id, context)
         self.external_secret: ApiObject = self._add("Default", body)
 
 
-class TokenSecret(Room):
+class TokenSecret(VllmConstruct):
     """A Secret with the token in it, so that the token is in the rendered manifest.
 
     For clusters that have nothing better. The token is never shown in an error or a repr, but
@@ -102,18 +103,18 @@ class TokenSecret(Room):
         name: str | None = None,
         key: str = "token",
     ) -> None:
-        place = place_of(scope, id)
+        context = chart_context(scope, id)
         if in_clear_text is not True:
             refuse(
                 "TokenSecret.in_clear_text is not True, and the token would stand in the rendered "
-                "manifest; use HuggingFaceToken.from_secret or ExternalToken, or say True."
+                "manifest; use HuggingFaceToken.from_secret or ExternalToken, or set it to True."
             )
         if not isinstance(value, str) or not value.strip() or not value.isprintable():
-            refuse("TokenSecret.value is empty or no text of one line; give the token (not shown).")
+            refuse("TokenSecret.value is not a non-empty string of one line (not shown); give the token.")
         secret = names.sanitised(id) if name is None else names.subdomain("TokenSecret.name", name)
         names.secret_key("TokenSecret.key", key)
-        self.token = HuggingFaceToken.from_secret(secret, key=key)
-        self.api_key = ApiKey.from_secret(secret, key=key)
+        self.token = HuggingFaceToken(secret, key, namespace=context.namespace)
+        self.api_key = ApiKey(secret, key, namespace=context.namespace)
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -121,6 +122,6 @@ class TokenSecret(Room):
             "type": "Opaque",
             "stringData": {key: value},
         }
-        place.check_free(body)
-        super().__init__(scope, id, place)
+        context.check_free(body)
+        super().__init__(scope, id, context)
         self.secret: ApiObject = self._add("Default", body)

@@ -11,21 +11,17 @@ from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import refuse
 from vllm_constructs.importers.guide_values import Values
 from vllm_constructs.kube import names
-from vllm_constructs.scaling.triggers import CpuUtilization, HpaMetric, KvCacheUsage
-from vllm_constructs.traffic.ingress import (
-    F5Nginx,
-    IngressController,
-    IngressNginx,
-    TlsSecret,
-    Traefik,
-)
+from vllm_constructs.scaling.triggers import CpuUtilization, HpaTrigger, KvCacheUsage
+from vllm_constructs.traffic.controllers import F5Nginx, IngressController, IngressNginx, Traefik
+from vllm_constructs.traffic.tls import TlsSecret
 from vllm_constructs.workloads.secrets import HuggingFaceToken
 from vllm_constructs.workloads.storage import EphemeralCache
 
-from .base import Room, place_of
+from .base import VllmConstruct
 from .deployment import ModelDeployment
 from .ingress import StreamingIngress
 from .monitoring import ModelMonitor
+from .registry import chart_context
 from .scaling import HpaScaler
 from .storage import ModelCache
 
@@ -47,11 +43,11 @@ _DERIVED: dict[str, tuple[str, ...]] = {
 }
 
 
-class ModelStack(Room):
+class ModelStack(VllmConstruct):
     """A model with cache, scaler, ingress and monitor, as a values file says.
 
     Make it with `ModelStack.from_values`. The parts are those that an app would write by hand,
-    so everything is derived and refused in the same way.
+    so everything is derived and rejected in the same way.
 
     Args:
         scope: Chart or construct that it belongs to.
@@ -70,11 +66,11 @@ class ModelStack(Room):
     """
 
     def __init__(self, scope: Construct, id: str, *, values: Values) -> None:
-        place = place_of(scope, id)
+        context = chart_context(scope, id)
         allowed = "what ModelStack.from_values reads; use that"
         parts = _Parts(require.instance("ModelStack.values", values, Values, allowed))
         parts.check()
-        super().__init__(scope, id, place)
+        super().__init__(scope, id, context)
         name = names.sanitised(id)
         with self._all_or_nothing(scope):
             self.cache = parts.cache(self, f"{name}-cache")
@@ -93,7 +89,7 @@ class ModelStack(Room):
             path: The file, with the keys of the guide's section 12.4.2.
 
         Raises:
-            VllmConstructsError: The file is no YAML, has a misspelt key or a wrong type, or
+            VllmConstructsError: The file is not YAML, has a misspelled key or a wrong type, or
                 describes something that cannot work.
         """
         return cls(scope, id, values=Values.from_file(path))
@@ -140,7 +136,7 @@ class _Parts:
             options["image"] = f"{repository}:{self.values.need('image', 'tag')}"
         timeout = self._timeout()
         if timeout is not None:
-            options["longest_answer"] = timeout
+            options["response_timeout"] = timeout
         return ModelDeployment(
             scope,
             "Default",
@@ -169,21 +165,21 @@ class _Parts:
         get = self.values.get
         if not self.values.is_on("autoscaling"):
             return None
-        metrics: list[HpaMetric] = []
+        triggers: list[HpaTrigger] = []
         cpu = get("autoscaling", "targetCPUUtilizationPercentage")
         gpu = get("autoscaling", "targetGPUUtilizationPercentage")
         if cpu is not None:
-            metrics.append(CpuUtilization(cpu))
+            triggers.append(CpuUtilization(cpu))
         if gpu is not None:
             # A busy GPU says nothing about room for more requests; a full KV cache does.
-            metrics.append(KvCacheUsage(gpu / 100))
+            triggers.append(KvCacheUsage(gpu / 100))
         return HpaScaler(
             scope,
             "scaler",
             target=model,
             min_replicas=get("autoscaling", "minReplicas", default=1),
             max_replicas=get("autoscaling", "maxReplicas"),
-            metrics=metrics,
+            triggers=triggers,
         )
 
     def ingresses(self, scope: Construct, model: ModelDeployment) -> list[StreamingIngress]:
@@ -244,7 +240,7 @@ class _Parts:
         return IngressNginx()
 
     def _timeout(self) -> int | None:
-        """The longest answer, which the guide says as the proxy's read timeout."""
+        """The response timeout, which the guide has as the proxy's read timeout."""
         for key in (f"{_COMMUNITY}proxy-read-timeout", f"{_F5}proxy-read-timeout"):
             value = self._given().get(key)
             if value is None:
@@ -252,8 +248,8 @@ class _Parts:
             digits = value.removesuffix("s") if key.startswith(_F5) else value
             if not digits.isdecimal():
                 refuse(
-                    f"{self.values.name}: ingress.annotations[{key!r}] is {value!r}; it takes "
-                    "whole seconds without a unit, such as '300'."
+                    f"{self.values.name}: ingress.annotations[{key!r}] is {value!r}; expected "
+                    "seconds without a unit, such as '300'."
                 )
             return int(digits)
         return None
@@ -264,8 +260,8 @@ class _Parts:
             value = self._given().get(key, "100m")
             if not value.endswith("m") or not value[:-1].isdecimal():
                 refuse(
-                    f"{self.values.name}: ingress.annotations[{key!r}] is {value!r}; it takes "
-                    "whole megabytes, such as '100m'."
+                    f"{self.values.name}: ingress.annotations[{key!r}] is {value!r}; expected "
+                    "megabytes, such as '100m'."
                 )
             if key in self._given():
                 return int(value[:-1])
@@ -280,7 +276,7 @@ class _Parts:
                 found[key] = value
             elif _DERIVED[name] and value not in _DERIVED[name]:
                 refuse(
-                    f"{self.values.name}: ingress.annotations[{key!r}] is {value!r}, which holds "
-                    "streamed answers back; leave it out."
+                    f"{self.values.name}: ingress.annotations[{key!r}] is {value!r}, which buffers "
+                    "streamed responses; leave it out."
                 )
         return found

@@ -1,4 +1,4 @@
-"""The plan of an app as a table: each model's memory and GPUs, and all GPUs together."""
+"""The plan of an app as a table: memory and GPUs of each model, and the total of all GPUs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vllm_constructs.errors import VllmConstructsError
+from vllm_constructs.errors import Problem, VllmConstructsError, escaped
 from vllm_constructs.memory import fit
 from vllm_constructs.memory.activations import GIB
 from vllm_constructs.memory.plan import MemoryPlan
 from vllm_constructs.memory.shapes import ModelShape
-from vllm_constructs.reading.workloads import Rendered
+from vllm_constructs.reading.spelling import as_fields
+from vllm_constructs.reading.workloads import DeployedModel
 
 _HEAD = ("MODEL", "GPUS OF A POD", "WEIGHTS", "KV CACHE", "REQUESTS", "FITS")
 _COUNTS = ("MIN", "MAX", "ROLLOUT")
@@ -23,99 +24,106 @@ class Row:
     """One model of the table.
 
     Args:
-        found: The model as its manifests say it.
-        plan: Its plan, where there is one.
-        verdict: That of the plan; `"refused"` where vLLM would not start, `"unknown"` without
-            a plan.
-        reason: Why it does not fit, or why there is no plan.
+        model: The model as its manifests describe it.
+        plan: Its plan; None if none can be made.
+        verdict: The plan's verdict; `"refused"` if vLLM would not start, `"unknown"` without a
+            plan.
+        problem: Why it does not fit, or why there is no plan; None if it fits.
     """
 
-    found: Rendered
+    model: DeployedModel
     plan: MemoryPlan | None
     verdict: str
-    reason: str
+    problem: Problem | None
+
+    @property
+    def reason(self) -> str:
+        """The problem with the options as manifests spell them; empty without a problem."""
+        return "" if self.problem is None else self.problem.sentence(as_fields)
 
     @property
     def fits(self) -> bool:
-        """Whether nothing says that it does not fit."""
+        """Whether it fits as far as known: neither too large nor rejected."""
         return self.verdict not in ("too large", "refused")
 
     @property
     def gpus(self) -> tuple[int, int, int]:
-        """GPUs (or slices) at least, at most, and during a rollout at most."""
-        one = self.found
-        pods = (one.minimum, one.maximum, one.maximum + one.surge)
-        return (pods[0] * one.pod_gpus, pods[1] * one.pod_gpus, pods[2] * one.pod_gpus)
+        """GPUs (or slices) at least, at most, and at most during a rollout."""
+        model = self.model
+        most = model.maximum + model.surge
+        return (
+            model.minimum * model.pod_gpus,
+            model.maximum * model.pod_gpus,
+            most * model.pod_gpus,
+        )
 
     @property
     def requests(self) -> float | None:
-        """Requests at full length that one pod runs at once."""
+        """Concurrent requests of full length per pod; None without a plan."""
         plan = self.plan
         return None if plan is None else plan.concurrency * plan.data_parallel_size
 
     def as_dict(self) -> dict[str, Any]:
         """The row in JSON's own types."""
-        one, plan = self.found, self.plan
+        model, plan = self.model, self.plan
         low, high, rollout = self.gpus
         return {
-            "namespace": one.namespace or None,
-            "name": one.name,
-            "model": one.model,
-            "image": one.image,
-            "gpu": one.gpu_text,
-            "gpus_per_pod": one.pod_gpus,
+            "namespace": model.namespace or None,
+            "name": model.name,
+            "model": model.model,
+            "image": model.image,
+            "gpu": model.gpu_text,
+            "gpus_per_pod": model.pod_gpus,
             "gpus": {"minimum": low, "maximum": high, "rollout": rollout},
-            "replicas": {"minimum": one.minimum, "maximum": one.maximum},
+            "replicas": {"minimum": model.minimum, "maximum": model.maximum},
             "weights": None if plan is None else plan.weights,
             "kv_cache": None if plan is None else plan.kv_cache,
             "requests": self.requests,
             "verdict": self.verdict,
             "reason": self.reason,
-            "notes": list(one.notes),
+            "notes": [note.sentence(as_fields) for note in model.notes],
             "plan": None if plan is None else plan.as_dict(),
         }
 
 
-def row(found: Rendered, shapes: Mapping[str, ModelShape]) -> Row:
+def row(model: DeployedModel, shapes: Mapping[str, ModelShape]) -> Row:
     """Plan one model.
 
     Args:
-        found: The model.
+        model: The model.
         shapes: Shapes of models that the catalogue lacks, by the models' names.
     """
-    if found.refusal:
-        return Row(found=found, plan=None, verdict="refused", reason=found.refusal)
-    if found.problem or found.model is None or found.gpu is None or found.engine is None:
-        return Row(found=found, plan=None, verdict="unknown", reason=found.problem)
-    shape = shapes.get(found.model) or fit.shape_of(found.shape or found.model)
+    if model.refusal is not None:
+        return Row(model=model, plan=None, verdict="refused", problem=model.refusal)
+    if model.problem is not None or not (model.model and model.gpu and model.engine):
+        return Row(model=model, plan=None, verdict="unknown", problem=model.problem)
+    shape = shapes.get(model.model) or fit.shape_of(model.shape or model.model)
     if shape is None:
-        reason = (
-            f"{found.model} is not in the catalogue; give --config {found.model}=config.json with "
-            "its file."
+        problem = Problem(
+            text=f"{escaped(model.model)} is not in the catalogue",
+            advice=f"give its file with --config {escaped(model.model)}=config.json",
+            kind="not counted",
         )
-        return Row(found=found, plan=None, verdict="unknown", reason=reason)
+        return Row(model=model, plan=None, verdict="unknown", problem=problem)
     try:
-        plan = fit.plan_of(shape, found.gpu, found.engine, found.release, found.env)
+        plan = fit.plan_of(shape, model.gpu, model.engine, model.release, model.env)
     except VllmConstructsError as error:
-        return Row(found=found, plan=None, verdict="refused", reason=str(error))
-    if isinstance(plan, str):
-        return Row(found=found, plan=None, verdict="unknown", reason=plan)
-    reason = ""
-    if plan.verdict != "fits":
-        reason = plan.sentence
-    return Row(found=found, plan=plan, verdict=plan.verdict, reason=reason)
+        return Row(model=model, plan=None, verdict="refused", problem=error.problem)
+    if isinstance(plan, Problem):
+        return Row(model=model, plan=None, verdict="unknown", problem=plan)
+    return Row(model=model, plan=plan, verdict=plan.verdict, problem=plan.problem)
 
 
 def totals(rows: Iterable[Row]) -> dict[str, tuple[int, int, int]]:
     """GPUs of all models by kind, sorted, and the `"total"` of whole GPUs at the end."""
-    found: dict[str, tuple[int, int, int]] = {}
+    by_kind: dict[str, tuple[int, int, int]] = {}
     total = (0, 0, 0)
-    for one in rows:
-        kind = one.found.kind
-        found[kind] = _sum(found.get(kind, (0, 0, 0)), one.gpus)
-        if one.found.has_whole_gpus:
-            total = _sum(total, one.gpus)
-    return dict(sorted(found.items())) | {"total": total}
+    for row in rows:
+        kind = row.model.kind
+        by_kind[kind] = _sum(by_kind.get(kind, (0, 0, 0)), row.gpus)
+        if row.model.has_whole_gpus:
+            total = _sum(total, row.gpus)
+    return dict(sorted(by_kind.items())) | {"total": total}
 
 
 def _sum(first: tuple[int, int, int], second: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -130,8 +138,8 @@ def as_dict(rows: Sequence[Row]) -> dict[str, Any]:
     """
     names = ("minimum", "maximum", "rollout")
     return {
-        "models": [one.as_dict() for one in rows],
-        "gpus": {kind: dict(zip(names, some, strict=True)) for kind, some in totals(rows).items()},
+        "models": [row.as_dict() for row in rows],
+        "gpus": {kind: dict(zip(names, gpus, strict=True)) for kind, gpus in totals(rows).items()},
     }
 
 
@@ -141,21 +149,21 @@ def as_text(rows: Sequence[Row]) -> str:
     Args:
         rows: The models.
     """
-    lines = [(*_HEAD, *_COUNTS), *(_cells(one) for one in rows)]
-    found = totals(rows)
-    whole = {one.found.kind for one in rows if one.found.has_whole_gpus}
-    for kind in found:
+    lines = [(*_HEAD, *_COUNTS), *(_cells(row) for row in rows)]
+    sums = totals(rows)
+    whole = {row.model.kind for row in rows if row.model.has_whole_gpus}
+    for kind, gpus in sums.items():
         if kind == "total" and not whole:
             continue
         # One kind of GPU is its own total.
         if kind in whole and len(whole) == 1:
             continue
-        is_mixed = len(whole) < len(found) - 1
+        is_mixed = len(whole) < len(sums) - 1
         total = "all whole GPUs" if is_mixed else "all GPUs"
         label = total if kind == "total" else f"all {kind.replace('a share', 'shares')}"
-        lines.append((label, "", "", "", "", "", *map(str, found[kind])))
+        lines.append((label, "", "", "", "", "", *map(str, gpus)))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    # Numbers to the right, names to the left.
+    # Columns that are aligned to the left.
     left = (0, 1, 5)
     text = [
         "  ".join(
@@ -164,22 +172,22 @@ def as_text(rows: Sequence[Row]) -> str:
         ).rstrip()
         for line in lines
     ]
-    said = [
-        f"{one.found.called}: {note}"
-        for one in rows
-        for note in (one.reason, *one.found.notes)
+    notes = [
+        f"{row.model.full_name}: {note}"
+        for row in rows
+        for note in (row.reason, *(note.sentence(as_fields) for note in row.model.notes))
         if note
     ]
-    return "\n".join([*text, *([""] if said else []), *said])
+    return "\n".join([*text, *([""] if notes else []), *notes])
 
 
-def _cells(one: Row) -> tuple[str, ...]:
-    plan, requests = one.plan, one.requests
+def _cells(row: Row) -> tuple[str, ...]:
+    plan, requests = row.plan, row.requests
     memory = ("?", "?", "?")
     if plan is not None and requests is not None:
         memory = (_gib(plan.weights), _gib(plan.kv_cache), f"{requests:.1f}")
-    head = (one.found.called, one.found.gpu_text, *memory, _FITS[one.verdict])
-    return (*head, *map(str, one.gpus))
+    head = (row.model.full_name, row.model.gpu_text, *memory, _FITS[row.verdict])
+    return (*head, *map(str, row.gpus))
 
 
 def _gib(size: int) -> str:

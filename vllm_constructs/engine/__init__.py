@@ -1,1 +1,1 @@
-"""The engine: what `vllm serve` is started with."""
+"""The engine: the flags of `vllm serve`, and its command line."""

@@ -1,8 +1,8 @@
-"""Argv: the command line of `vllm serve`, read as its own parser reads it.
+"""Parser of a `vllm serve` command line, with the rules of vLLM's own parser.
 
 The rules are those of vllm/utils/argparse_utils.py and of Python's argparse: `_` is `-`, a name
-may be cut where that is unambiguous, booleans take no value, JSON may be written with dots, and
-of a flag that is repeated the last one counts.
+may be abbreviated if that is unambiguous, Booleans take no value, JSON may be written with dots,
+and of a repeated flag the last one counts.
 """
 
 from __future__ import annotations
@@ -10,39 +10,39 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs import require
-from vllm_constructs.errors import VllmConstructsError, refuse
+from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse
 from vllm_constructs.releases.release import VllmRelease, refuse_unknown
 
-from . import conflicts as contradictions
+from .conflicts import conflict
 from .engine_args import EngineArgs
+from .flag_checks import on_release
 from .flag_parsing import dotted, value_of
 from .flag_types import check_value
-from .reserved_flags import DERIVED
+from .reserved_flags import RESERVED
+from .spelling import as_flags
 
 if TYPE_CHECKING:
     from vllm_constructs.releases.release import Flag
 
 _NEGATIVE = re.compile(r"-\d+|-\d*\.\d+", re.ASCII)
 _LEVEL = re.compile(r"-O=?(\d)")
-# A variable of the container, as Kubernetes writes it, or of a shell.
+_NAME = re.compile(r"[A-Za-z0-9-]{1,60}")
+# A variable of the container, in the notation of Kubernetes or of a shell.
 _VARIABLE = re.compile(r"\$[({A-Za-z_]")
-# How the checks of EngineArgs name a flag.
-_KEYWORD = re.compile(r"\bEngineArgs\.(?!extra)([a-z0-9_]+)")
-_ON = "write the flag alone to switch it on, or its negation"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedArgs:
-    """What a command line of `vllm serve` says.
+    """The contents of a `vllm serve` command line.
 
     Args:
-        engine: The flags that a user gives.
-        model: The model; None where it is left out.
-        derived: The flags that this library derives from other facts, by their names without
+        engine: The flags that EngineArgs accepts.
+        model: The model; None if it is left out.
+        derived: The flags that this library derives from other options, by their names without
             dashes, such as `{"served-model-name": ["qwen"], "port": 8000}`.
     """
 
@@ -53,80 +53,87 @@ class ParsedArgs:
 
 @dataclass(kw_only=True)
 class CommandLine:
-    """What could be read of a command line, and what could not.
+    """A parsed command line, with the parts that could not be parsed.
 
     Args:
-        model: The model; None where it is left out.
-        options: Flags by their names without dashes, with values of their own types.
-        unread: Flags whose values are not on the line but in a variable, a sentence each.
-        refusals: What vLLM's parser refuses, a sentence each.
+        model: The model; None if it is left out. Default None.
+        options: Flags by their names without dashes, with values of their own types. Default: none.
+        unread: Flags whose values are in a variable, with the reason. Default: none.
+        problems: What vLLM's parser rejects. Default: none.
     """
 
     model: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    unread: dict[str, str] = field(default_factory=dict)
-    refusals: list[str] = field(default_factory=list)
+    unread: dict[str, Problem] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
 
 
 def parse_args(argv: Sequence[str], *, release: VllmRelease | None = None) -> ParsedArgs:
-    """Read the arguments of `vllm serve`.
+    """Parse the arguments of `vllm serve`.
 
     Args:
-        argv: The arguments as a manifest has them, so that `$$(` is `$(`: the model first, then
-            flags. `vllm` and `serve` may stand before it.
+        argv: The arguments as in a manifest, so that `$$(` is `$(`: the model first, then flags.
+            `vllm` and `serve` may precede it.
         release: The vLLM that reads them. Default: the newest known one.
 
     Raises:
-        VllmConstructsError: The parser of that release refuses them, or vLLM does not start with
+        VllmConstructsError: The parser of that release rejects them, or vLLM does not start with
             them.
     """
     release = VllmRelease() if release is None else release
-    words = require.items("argv", argv, "a list of texts")
-    texts = [one if isinstance(one, str) else require.wrong("argv", one, "texts") for one in words]
-    texts = [one.replace("$$(", "$(") for one in texts]
-    for word in ("vllm", "serve"):
-        if texts[:1] == [word]:
-            del texts[0]
-    line = read(texts, release, has_variables=False)
-    for sentence in line.refusals:
-        refuse(sentence)
+    words: list[str] = []
+    for at, word in enumerate(require.items("argv", argv, "a list of strings")):
+        if not isinstance(word, str):
+            require.wrong(f"argv[{at}]", word, "a string")
+        words.append(word.replace("$$(", "$("))
+    for name in ("vllm", "serve"):
+        if words[:1] == [name]:
+            del words[0]
+    line = read(words, release, has_variables=False)
+    for problem in line.problems:
+        raise VllmConstructsError(problem, as_flags)
     return parsed(line, release)
 
 
 def read(words: Sequence[str], release: VllmRelease, *, has_variables: bool = True) -> CommandLine:
-    """Read what follows `vllm serve` as far as it can be read, and refuse nothing.
+    """Parse what follows `vllm serve` as far as possible; the result has the problems.
 
     Args:
-        words: Model and flags, as vLLM gets them.
+        words: Model and flags, as vLLM receives them.
         release: The vLLM that reads them.
-        has_variables: Whether `$(NAME)` stands for something else. Default True.
+        has_variables: Whether `$(NAME)` is a variable, whose value is not known. Default True.
     """
     return _Reader(release, has_variables=has_variables).read(words)
 
 
 def parsed(line: CommandLine, release: VllmRelease) -> ParsedArgs:
-    """What was read, as EngineArgs and what this library derives.
+    """A parsed command line, as EngineArgs and the flags that this library derives.
 
     Args:
-        line: A command line that was read.
+        line: The parsed command line.
         release: The vLLM that reads it.
 
     Raises:
         VllmConstructsError: vLLM does not start with these flags.
     """
     given = {name.replace("-", "_"): value for name, value in line.options.items()}
-    contradictions.check(given, dashed=True)
+    problem = conflict(given, is_complete=True)
+    if problem is not None:
+        raise VllmConstructsError(problem, as_flags)
     if line.model is None and "served-model-name" in line.options and "config" not in line.options:
         refuse(
-            "--served-model-name is given without a model, and vLLM does not start like that; put "
-            "the model first."
+            Problem(
+                where="--served-model-name",
+                text="is given without a model, and vLLM does not start with that",
+                advice="put the model first",
+            )
         )
-    typed = {one.name for one in fields(EngineArgs)}
+    typed = EngineArgs.keywords()
     derived: dict[str, Any] = {}
     keywords: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for name, value in sorted(line.options.items()):
-        if name in DERIVED:
+        if name in RESERVED:
             derived[name] = value
         elif name.replace("-", "_") in typed:
             keywords[name.replace("-", "_")] = value
@@ -136,38 +143,37 @@ def parsed(line: CommandLine, release: VllmRelease) -> ParsedArgs:
         engine = EngineArgs(**keywords, extra=extra)
         engine.check(release)
     except VllmConstructsError as error:
-        sentence = _KEYWORD.sub(lambda one: f"--{one[1].replace('_', '-')}", str(error))
-        raise VllmConstructsError(sentence) from None
+        raise VllmConstructsError(error.problem, as_flags) from None
     return ParsedArgs(engine=engine, model=line.model, derived=derived)
 
 
 def file_words(options: Mapping[str, Any], release: VllmRelease) -> list[str]:
-    """The flags of vLLM's `--config` file as the words that it makes of them.
+    """The flags of vLLM's `--config` file as the words that vLLM makes of them.
 
-    They go between the model and the other words of the command line, which so count more.
+    They go between the model and the other words of the command line, which take precedence.
 
     Args:
-        options: What stands in the file, as YAML has it.
+        options: The contents of the file.
         release: The vLLM that reads it.
     """
-    found: list[str] = []
+    words: list[str] = []
     negations = _Reader(release).spellings
     for key, value in options.items():
         if isinstance(value, bool):
             word = f"--{key}" if value else f"--no-{key}"
-            # What has no negation is left out.
-            found += [word] if value or word in negations else []
+            # vLLM ignores `false` for a flag without a negation.
+            words += [word] if value or word in negations else []
         elif isinstance(value, Mapping):
-            found += [f"--{key}", json.dumps(value)]
+            words += [f"--{key}", json.dumps(value)]
         elif isinstance(value, list):
-            found += [f"--{key}", *map(str, value)] if value else []
+            words += [f"--{key}", *map(str, value)] if value else []
         else:
-            found += [f"--{key}", str(value)]
-    return found
+            words += [f"--{key}", str(value)]
+    return words
 
 
 class _Reader:
-    """One pass over the arguments."""
+    """One pass over the words of a command line."""
 
     def __init__(self, release: VllmRelease, *, has_variables: bool = True) -> None:
         self.release = release
@@ -192,16 +198,16 @@ class _Reader:
             try:
                 self._word(word, rest)
             except VllmConstructsError as error:
-                line.refusals.append(str(error))
-                # The values of a flag that nobody knows are not taken for others.
+                line.problems.append(error.problem)
+                # The values of an unknown flag belong to no other flag.
                 while word.startswith("-") and "=" not in word and rest and not _is_flag(rest[0]):
                     rest.pop(0)
         for key, parts in self.dotted.items():
-            # vLLM puts them at the end, as JSON of their own, and of two the last one counts.
+            # vLLM appends them as a JSON value of their own, and of two values the last one counts.
             try:
-                check_value(f"--{key}", self.flags[f"--{key}"], parts)
+                self._check(key, parts)
             except VllmConstructsError as error:
-                line.refusals.append(str(error))
+                line.problems.append(error.problem)
             else:
                 line.options[key] = parts
         model = line.options.pop("model", None)
@@ -209,19 +215,22 @@ class _Reader:
         return line
 
     def _word(self, word: str, rest: list[str]) -> None:
-        """Read a word, and the values that belong to it off the rest."""
+        """Parse a word, and take its values off the rest."""
         if not _is_flag(word):
             if self.line.model is not None:
                 refuse(
-                    f"{require.shown(word)} belongs to no flag: the model stands first, and a "
-                    "boolean flag takes no value; take it out."
+                    Problem(
+                        where=require.shown(word),
+                        text=(
+                            "belongs to no flag: the model comes first, and a Boolean flag takes "
+                            "no value"
+                        ),
+                        advice="remove it",
+                    )
                 )
             self.line.model = word
             if self.has_variables and _VARIABLE.search(word):
-                self.line.unread["model"] = (
-                    f"the model is {require.shown(word)}, and its value is in none of the "
-                    "manifests."
-                )
+                self.line.unread["model"] = _unread("the model", word)
             return
         word = f"-cc.{word[3:]}" if word.startswith("-O.") else word
         level = _LEVEL.fullmatch(word)
@@ -231,7 +240,14 @@ class _Reader:
         key, flag = name.removeprefix("--"), self.flags[name]
         if not path and (flag.get("type", "") == "bool" or off):
             if is_given:
-                refuse(f"{name} is a switch, and {require.shown(word)} gives it a value; {_ON}.")
+                refuse(
+                    Problem(
+                        where=name,
+                        text=f"takes no value, but {escaped(require.shown(word))} gives one",
+                        value=require.shown(value),
+                        advice="write the flag alone to switch it on, or its negation",
+                    )
+                )
             self.line.options[key] = not off
             return
         several = flag.get("nargs") == "+" and not path
@@ -242,51 +258,79 @@ class _Reader:
             self.line.options[key] = True
             return
         else:
-            values = _take(word if path else name, rest, several=several)
+            values = _take(require.shown(word) if path else name, rest, several=several)
         hidden = [one for one in values if self.has_variables and _VARIABLE.search(one)]
         if hidden:
-            self.line.unread[key] = (
-                f"{name} is {require.shown(hidden[0])}, and its value is in none of the manifests."
-            )
+            self.line.unread[key] = _unread(name, hidden[0])
         elif path:
-            _update(self.dotted.setdefault(key, {}), _nested(path, values[0]))
+            _update(self.dotted.setdefault(key, {}), _nested(name, path, values[0]))
         else:
             self._put(key, flag, [value_of(name, flag, one) for one in values])
 
     def _put(self, key: str, flag: Flag, values: list[Any]) -> None:
-        """Keep a flag's value; the last one counts, but such flags as add to each other."""
-        found = self.line.options
+        """Keep a flag's value; the last one counts, except for a flag that appends."""
+        options = self.line.options
         value = values if flag.get("nargs") == "+" else values[0]
         if value is None:
-            found.pop(key, None)
+            options.pop(key, None)
             return
-        if flag.get("append") and key in found:
-            before = found[key] if isinstance(found[key], list) else [found[key]]
+        if flag.get("append") and key in options:
+            before = options[key] if isinstance(options[key], list) else [options[key]]
             value = [*before, value]
-        check_value(f"--{key}", flag, value)
-        found[key] = value
+        self._check(key, value)
+        options[key] = value
+
+    def _check(self, key: str, value: object) -> None:
+        try:
+            check_value(f"--{key}", self.flags[f"--{key}"], value)
+        except VllmConstructsError as error:
+            refuse(on_release(self.release, error.problem))
 
     def _flag(self, text: str) -> tuple[str, bool]:
-        """The flag that a word names, and whether it switches it off."""
+        """The flag that a word names, and whether the word switches it off."""
         name = "--" + text[2:].replace("_", "-") if text.startswith("--") else text
         name = "--optimization-level" if name == "-O" else name
         if name in self.spellings:
             return self.spellings[name]
         if not name.startswith("--"):
-            refuse(f"{require.shown(text)} is no flag of {self.release.called}; write it out.")
+            refuse(
+                Problem(
+                    where=require.shown(text),
+                    text=f"is not a flag of {self.release.description}",
+                    advice="write the flag in full, with two dashes",
+                )
+            )
         if name not in self.release.catalogues[-1]["removed"]:
             options = sorted(one for one in self.spellings if one.startswith(name))
             if len(options) == 1:
                 return self.spellings[options[0]]
             if options:
-                refuse(f"{require.shown(text)} may be {require.one_of(options)}; write it out.")
+                refuse(
+                    Problem(
+                        where=require.shown(text),
+                        text="is an ambiguous abbreviation",
+                        allowed=require.one_of(options),
+                    )
+                )
         plain = name.removeprefix("--")
+        where = name if _NAME.fullmatch(plain) else require.shown(name)
         if self.release.may_have(plain):
             refuse(
-                f"The command line names {plain!r}, which {self.release.said} may have, but this "
-                "library does not know; give it in EngineArgs.extra."
+                Problem(
+                    where=where,
+                    text=(
+                        f"may be a flag of vLLM {self.release.name}, but this library does not "
+                        "know it"
+                    ),
+                    advice="leave it out, or set it in EngineArgs.extra of a Python app",
+                )
             )
-        return refuse_unknown("The command line", plain, self.release)
+        return refuse_unknown(where, plain, self.release)
+
+
+def _unread(where: str, value: str) -> Problem:
+    text = f"is {escaped(require.shown(value))}, whose value is in none of the manifests"
+    return Problem(where=where, text=text, value=require.shown(value), kind="not counted")
 
 
 def _is_flag(word: str) -> bool:
@@ -294,27 +338,27 @@ def _is_flag(word: str) -> bool:
 
 
 def _take(name: str, rest: list[str], *, several: bool) -> list[str]:
-    """Take the values of a flag off what follows it."""
-    found: list[str] = []
-    while rest and (several or not found):
+    """Take the values of a flag off the words that follow it."""
+    values: list[str] = []
+    while rest and (several or not values):
         if _is_flag(rest[0]):
             break
-        found.append(rest.pop(0))
-    if not found:
-        refuse(f"{name} has no value; give one after it.")
-    return found
+        values.append(rest.pop(0))
+    if not values:
+        refuse(Problem(where=name, text="has no value", advice="give one after it"))
+    return values
 
 
-def _nested(path: str, text: str) -> dict[str, Any]:
-    """What `--flag.a.b value` says; `b+` takes a list with commas."""
-    value: Any = text.split(",") if path.endswith("+") else dotted(text)
+def _nested(name: str, path: str, text: str) -> dict[str, Any]:
+    """The dict of `--flag.a.b value`; `b+` takes a list with commas."""
+    value: Any = text.split(",") if path.endswith("+") else dotted(f"a number in {name}", text)
     for key in reversed(path.removesuffix("+").split(".")):
         value = {key: value}
     return dict(value)
 
 
 def _update(into: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Put more into what stands there: dicts grow, lists add up, the last of all else counts."""
+    """Merge into a dict: dicts are merged, lists are joined, other values are replaced."""
     for key, value in more.items():
         before = into.get(key)
         if isinstance(before, dict) and isinstance(value, Mapping):

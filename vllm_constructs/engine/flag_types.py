@@ -1,22 +1,23 @@
-"""Values of flags: what the parser of a release takes."""
+"""Values of flags: what the parser of a release accepts."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vllm_constructs import require
-from vllm_constructs.errors import refuse
+from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse
 
 if TYPE_CHECKING:
     from vllm_constructs.releases.release import Field, Flag
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
-# Texts that are compiled when they are first needed, since that takes time at every start. A size,
-# as `flag_texts` reads it. Decimals only with the decimal units: vLLM refuses "1.5K".
+# These patterns are strings, compiled on first use, since compiling takes time at every start.
+# A size, as `flag_parsing` reads it. Decimals only with the decimal units: vLLM rejects "1.5K".
 SIZE = r"([0-9]+)([kKmMgGtT]?)|([0-9]+\.[0-9]+)([kmgt])"
 # Keys that were renamed too much to look alike.
 _RENAMED_KEYS = {"level": "mode"}
@@ -28,9 +29,9 @@ _WORDS = {
     "bool": "True or False",
     "dict": "a dict",
     "float": "a number",
-    "int": "a whole number",
+    "int": "an integer",
     "list": "a list",
-    "str": "a text",
+    "str": "a string",
 }
 _TRUTHS = ("0", "1", "f", "false", "n", "no", "off", "on", "t", "true", "y", "yes")
 _UNSAYABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -38,18 +39,27 @@ _DEEPEST = 20
 
 
 def check_json(where: str, value: object, depth: int = 0) -> None:
-    """Refuse what JSON cannot say, NaN and infinity among it."""
+    """Reject what JSON cannot represent, such as NaN and infinity."""
     if depth > _DEEPEST:
-        refuse(f"{where} is nested more than {_DEEPEST} deep; vLLM takes flatter JSON.")
+        text, allowed = f"is nested more than {_DEEPEST} levels deep", f"at most {_DEEPEST} levels"
+        refuse(Problem(where=where, text=text, allowed=allowed))
     if isinstance(value, Mapping):
         for key, item in value.items():
+            _check_key(where, key)
             check_json(f"{where}[{require.shown(key)}]", item, depth + 1)
-            require.text(f"a key of {where}", key)
     elif isinstance(value, (list, tuple)):
         for item in value:
             check_json(where, item, depth + 1)
     else:
         _check_leaf(where, value)
+
+
+def _check_key(where: str, key: object) -> None:
+    try:
+        require.text("", key)
+    except VllmConstructsError as error:
+        text = f"has the key {escaped(error.problem.value)}"
+        refuse(replace(error.problem, where=where, text=text))
 
 
 def _check_leaf(where: str, value: object) -> None:
@@ -58,13 +68,13 @@ def _check_leaf(where: str, value: object) -> None:
     if isinstance(value, int) and abs(value) > 2**64:
         require.wrong(where, value, "a number of at most 64 bits")
     if isinstance(value, str) and _UNSAYABLE.search(value):
-        require.wrong(where, value, "a text without control characters")
+        require.wrong(where, value, "a string without control characters")
     if value is not None and not isinstance(value, (bool, int, float, str)):
-        require.wrong(where, value, "a text, number, boolean, list or dict")
+        require.wrong(where, value, "a string, number, Boolean, list or dict")
 
 
 def plain(value: Any) -> Any:
-    """`value` in JSON's own types only, dicts sorted: no subclass, such as a member of an enum."""
+    """The value in JSON's own types, dicts sorted: no subclass, such as a member of an enum."""
     if isinstance(value, Mapping):
         return {str(key): plain(value[key]) for key in sorted(value)}
     if isinstance(value, (list, tuple)):
@@ -77,15 +87,15 @@ def plain(value: Any) -> Any:
 
 
 def check_value(where: str, flag: Flag, value: object) -> None:
-    """Refuse a value that the flag does not take."""
+    """Reject a value that the flag does not accept."""
     kind = flag.get("type", "")
     if not kind:
         check_json(where, value)
     elif flag.get("nargs") == "+" or (flag.get("append") and not isinstance(value, str)):
-        found = require.items(where, value, "a list")
-        if not found:
-            require.wrong(where, value, "a list with at least one entry", "else leave it out")
-        for item in found:
+        items = require.items(where, value, "a list")
+        if not items:
+            require.wrong(where, value, "a list with at least one entry", "otherwise leave it out")
+        for item in items:
             _check_scalar(where, kind, item)
             _check_choice(where, flag.get("choices"), item)
     elif kind == "json" or (kind == "json-or-str" and not isinstance(value, str)):
@@ -104,12 +114,12 @@ def check_value(where: str, flag: Flag, value: object) -> None:
 
 
 def fields_of(flag: Flag) -> Mapping[str, Field] | None:
-    """The keys of a flag's JSON; None where any will do."""
+    """The keys of a flag's JSON; None if any are accepted."""
     return flag.get("fields") or flag.get("engine_fields")
 
 
 def is_level(flag: Flag) -> bool:
-    """Whether a flag is a number by nature, though its parser takes a text."""
+    """Whether a flag is a numeric level, though its parser accepts a string."""
     default = flag.get("default")
     return flag.get("type") == "str" and isinstance(default, int) and bool(flag.get("known"))
 
@@ -122,7 +132,7 @@ def _check_choice(where: str, choices: Sequence[str | int | None] | None, value:
 
 
 def _check_object(where: str, fields: Mapping[str, Field] | None, value: object) -> None:
-    """Refuse what vLLM's own class refuses: a key that it lacks, or a value of another type."""
+    """Reject what vLLM's own class rejects: an unknown key, or a value of another type."""
     if not fields:
         return
     if not isinstance(value, Mapping):
@@ -131,9 +141,16 @@ def _check_object(where: str, fields: Mapping[str, Field] | None, value: object)
     for key, item in value.items():
         if key not in options:
             renamed = _RENAMED_KEYS.get(str(key), "")
-            near = f"write {renamed!r}." if renamed in options else require.nearest(key, options)
-            near = near or f"it takes {require.one_of(options)}."
-            refuse(f"{where} has the key {require.shown(key)}, which vLLM refuses there; {near}")
+            near = f"write {renamed!r}" if renamed in options else require.nearest(key, options)
+            refuse(
+                Problem(
+                    where=where,
+                    text=f"has the unknown key {escaped(require.shown(key))}",
+                    value=require.shown(key),
+                    allowed="" if near else require.one_of(options),
+                    advice=near,
+                )
+            )
         _check_field(f"{where}[{key!r}]", fields[key], item)
 
 
@@ -141,7 +158,7 @@ def _check_field(where: str, field: Field, value: object) -> None:
     kinds = re.split(_BAR, field.get("type", "any"))
     # Members of an enum, by their number or by their name in any case.
     members = field.get("known", [])
-    # Where nothing is the default, vLLM takes nothing, whatever the type says.
+    # Without a default in the data the default is None, which vLLM accepts, whatever the type is.
     if value is None and (members or "default" not in field):
         return
     inner = field.get("fields")
@@ -162,13 +179,13 @@ def _check_field(where: str, field: Field, value: object) -> None:
 
 
 def _in_words(kind: str) -> str:
-    """What a type of the data files takes."""
+    """A type of the data files in words."""
     inner = re.fullmatch(_LIST, kind)
     return f"a list, each entry {_in_words(inner[1])}" if inner else _WORDS.get(kind, kind)
 
 
 def _has_type(kind: str, value: object) -> bool:
-    """Whether pydantic takes a value for a type, as vLLM has it: `"3"` is a number, 1 is true."""
+    """Whether pydantic accepts a value, as vLLM uses it: `"3"` is a number, 1 is true."""
     inner = re.fullmatch(_LIST, kind)
     if inner or kind == "list":
         kinds = inner[1].split("|") if inner else ["any"]
@@ -186,7 +203,7 @@ def _has_type(kind: str, value: object) -> bool:
 
 
 def is_number(value: object, *, whole: bool) -> bool:
-    """Whether pydantic takes a value for a number."""
+    """Whether pydantic accepts a value as a number."""
     if not isinstance(value, (int, float, str)):
         return False
     try:
@@ -196,12 +213,12 @@ def is_number(value: object, *, whole: bool) -> bool:
     return number.is_integer() if whole else not math.isnan(number)
 
 
-def _check_whole(where: str, value: object) -> None:
-    """Refuse what is no whole number, without the bounds that nobody passes."""
+def _check_integer(where: str, value: object) -> None:
+    """Reject what is not an integer; the bounds are left out of that sentence."""
     if isinstance(value, bool) or not isinstance(value, int):
         is_text = isinstance(value, str) and value.isascii() and value.isdecimal()
         advice = f"write {value} without quotes" if is_text else ""
-        require.wrong(where, value, "a whole number", advice)
+        require.wrong(where, value, "an integer", advice)
     require.integer(where, value, -(2**63), 2**63)
 
 
@@ -209,7 +226,7 @@ def _check_scalar(where: str, kind: str, value: object) -> None:
     if kind == "bool":
         require.boolean(where, value)
     elif kind == "int":
-        _check_whole(where, value)
+        _check_integer(where, value)
     elif kind.startswith("human-readable-int"):
         auto = kind.endswith("-or-auto") and value == "auto"
         if not auto and not (isinstance(value, str) and re.fullmatch(SIZE, value)):
@@ -220,7 +237,9 @@ def _check_scalar(where: str, kind: str, value: object) -> None:
         _check_leaf(where, value)
     elif "|" in kind and isinstance(value, (int, float)) and not isinstance(value, bool):
         _check_leaf(where, value)
-    elif not isinstance(value, str) or not value or _UNSAYABLE.search(value):
-        require.wrong(where, value, "a text that is not empty")
+    elif not isinstance(value, str) or not value:
+        require.wrong(where, value, "a non-empty string")
     elif value.startswith("-"):
-        require.wrong(where, value, "a text without '-' in front, which vLLM takes for a flag")
+        require.wrong(where, value, "a string without a leading '-', which vLLM reads as a flag")
+    else:
+        _check_leaf(where, value)

@@ -1,10 +1,9 @@
-"""Flags that are not given to EngineArgs, and where the user says the same thing."""
+"""Flags that EngineArgs rejects, and where the user specifies the same thing instead."""
 
 from __future__ import annotations
 
-# Flags that this library derives or that would contradict what it derives, and where the user
-# says the same thing.
-DERIVED = {
+# Flags that this library derives, or that would contradict what it derives.
+RESERVED = {
     "model": "give ModelDeployment(model=...)",
     "served-model-name": "give ModelDeployment(served_name=...)",
     "port": "give ModelDeployment(port=...)",

@@ -1,1 +1,1 @@
-"""Importers: other people's values files as options of this library."""
+"""Importers: values files of other charts as options of this library."""

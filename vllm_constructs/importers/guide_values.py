@@ -1,6 +1,7 @@
 """values.yaml: the guide's values file, read strictly.
 
-Helm ignores a key that it does not know. Here a misspelt key or a wrong type is an error that
+The guide is the document "Deploying vLLM on Kubernetes", from which this project started.
+Helm ignores a key that it does not know. Here a misspelled key or a wrong type is an error that
 names the nearest key and what is allowed.
 """
 
@@ -12,26 +13,26 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from vllm_constructs import require
-from vllm_constructs.errors import VllmConstructsError, refuse
+from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse
 from vllm_constructs.kube import quantity
 
 Check: TypeAlias = Callable[[str, object], Any]
 Tree: TypeAlias = "dict[str, Check | Tree]"
 
 
-def _whole(low: int, high: int) -> Check:
+def _integer(low: int, high: int) -> Check:
     return lambda where, value: require.integer(where, value, low, high)
 
 
 def _list(of: Check) -> Check:
     def check(where: str, value: object) -> list[Any]:
-        found = require.items(where, value, "a list")
-        return [of(f"{where}[{i}]", item) for i, item in enumerate(found)]
+        items = require.items(where, value, "a list")
+        return [of(f"{where}[{i}]", item) for i, item in enumerate(items)]
 
     return check
 
 
-def _text_or_empty(where: str, value: object) -> str:
+def _string_or_empty(where: str, value: object) -> str:
     return "" if value == "" else require.text(where, value)
 
 
@@ -64,7 +65,7 @@ _MODES = ("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany")
 
 # The keys of the guide's section 12.4.2, and the few that its other sections need.
 KEYS: Tree = {
-    "replicaCount": _whole(1, 1000),
+    "replicaCount": _integer(1, 1000),
     "image": {
         "repository": require.text,
         "tag": require.text,
@@ -73,18 +74,18 @@ KEYS: Tree = {
     "model": {
         "name": require.text,
         "servedName": require.text,
-        "maxModelLen": _whole(1, 2**31 - 1),
+        "maxModelLen": _integer(1, 2**31 - 1),
         "gpuMemoryUtilization": require.ratio,
         "trustRemoteCode": require.boolean,
         "revision": require.text,
         "dtype": require.text,
     },
-    "gpu": {"count": _whole(1, 16), "type": require.text},
+    "gpu": {"count": _integer(1, 16), "type": require.text},
     "resources": {
         "limits": {"memory": _quantity, "cpu": _cores},
         "requests": {"memory": _quantity, "cpu": _cores},
     },
-    "service": {"type": _one_of("ClusterIP"), "port": _whole(1024, 65535)},
+    "service": {"type": _one_of("ClusterIP"), "port": _integer(1024, 65535)},
     "ingress": {
         "enabled": require.boolean,
         "className": _one_of("nginx", "traefik"),
@@ -94,10 +95,10 @@ KEYS: Tree = {
     },
     "autoscaling": {
         "enabled": require.boolean,
-        "minReplicas": _whole(1, 1000),
-        "maxReplicas": _whole(1, 1000),
-        "targetCPUUtilizationPercentage": _whole(1, 1000),
-        "targetGPUUtilizationPercentage": _whole(1, 99),
+        "minReplicas": _integer(1, 1000),
+        "maxReplicas": _integer(1, 1000),
+        "targetCPUUtilizationPercentage": _integer(1, 1000),
+        "targetGPUUtilizationPercentage": _integer(1, 99),
     },
     "monitoring": {
         "enabled": require.boolean,
@@ -114,34 +115,39 @@ KEYS: Tree = {
         "storageClass": require.text,
         "accessMode": _one_of(*_MODES),
     },
-    "hfToken": {"enabled": require.boolean, "existingSecret": _text_or_empty},
+    "hfToken": {"enabled": require.boolean, "existingSecret": _string_or_empty},
 }
 
 
 def _read(where: str, value: object, tree: Tree) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         require.wrong(where, value, f"a mapping with the keys {', '.join(tree)}")
-    found = {}
+    values = {}
     for key, item in value.items():
         if key not in tree:
             near = require.nearest(str(key), tree)
             refuse(
-                f"{where} has the key {require.shown(key)}, which nothing reads; "
-                f"{near or 'it takes ' + ', '.join(tree) + '.'}"
+                Problem(
+                    where=where,
+                    text=f"has the unknown key {escaped(require.shown(key))}",
+                    value=require.shown(value),
+                    allowed="" if near else require.one_of(list(tree)),
+                    advice=near,
+                )
             )
         check = tree[key]
         inner = f"{where}: {key}" if ":" not in where else f"{where}.{key}"
-        found[key] = _read(inner, item, check) if isinstance(check, dict) else check(inner, item)
-    return found
+        values[key] = _read(inner, item, check) if isinstance(check, dict) else check(inner, item)
+    return values
 
 
 @dataclass(frozen=True)
 class Values:
-    """A values file whose keys and types are right.
+    """A values file with valid keys and types.
 
     Args:
-        name: The file's name, for messages.
-        tree: Its content.
+        name: Name of the file, for messages.
+        tree: Content of the file.
     """
 
     name: str
@@ -152,35 +158,40 @@ class Values:
         """Read and check a file.
 
         Raises:
-            VllmConstructsError: The file cannot be read, is no YAML, or has a wrong key or type.
+            VllmConstructsError: The file cannot be read, is not YAML, or has a wrong key or type.
         """
         if not isinstance(path, (str, Path)):
             require.wrong("from_values path", path, "the path of a values.yaml")
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             refuse(f"{require.shown(str(path))} cannot be read: {reason}; give a values.yaml.")
         return cls.from_text(text, name=Path(path).name)
 
     @classmethod
     def from_text(cls, text: str, *, name: str = "values") -> Values:
-        """Read and check a text.
+        """Read and check a string.
+
+        Args:
+            text: The YAML.
+            name: Name of the file, for messages. Default `values`.
 
         Raises:
-            VllmConstructsError: It is no YAML, or has a wrong key or type.
+            VllmConstructsError: The string is not YAML, or has a wrong key or type.
         """
         import yaml
 
         class Strict(yaml.SafeLoader):
-            """Refuses a key that stands twice: YAML's last one wins silently."""
+            """Rejects a key that is given twice, of which YAML silently keeps the last one."""
 
         def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
             seen: list[object] = []
             for key, _ in node.value:
                 if key.value in seen:
                     line = key.start_mark.line + 1
-                    refuse(f"{name}, line {line}: the key {key.value!r} stands twice; keep one.")
+                    shown = require.shown(key.value)
+                    refuse(f"{name}, line {line}: the key {shown} is given twice; keep one.")
                 seen.append(key.value)
             return loader.construct_mapping(node, deep=True)
 
@@ -190,35 +201,35 @@ class Values:
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             problem = " ".join(str(error.problem).split())
-            refuse(f"{name}, line {line} is no YAML: {problem}; mend the line.")
+            refuse(f"{name}, line {line} is not YAML: {problem}; correct the line.")
         except VllmConstructsError:
             raise
-        except Exception as error:  # noqa: BLE001  # PyYAML raises all sorts: `!!bool x` a KeyError
-            refuse(f"{name} is no YAML: {' '.join(str(error).split())[:120]}; mend it.")
+        except Exception as error:  # noqa: BLE001  # PyYAML raises any kind: `!!bool x` a KeyError
+            refuse(f"{name} is not YAML: {' '.join(str(error).split())[:120]}; correct it.")
         return cls(name, _read(name, {} if tree is None else tree, KEYS))
 
     def get(self, *path: str, default: Any = None) -> Any:
         """The value at `path`, or the default."""
-        found: Any = self.tree
+        value: Any = self.tree
         for key in path:
-            if key not in found:
+            if key not in value:
                 return default
-            found = found[key]
-        return found
+            value = value[key]
+        return value
 
     def need(self, *path: str) -> Any:
-        """The value at `path`; refused where it is missing."""
-        found = self.get(*path)
-        if found is None:
+        """The value at `path`; a missing one is rejected."""
+        value = self.get(*path)
+        if value is None:
             refuse(f"{self.name} lacks {'.'.join(path)}; add it.")
-        return found
+        return value
 
     def is_on(self, section: str) -> bool:
-        """Whether a section is there and not switched off."""
+        """Whether a section is given and not disabled."""
         return section in self.tree and bool(self.get(section, "enabled", default=True))
 
     def pair(self, resource: str) -> tuple[str, str] | str | None:
-        """Request and limit of a resource; where only one is given, both are that."""
+        """Request and limit of a resource; where only one is given, both have its value."""
         request = self.get("resources", "requests", resource)
         limit = self.get("resources", "limits", resource)
         if request is None or limit is None:

@@ -1,1 +1,1 @@
-"""Kubernetes: names, quantities and the target release."""
+"""Kubernetes: names, quantities, references, peers and the target release."""

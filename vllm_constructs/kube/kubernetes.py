@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from vllm_constructs import require
-from vllm_constructs.errors import VllmConstructsError
+from vllm_constructs.errors import Problem, VllmConstructsError
 
 OLDEST, NEWEST = (1, 27), (1, 37)
 CONTEXT = "vllm-constructs/kubernetes"
@@ -27,13 +27,13 @@ class _HasNode(Protocol):
 class Kubernetes:
     """The Kubernetes release that the manifests have to be valid for.
 
-    Say it once, on the app or a chart, before anything is put into it:
+    Set it once, on the App or a Chart, before anything is added to it:
     `Kubernetes("1.34").set_on(app)`. Fields that are newer than the target are left out.
 
     Args:
         release: Minor release, from `1.27` (default) to `1.37`. The default is the oldest one
-            supported, so that what is rendered is valid on every cluster; name yours to get
-            the fields that came later, such as the native preStop sleep of 1.30.
+            supported, so that the manifests are valid on every cluster; give yours to get the
+            fields that were added later, such as the native preStop sleep of 1.30.
 
     Raises:
         VllmConstructsError: The release is not one that this library knows.
@@ -42,27 +42,28 @@ class Kubernetes:
     release: str = field(default="1.27")
 
     def __post_init__(self) -> None:
-        found = _RELEASE.fullmatch(self.release) if isinstance(self.release, str) else None
-        if not found or not OLDEST[1] <= int(found[1]) <= NEWEST[1]:
+        match = _RELEASE.fullmatch(self.release) if isinstance(self.release, str) else None
+        if not match or not OLDEST[1] <= int(match[1]) <= NEWEST[1]:
             require.wrong("Kubernetes.release", self.release, "a release from '1.27' to '1.37'")
 
     @property
     def minor(self) -> int:
-        """The number behind `1.`."""
+        """The number after `1.`."""
         return int(self.release.lstrip("v").split(".")[1])
 
     @property
     def has_sleep_action(self) -> bool:
-        """Whether `lifecycle.preStop.sleep` works: beta and on since 1.30 (KEP-3960)."""
+        """Whether `lifecycle.preStop.sleep` works: beta and on by default since 1.30 (KEP-3960)."""
         return self.minor >= 30
 
     def set_on(self, scope: _HasNode) -> None:
-        """Make this the target of `scope` (an App or a Chart) and all below it.
+        """Make this the target of `scope` (an App or a Chart) and of all constructs in it.
 
-        Kept as construct context, which `constructs` only takes before the first child is added.
+        It is stored as construct context, which `constructs` accepts only before the first child
+        is added.
 
         Raises:
-            VllmConstructsError: The scope is no construct, or has children already.
+            VllmConstructsError: The scope is not a construct, or already has children.
         """
         node = getattr(scope, "node", None)
         if node is None:
@@ -71,6 +72,12 @@ class Kubernetes:
             node.set_context(CONTEXT, self.release)
         except RuntimeError as error:
             raise VllmConstructsError(
-                f"Kubernetes({self.release!r}).set_on comes after the first child was added, and "
-                "what is there was made for another release; call it right behind App() or Chart()."
+                Problem(
+                    where=f"Kubernetes({self.release!r}).set_on",
+                    text=(
+                        "is called after the first child was added, and existing children were "
+                        "made for another release"
+                    ),
+                    advice="call it directly after App() or Chart()",
+                )
             ) from error

@@ -1,4 +1,4 @@
-"""The names that Kubernetes takes, and how a model's name becomes one.
+"""The names that Kubernetes accepts, and how a model's name becomes one.
 
 Rules: Kubernetes docs, "Object Names and IDs" and "Labels and Selectors".
 """
@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 
 from vllm_constructs import require
-from vllm_constructs.errors import refuse
+from vllm_constructs.errors import Problem, refuse
+
+PREFIX = "vllm-constructs.dev"
+"""The DNS prefix of all annotations of this library. It stays the same; nothing is served there."""
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SERVICE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -20,7 +23,7 @@ _HOST_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(\*\.)?{_HOST_LABEL}(\.{_HOST_LABEL})+")
 
 # Services whose docker-link variables (VLLM_PORT=tcp://...) stop every vLLM pod of the namespace
-# that has service links on; vllm/envs.py of 0.33 reads a variable of each.
+# that has service links enabled; vllm/envs.py of 0.33 reads a variable of each.
 _SERVICES_THAT_STOP_VLLM = frozenset(
     {
         "vllm",
@@ -34,10 +37,10 @@ _SERVICES_THAT_STOP_VLLM = frozenset(
 
 
 def sanitised(text: str, limit: int = 63) -> str:
-    """`text` as a DNS label: lower case, other characters as `-`, at most `limit` long.
+    """A string as a DNS label: lower case, other characters as `-`, at most `limit` long.
 
-    The same text always gives the same name; two texts may give the same one, which whoever
-    uses the name has to refuse.
+    The same string always returns the same name. Two strings may return the same name, which the
+    caller has to reject.
     """
     name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     return name[:limit].rstrip("-") or "x"
@@ -60,18 +63,25 @@ def service(where: str, value: object) -> str:
     """A Service's name: a DNS-1035 label that sets no variable which vLLM reads as its own."""
     name = label(where, value)
     if not _SERVICE.fullmatch(name):
-        require.wrong(where, value, "a name that begins with a letter, as Services need it")
+        require.wrong(where, value, "a name that begins with a letter, as Services require")
     if name in _SERVICES_THAT_STOP_VLLM:
+        variable = f"{name.upper().replace('-', '_')}_PORT"
         refuse(
-            f"{where} is {name!r}, and a Service of that name sets the variable "
-            f"{name.upper().replace('-', '_')}_PORT in other pods, which stops vLLM there; "
-            f"take another name, for example '{name}-server'."
+            Problem(
+                where=where,
+                text=(
+                    f"is {name!r}, and a Service of that name sets the variable {variable} in "
+                    "other pods, which stops vLLM there"
+                ),
+                value=repr(name),
+                advice=f"take another name, for example '{name}-server'",
+            )
         )
     return name
 
 
 def subdomain(where: str, value: object) -> str:
-    """A DNS-1123 subdomain of at most 253 characters, the name of most kinds of object."""
+    """A DNS-1123 subdomain of at most 253 characters, as the names of most kinds are."""
     if not isinstance(value, str) or len(value) > 253 or not _SUBDOMAIN.fullmatch(value):
         better = sanitised(value) if isinstance(value, str) else ""
         require.wrong(
@@ -84,7 +94,7 @@ def subdomain(where: str, value: object) -> str:
 
 
 def host(where: str, value: object, *, wildcard: bool = False) -> str:
-    """A host name with a dot in it; `*.` in front only where `wildcard` is set."""
+    """A host name with a dot; it may begin with `*.` only where `wildcard` is set."""
     good = isinstance(value, str) and len(value) <= 253 and bool(_HOST.fullmatch(value))
     if not good or (not wildcard and str(value).startswith("*")):
         require.wrong(where, value, "a host name in lower case, such as 'llm.example.com'")
@@ -108,23 +118,23 @@ def key(where: str, value: object) -> str:
 
 
 def label_map(where: str, value: object) -> dict[str, str]:
-    """Labels: legal keys, values of at most 63 characters; sorted."""
-    found = require.text_map(where, value)
-    for name, item in found.items():
+    """Labels with valid keys and values of at most 63 characters, sorted by key."""
+    labels = require.text_map(where, value)
+    for name, item in labels.items():
         key(f"a key of {where}", name)
         if not _LABEL_VALUE.fullmatch(item):
             require.wrong(
                 f"{where}[{name!r}]",
                 item,
                 "at most 63 letters, digits, '-', '_' and '.', first and last a letter or digit",
-                "put longer texts into annotations",
+                "put longer strings into annotations",
             )
-    return found
+    return labels
 
 
 def annotation_map(where: str, value: object) -> dict[str, str]:
-    """Annotations: legal keys, any text; sorted."""
-    found = require.text_map(where, value)
-    for name in found:
+    """Annotations with valid keys and any string as value, sorted by key."""
+    annotations = require.text_map(where, value)
+    for name in annotations:
         key(f"a key of {where}", name)
-    return found
+    return annotations

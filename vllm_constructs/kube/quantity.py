@@ -20,11 +20,11 @@ _FACTORS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KM
 
 
 def parse(text: str) -> Decimal | None:
-    """The number that `text` stands for, or None where it is no quantity."""
-    found = _QUANTITY.fullmatch(text)
-    if not found or len(text) > 32:
+    """The number that a quantity stands for, or None for any other string."""
+    match = _QUANTITY.fullmatch(text)
+    if not match or len(text) > 32:
         return None
-    digits, unit = found[1], found[2] or ""
+    digits, unit = match[1], match[2] or ""
     if unit[:1] in ("e", "E") and len(unit) > 1 and unit[1:] != "i":
         return Decimal(digits) * Decimal(10) ** int(unit[1:])
     factor = _FACTORS.get(unit)
@@ -35,15 +35,15 @@ def memory(where: str, value: object, minimum: int = MI) -> int:
     """The bytes of a memory or storage quantity such as `64Gi`."""
     amount = parse(value) if isinstance(value, str) else None
     if amount is None or amount < minimum or amount != int(amount) or str(value).endswith("m"):
-        better = ""
+        advice = ""
         if isinstance(value, str):
             tidy = re.sub(r"\s+", "", value)
-            tidy = re.sub(r"(?i)([kmgtpe])i?b$", lambda unit: unit[1].upper() + "i", tidy)
+            tidy = re.sub(r"(?i)([kmgtpe])i?b$", lambda match: match[1].upper() + "i", tidy)
             if re.fullmatch(r"[0-9]{1,4}", tidy):
                 tidy += "Gi"
-            better = f"write {tidy!r}" if tidy != value and parse(tidy) else ""
+            advice = f"write {tidy!r}" if tidy != value and parse(tidy) else ""
         require.wrong(
-            where, value, "a Kubernetes quantity of bytes such as '64Gi' or '500Mi'", better
+            where, value, "a Kubernetes quantity of bytes such as '64Gi' or '500Mi'", advice
         )
     return int(amount)
 
@@ -53,11 +53,11 @@ def cpu(where: str, value: object) -> Decimal:
     amount = parse(value) if isinstance(value, str) else None
     if amount is None or not Decimal("0.001") <= amount <= 4096 or amount * 1000 % 1:
         require.wrong(
-            where, value, "a Kubernetes quantity of cores as a text, such as '8' or '500m'"
+            where, value, "a Kubernetes quantity of cores as a string, such as '8' or '500m'"
         )
     return amount
 
 
 def gibibytes(size: int) -> str:
-    """`size` bytes, rounded up to whole Gi."""
+    """A size in bytes as a quantity, rounded up to an integer number of Gi."""
     return f"{-(-size // GI)}Gi"

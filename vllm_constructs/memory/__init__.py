@@ -1,1 +1,1 @@
-"""Whether a model fits on its GPUs: shapes, weights, KV cache, and the plan that adds them up."""
+"""Memory: shapes of models, their weights and KV cache, and the plan that adds these up."""

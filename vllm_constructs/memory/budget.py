@@ -1,4 +1,4 @@
-"""The budget of a GPU: what is asked for of it, and what each part takes of that."""
+"""The budget of a GPU: the memory that vLLM requests, and what each part takes of it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,27 @@ from .activations import (
     OUTSIDE_MARGIN,
     OUTSIDE_SPREAD,
     OUTSIDE_TORCH,
-    activations,
+    activation_bytes,
 )
-from .kv_cache import KvCache, kv_cache
+from .kv_cache import KvCache, cache_of
 from .options import MemoryOptions
-from .shapes import ModelShape
+from .sizes import Sizes
 from .split import check_split
 from .weights import adapters, loaded
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One GPU of one pipeline stage, in bytes."""
+    """One GPU of one pipeline stage, in bytes.
+
+    Args:
+        weights: Weights after loading.
+        activations: Activations at the peak of a forward pass.
+        kv_cache: Memory that is left for the KV cache; negative if the rest takes too much.
+        per_token: KV cache of one token.
+        bytes_per_block: KV cache of one block.
+        needed: KV cache of one request of `max_model_len` tokens.
+    """
 
     weights: int
     activations: int
@@ -38,13 +47,25 @@ class Stage:
 
     @property
     def spare(self) -> int:
-        """What is left of the cache beside one request and the block that stays empty."""
+        """What one request and the block that stays empty leave of the cache."""
         return self.kv_cache - self.needed - self.bytes_per_block
 
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """The budget of all stages."""
+    """The budget of all stages.
+
+    Args:
+        cache: The KV cache.
+        stages: The stages.
+        max_model_len: Tokens of the longest request.
+        cuda_graphs: Bytes of CUDA graphs.
+        overhead: Bytes that libraries keep outside of PyTorch's allocator.
+        margin: Error margin of the estimates, in bytes.
+        spare: Bytes that are not needed; negative if memory is missing.
+        problem: Why `spare` is less than what the KV cache leaves, as in the text of a
+            `Problem`; empty if it is not.
+    """
 
     cache: KvCache
     stages: tuple[Stage, ...]
@@ -57,86 +78,94 @@ class MemoryBudget:
 
     @property
     def tightest(self) -> Stage:
-        """The stage with the least room."""
+        """The stage with the least spare memory."""
         return min(self.stages, key=lambda stage: stage.spare)
 
     @property
     def blocks(self) -> int:
-        """Blocks of the cache: the stage with the fewest decides."""
+        """Blocks of the cache, on the stage with the fewest."""
         counts = [
-            max(0, one.kv_cache) // one.bytes_per_block
-            for one in self.stages
-            if one.bytes_per_block
+            max(0, stage.kv_cache) // stage.bytes_per_block
+            for stage in self.stages
+            if stage.bytes_per_block
         ]
         return min(counts, default=0)
 
     @property
     def concurrency(self) -> float:
-        """Requests at full length that run at once."""
+        """Requests of `max_model_len` tokens that run at once."""
         blocks = self.cache.blocks(self.max_model_len)
         return self.blocks / blocks if blocks else 0.0
 
 
 @lru_cache(maxsize=1024)
-def budget(shape: ModelShape, options: MemoryOptions) -> MemoryBudget:
-    """The budget of a model with resolved options."""
+def budget_of(shape: Sizes, options: MemoryOptions) -> MemoryBudget:
+    """The budget of a model with resolved options.
+
+    Args:
+        shape: The sizes of the model.
+        options: The options.
+
+    Raises:
+        VllmConstructsError: vLLM would not start with this split.
+    """
     check_split(shape, options)
     graphs = options.graphs * GRAPH
     outside = CONTEXT * options.sharers + (COMMUNICATION if options.gpus > 1 else 0)
     requested = ceil(options.memory * options.utilization)
     counted = graphs if options.graphs_counted else 0
     weights = tuple(_weights(shape, options, stage) for stage in range(options.split.pipeline))
-    moving = tuple(
-        activations(
+    activations = tuple(
+        activation_bytes(
             shape, options.split, options.batch, is_last=stage == options.split.pipeline - 1
         )
         for stage in range(options.split.pipeline)
     )
-    rest = [one + more + OUTSIDE_TORCH for one, more in zip(weights, moving, strict=True)]
-    room = [requested - one - counted for one in rest]
+    used = [sum(parts) + OUTSIDE_TORCH for parts in zip(weights, activations, strict=True)]
+    available = [requested - size - counted for size in used]
     if options.kv_cache_memory is not None:
-        room = [options.kv_cache_memory] * len(room)
+        available = [options.kv_cache_memory] * len(available)
     length = options.max_model_len
     if length is None:
-        length = _auto(shape, options, room)
-    cache = kv_cache(shape, options.cache, length)
+        length = _longest(shape, options, available)
+    cache = cache_of(shape, options.cache, length)
     stages = tuple(
         Stage(
             weights=weights[stage],
-            activations=moving[stage],
-            kv_cache=room[stage],
+            activations=activations[stage],
+            kv_cache=available[stage],
             per_token=cache.per_token[stage],
             bytes_per_block=cache.bytes_per_block(stage),
             needed=cache.needed(length, stage),
         )
         for stage in range(options.split.pipeline)
     )
-    # With "auto" the engine takes what is there, so any request at all is enough.
-    least = length if options.max_model_len is not None else 1
+    # With "auto" the engine shortens its requests to what fits, so one token is enough.
+    shortest = length if options.max_model_len is not None else 1
     spare = min(
-        one.kv_cache - one.bytes_per_block - cache.needed(least, stage)
-        for stage, one in enumerate(stages)
+        stage.kv_cache - stage.bytes_per_block - cache.needed(shortest, index)
+        for index, stage in enumerate(stages)
     )
-    # vLLM starts only where that much is free, also as the last of those that share the GPU.
+    # vLLM starts only if as much is free as it requests, also as the last pod on a shared GPU.
     free = options.memory - outside - (options.sharers - 1) * requested
     problem = ""
-    estimated = max(moving) + graphs + OUTSIDE_TORCH
+    estimated = max(activations) + graphs + OUTSIDE_TORCH
     margin = int(MARGIN * estimated + 0.01 * max(weights)) + LEAST_MARGIN
     if options.kv_cache_memory is not None:
         part = (options.memory - outside) // options.sharers
-        left = min(part - one - graphs - options.kv_cache_memory for one in rest)
+        left = min(part - size - graphs - options.kv_cache_memory for size in used)
         if left < spare:
             problem = (
-                f"weights and activations with kv_cache_memory_bytes leave {left / GIB:.2f} GiB "
-                "of each GPU or share of one"
+                f"weights, activations and {{kv_cache_memory_bytes}} leave {left / GIB:.2f} GiB "
+                "of each GPU or share of a GPU"
             )
         spare = min(spare, left)
     elif free - requested < min(OUTSIDE_SPREAD, spare):
-        # What is kept outside is that of an H100, nearly the most of all: below zero a model may
-        # still fit, while above it little can be missing.
+        # The memory kept outside was measured on an H100, and is less on nearly all other GPUs:
+        # a model may fit though `spare` is below zero, but hardly the other way round.
         others = " and the other pods leave" if options.sharers > 1 else " leaves"
         problem = (
-            f"vLLM asks for {requested / GIB:.2f} GiB of each GPU, and CUDA{others} about "
+            f"vLLM requests {requested / GIB:.2f} GiB of each GPU, and CUDA{others} about "
             f"{max(0, free) / GIB:.2f} GiB free"
         )
         spare = free - requested
@@ -144,26 +173,26 @@ def budget(shape: ModelShape, options: MemoryOptions) -> MemoryBudget:
     return MemoryBudget(cache, stages, length, graphs, OUTSIDE_TORCH, margin, spare, problem)
 
 
-def _weights(shape: ModelShape, options: MemoryOptions, stage: int) -> int:
-    found = loaded(
+def _weights(shape: Sizes, options: MemoryOptions, stage: int) -> int:
+    size = loaded(
         shape,
         options.split,
         stage,
         quantization=options.quantization,
         dtype_bytes=options.batch.dtype_bytes,
     )
-    found = max(0, found - options.offloaded)
+    size = max(0, size - options.offloaded)
     if options.loras:
-        found += adapters(shape, options.split, stage, count=options.loras, rank=options.lora_rank)
-    return found
+        size += adapters(shape, options.split, stage, count=options.loras, rank=options.lora_rank)
+    return size
 
 
-def _auto(shape: ModelShape, options: MemoryOptions, room: list[int]) -> int:
-    """The longest request that fits on all stages; at least one token, which may be too many."""
-    cache = kv_cache(shape, options.cache, options.longest)
+def _longest(shape: Sizes, options: MemoryOptions, available: list[int]) -> int:
+    """The longest request that fits on all stages; at least one token, even if none fits."""
+    cache = cache_of(shape, options.cache, options.longest)
     fitting = [
-        cache.longest(stage, available, options.longest)
-        for stage, available in enumerate(room)
+        cache.longest(stage, size, options.longest)
+        for stage, size in enumerate(available)
         if cache.bytes_per_block(stage)
     ]
     return max(1, min(fitting, default=options.longest))

@@ -1,29 +1,29 @@
-"""Fit: a memory plan for a model that is about to be deployed, where one can be made.
+"""Fit: the memory plan of a model that is about to be deployed, if a plan can be made.
 
-A plan that cannot be made refuses nothing: vLLM takes more than this library can count. What
-vLLM itself refuses when it starts, such as heads that cannot be split, is refused here.
+If no plan can be made, nothing is rejected: vLLM supports more than this library can count. What
+vLLM itself rejects when it starts, such as heads that cannot be split, is rejected here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from vllm_constructs import require
 from vllm_constructs.engine.flag_parsing import amount
-from vllm_constructs.errors import NotCountedError, VllmConstructsError, refuse
+from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse
 
 from .options import UNCOUNTED
 from .plan import MemoryPlan
 from .shapes import ModelShape, is_named
 
 if TYPE_CHECKING:
+    from vllm_constructs.accelerators.nvidia import Gpu
     from vllm_constructs.engine.engine_args import EngineArgs
     from vllm_constructs.releases.release import VllmRelease
-    from vllm_constructs.workloads.pod import GpuPodSpec
 
-    from .options import Gpu
 
 LONGER = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
 
@@ -67,17 +67,17 @@ READ = frozenset(
         "tensor-parallel-size",
     )
 )
-"""The flags that decide about memory, without dashes: a plan needs their values."""
+"""The flags that a plan depends on, without their leading dashes."""
 
 
 @cache
 def shape_of(model: str) -> ModelShape | None:
-    """The shape of a model of the catalogue, or None; read once."""
+    """The shape of a model of the catalogue, or None; the result is cached."""
     return ModelShape.named(model) if is_named(model) else None
 
 
 def name_in_catalogue(shape: ModelShape | None) -> str | None:
-    """The name by which the catalogue has exactly this shape; None where it has not."""
+    """The name under which the catalogue has exactly this shape; None if it has not."""
     if shape is None or shape_of(shape.name) != shape:
         return None
     return shape.name
@@ -89,45 +89,86 @@ def plan_of(
     engine: EngineArgs,
     release: VllmRelease,
     env: Mapping[str, str] | None = None,
-) -> MemoryPlan | str:
-    """The plan, or in words why there is none.
+) -> MemoryPlan | Problem:
+    """The plan of a model, or the reason why none can be made.
 
     Args:
-        shape: The model's sizes.
-        gpu: What a pod gets.
+        shape: The sizes of the model.
+        gpu: GPU of the pod.
         engine: Flags of the engine.
         release: The vLLM release.
-        env: Variables of the container, which may allow longer requests. Default: none.
+        env: Environment variables of the container, which may allow longer requests. Default:
+            none.
 
     Raises:
-        VllmConstructsError: vLLM would not start with this split, or this `max_model_len`.
+        VllmConstructsError: vLLM would not start with this split or this `max_model_len`.
     """
     if engine.data_parallel_multi_port_external_lb and not shape.experts:
         # vllm/engine/arg_utils.py
         refuse(
-            f"EngineArgs.data_parallel_multi_port_external_lb is True, and {shape.name} has no "
-            "experts, so that vLLM does not start like that; use replicas."
+            Problem(
+                where="EngineArgs.data_parallel_multi_port_external_lb",
+                text=f"is True, but {escaped(shape.name)} has no experts, so vLLM would not start",
+                value="True",
+                advice="use {replicas} instead",
+                kind="does not fit",
+            )
         )
     try:
         return MemoryPlan(shape=shape, gpu=gpu, engine=engine, release=release)
-    except NotCountedError as error:
-        return str(error)
     except VllmConstructsError as error:
-        if _is_longer(shape, engine) and _may_be_longer(env or {}):
-            return str(error)
-        raise
+        problem = error.problem
+    if problem.kind == "not counted":
+        return problem
+    if _is_longer(shape, engine) and _may_be_longer(env or {}):
+        return replace(problem, kind="not counted")
+    # All other problems are combinations of model and GPU that vLLM itself rejects.
+    raise VllmConstructsError(replace(problem, kind="does not fit"))
 
 
-def checked(where: str, pod: GpuPodSpec, shape: ModelShape | None) -> MemoryPlan | None:
-    """The plan of a pod, refused where it cannot fit and warned about where it is tight.
+class PlannedPod(Protocol):
+    """The parts of a pod that a plan depends on."""
+
+    @property
+    def model(self) -> str:
+        """The model."""
+        ...
+
+    @property
+    def gpu(self) -> Gpu:
+        """GPU of the pod."""
+        ...
+
+    @property
+    def engine(self) -> EngineArgs:
+        """Flags of the engine."""
+        ...
+
+    @property
+    def release(self) -> VllmRelease:
+        """The vLLM release in the image."""
+        ...
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """Environment variables of the container, which may allow longer requests."""
+        ...
+
+
+def check_fit(where: str, pod: PlannedPod, shape: ModelShape | None) -> MemoryPlan | None:
+    """Reject a pod whose model is too large, warn about a tight one, and return its plan.
 
     Args:
         where: Name of what is checked, for the sentence.
         pod: The pod.
-        shape: The model's sizes. Default: those of the catalogue, where it has the model.
+        shape: The sizes of the model; None for those of the catalogue, if it has the model.
+
+    Returns:
+        The plan; None if no plan can be made.
 
     Raises:
-        VllmConstructsError: `shape` is none, the model is too large, or vLLM would not start.
+        VllmConstructsError: `shape` is not a ModelShape, the model is too large, or vLLM would
+            not start.
     """
     is_own = shape is not None
     if shape is None:
@@ -138,26 +179,26 @@ def checked(where: str, pod: GpuPodSpec, shape: ModelShape | None) -> MemoryPlan
     if shape is None:
         return None
     try:
-        found = plan_of(shape, pod.gpu, pod.engine, pod.release, pod.env)
+        plan = plan_of(shape, pod.gpu, pod.engine, pod.release, pod.env)
     except VllmConstructsError as error:
         if is_own or not _is_longer(shape, pod.engine):
             raise
-        hint = "if its config.json says more, give shape=ModelShape.from_config('config.json')."
-        refuse(f"{str(error).removesuffix('.')}; {hint}")
-    if isinstance(found, str):
+        hint = "if its config.json allows more, give {shape=ModelShape.from_config('config.json')}"
+        refuse(replace(error.problem, advice=f"{error.problem.advice}; {hint}"))
+    if isinstance(plan, Problem):
         return None
-    found.check(where)
-    return found
+    plan.check(where)
+    return plan
 
 
 def _may_be_longer(env: Mapping[str, str]) -> bool:
-    """Whether vLLM is told to take more tokens than the model does."""
+    """Whether vLLM is configured to accept more tokens than the model supports."""
     return env.get(LONGER, "0").strip().lower() in ("1", "true")
 
 
 def _is_longer(shape: ModelShape, engine: EngineArgs) -> bool:
-    """Whether more tokens are asked for than the model takes."""
-    asked = engine.max_model_len
-    if shape.longest is None or engine.hf_overrides or asked in (None, "auto", -1):
+    """Whether `max_model_len` is more than the model supports."""
+    length = engine.max_model_len
+    if shape.longest is None or engine.hf_overrides or length in (None, "auto", -1):
         return False
-    return amount("EngineArgs.max_model_len", asked) > shape.longest
+    return amount("EngineArgs.max_model_len", length) > shape.longest

@@ -1,6 +1,6 @@
-"""How a Hugging Face `config.json` is read: which key says which size.
+"""The sizes of a model from its Hugging Face `config.json`.
 
-The keys are those that vLLM looks at (vllm/transformers_utils/model_arch_config_convertor.py and
+The keys are those that vLLM reads (vllm/transformers_utils/model_arch_config_convertor.py and
 the models in vllm/model_executor/models/).
 """
 
@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from vllm_constructs import require
-from vllm_constructs.errors import refuse
-
-from .hf_file import HfFile, load
+from .hf_file import HfFile
 from .hf_layers import feed_forwards, mixers, recurrent
 from .quantization import Quantization, from_config
-from .shapes import Experts, LatentAttention, ModelShape
+from .sizes import Experts, LatentAttention, Sizes
 
 _KEY_VALUE = (
     "num_key_value_heads",
@@ -28,40 +24,33 @@ _KEY_VALUE = (
 )
 _DEPTH = ("num_hidden_layers", "depth", "num_layers")
 _LENGTH = ("max_position_embeddings", "model_max_length", "max_sequence_length", "seq_length")
-# Llama 4 calls the width of its experts intermediate_size.
+# In Llama 4, intermediate_size is the width of the experts.
 _DENSE = ("intermediate_size_mlp", "intermediate_size")
 _COUNT = ("num_experts", "n_routed_experts", "num_local_experts", "moe_num_experts")
 _PER_TOKEN = ("num_experts_per_tok", "experts_per_token", "num_experts_per_token", "moe_top_k")
-# Families whose input and output embedding are one matrix unless the file says otherwise.
+# Families whose input and output embedding are one matrix, unless the file has tie_word_embeddings.
 _TIED = ("gemma", "cohere", "mamba", "falcon_mamba", "lfm2", "bamba")
 _PLAIN = ("nemotron", "nemotron_h", "starcoder2", "phi", "gpt_neox", "falcon")
 _QK_NORM = ("qwen3", "gemma3", "olmo3", "glm4_moe", "exaone4")
 _SCALED = ("su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling")
 
 
-def read(config: object, *, name: str | None, parameters: int | None) -> ModelShape:
-    """The shape that a `config.json` describes."""
-    raw, folder = load(config)
-    if name is not None:
-        require.text("the name of the model", name)
+def name_of(raw: Mapping[str, Any], name: str | None, folder: str) -> str:
+    """The name of a model, for sentences.
+
+    Args:
+        raw: The content of its `config.json`.
+        name: The given name, if any.
+        folder: Name of the folder of the file; empty if there is none.
+    """
     architectures = raw.get("architectures")
     first = architectures[0] if isinstance(architectures, list) and architectures else None
     label = name or raw.get("_name_or_path") or folder or first or raw.get("model_type")
-    found = HfFile(raw, label if isinstance(label, str) and label.strip() else "the model")
-    shape = _shape(found)
-    if parameters is None:
-        return replace(shape, other_parameters=_vision(found))
-    require.integer("the parameters", parameters, 1, 2**50)
-    if parameters < 0.98 * shape.parameters:
-        refuse(
-            f"the parameters of {shape.name} are given as {parameters}, but its sizes make "
-            f"{shape.parameters}; give the whole model's, or leave them out."
-        )
-    return replace(shape, other_parameters=max(0, parameters - shape.parameters))
+    return label if isinstance(label, str) and label.strip() else "the model"
 
 
-def _vision(file: HfFile) -> int:
-    """Parameters of a vision tower, about: its attention and feed-forward matrices."""
+def vision_parameters(file: HfFile) -> int:
+    """Parameters of a vision tower, approximately: its attention and feed-forward matrices."""
     tower = file.raw.get("vision_config")
     if not isinstance(tower, Mapping):
         return 0
@@ -70,17 +59,22 @@ def _vision(file: HfFile) -> int:
     return layers * (4 * width**2 + 2 * width * (inner.optional("intermediate_size") or 4 * width))
 
 
-def _shape(file: HfFile) -> ModelShape:
+def sizes_of(file: HfFile) -> Sizes:
+    """The sizes of the model of a `config.json`.
+
+    Raises:
+        VllmConstructsError: A key is missing or invalid, or a layer cannot be counted.
+    """
     kinds, window = mixers(file)
     experts = _experts(file)
     feeds = feed_forwards(file, kinds, has_experts=experts is not None)
-    attends = bool({"full", "sliding", "chunked", "parallel"} & set(kinds))
+    has_attention = bool({"full", "sliding", "chunked", "parallel"} & set(kinds))
     hidden = file.size("hidden_size", "d_model")
-    heads = file.size("num_attention_heads", "num_heads") if attends else 0
-    latent = _latent(file) if attends else None
+    heads = file.size("num_attention_heads", "num_heads") if has_attention else 0
+    latent = _latent(file) if has_attention else None
     biased = file.flag("attention_bias") or file.flag("qkv_bias")
     family = file.family
-    return ModelShape(
+    return Sizes(
         name=file.name,
         hidden_size=hidden,
         vocab_size=file.size("vocab_size"),
@@ -88,8 +82,8 @@ def _shape(file: HfFile) -> ModelShape:
         feed_forwards=feeds,
         intermediate_size=file.size(*_DENSE) if "dense" in feeds else 0,
         num_attention_heads=heads,
-        num_key_value_heads=(file.optional(*_KEY_VALUE) or heads) if attends else 0,
-        head_dim=(file.optional("head_dim") or hidden // heads) if attends else 0,
+        num_key_value_heads=(file.optional(*_KEY_VALUE) or heads) if has_attention else 0,
+        head_dim=(file.optional("head_dim") or hidden // heads) if has_attention else 0,
         latent=latent,
         experts=experts,
         recurrent=recurrent(file) if {"recurrent", "parallel"} & set(kinds) else None,
@@ -102,7 +96,7 @@ def _shape(file: HfFile) -> ModelShape:
         sinks=family == "gpt_oss",
         norms=4 if file.starts(("gemma2", "gemma3")) else 2,
         tied=_tied(file),
-        positions=file.optional("max_position_embeddings") if attends else 0,
+        positions=file.optional("max_position_embeddings") if has_attention else 0,
         longest=_longest(file),
         dtype=_dtype(file),
         quantization=_quantization(file),
@@ -110,22 +104,22 @@ def _shape(file: HfFile) -> ModelShape:
 
 
 def _tied(file: HfFile) -> bool:
-    for place in (file.text, file.raw):
-        if place.get("tie_word_embeddings") is not None:
-            return bool(place["tie_word_embeddings"])
+    for part in (file.text, file.raw):
+        if part.get("tie_word_embeddings") is not None:
+            return bool(part["tie_word_embeddings"])
     return file.starts(_TIED)
 
 
 def _dtype(file: HfFile) -> Any:
-    for place in (file.text, file.raw):
-        found = place.get("dtype") or place.get("torch_dtype")
-        if found in ("bfloat16", "float16", "float32"):
-            return found
+    for part in (file.text, file.raw):
+        dtype = part.get("dtype") or part.get("torch_dtype")
+        if dtype in ("bfloat16", "float16", "float32"):
+            return dtype
     return "bfloat16"
 
 
 def _longest(file: HfFile) -> int | None:
-    """Tokens that the model takes: the smallest length in the file, scaled as its rope says."""
+    """Tokens that the model supports: the smallest length in the file, with its RoPE scaling."""
     lengths = [file.optional(key) for key in _LENGTH if file.optional(key)]
     if not lengths:
         return None
@@ -175,9 +169,9 @@ def _experts(file: HfFile) -> Experts | None:
 
 
 def _quantization(file: HfFile) -> Quantization | None:
-    """How the file says that the weights are quantised."""
-    for place in (file.raw, file.text):
-        found = place.get("quantization_config")
-        if isinstance(found, Mapping):
-            return from_config(file.name, found)
+    """The quantization of the weights."""
+    for part in (file.raw, file.text):
+        config = part.get("quantization_config")
+        if isinstance(config, Mapping):
+            return from_config(file.name, config)
     return None

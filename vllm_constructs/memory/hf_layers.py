@@ -1,7 +1,7 @@
-"""Which kind each layer of a model is, as its `config.json` lists it or its family has it.
+"""The kind of each layer of a model, from the lists in its `config.json` or from its family.
 
-Families: the models in vllm/model_executor/models/, and the configuration classes of
-Transformers, whose defaults hold where a file says nothing.
+The families are those of the models in vllm/model_executor/models/, and of the configuration
+classes of Transformers, whose defaults apply to keys that a file lacks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from vllm_constructs import require
 from vllm_constructs.errors import refuse
 
 from .hf_file import HfFile
-from .shapes import FeedForward, Mixer, Recurrent
+from .sizes import FeedForward, Mixer, Recurrent
 
 _STATES = ("mamba", "falcon_mamba", "mamba2")
 _LAYERS: dict[str, Mixer] = {
@@ -31,8 +31,8 @@ _PATTERN: dict[str, tuple[Mixer, FeedForward]] = {
     "-": ("none", "dense"),
     "E": ("none", "experts"),
 }
-# Families with one layer of full attention in so many: the number, where a file may say it, and
-# what the layers between do.
+# Families where one layer in so many has full attention: the number, the key by which a file may
+# change it, and the kind of the other layers.
 _STEPS: dict[str, tuple[int, str, Mixer]] = {
     "qwen3_next": (4, "full_attention_interval", "recurrent"),
     "qwen3_5": (4, "full_attention_interval", "recurrent"),
@@ -44,8 +44,8 @@ _STEPS: dict[str, tuple[int, str, Mixer]] = {
 }
 
 
-# Keys with which a file says that some layers are of a kind that cannot be counted here, as those
-# of MiniMax, Kimi Linear, RecurrentGemma, Zamba2, PLaMo 2 and RWKV.
+# Keys of files with layers that cannot be counted here, such as those of MiniMax, Kimi Linear,
+# RecurrentGemma, Zamba2, PLaMo 2 and RWKV.
 _UNCOUNTED = (
     "attn_type_list",
     "linear_attn_config",
@@ -58,28 +58,32 @@ _UNCOUNTED = (
 
 
 def mixers(file: HfFile) -> tuple[tuple[Mixer, ...], int]:
-    """What each layer mixes tokens with, and the window of those that slide."""
+    """The mixer of each layer, and the window of sliding layers or the size of chunks.
+
+    Raises:
+        VllmConstructsError: A layer is of a kind that cannot be counted.
+    """
     for key in _UNCOUNTED:
         if file.get(key) is not None:
             refuse(
-                f"the config.json of {file.name} has {key!r}: layers of a kind that cannot be "
-                "counted; give a ModelShape."
+                f"the config.json of {file.name} has {key!r}, the key of layers that this library "
+                "cannot count; give a ModelShape(...)."
             )
     pattern = _pattern(file)
     if pattern:
         return tuple(mixer for mixer, _ in pattern), 0
     count = file.size("num_hidden_layers", "n_layer", most=4096)
     window = 0 if file.get("use_sliding_window") is False else file.optional("sliding_window")
-    found: tuple[Mixer, ...] = _listed(file, count) or _derived(file, count, window)
+    kinds: tuple[Mixer, ...] = _listed(file, count) or _derived(file, count, window)
     if not window:
-        found = tuple(_full() if one == "sliding" else one for one in found)
-    if "chunked" in found:
+        kinds = tuple(_full() if kind == "sliding" else kind for kind in kinds)
+    if "chunked" in kinds:
         window = file.size("attention_chunk_size")
-    # The last layers of some models read what an earlier one keeps.
+    # The last layers of some models use the cache of an earlier one.
     shared = min(file.optional("num_kv_shared_layers"), count - 1)
     if shared:
-        found = found[:-shared] + _all("shared", shared)
-    return found, window if {"sliding", "chunked"} & set(found) else 0
+        kinds = kinds[:-shared] + _all("shared", shared)
+    return kinds, window if {"sliding", "chunked"} & set(kinds) else 0
 
 
 def _full() -> Mixer:
@@ -91,7 +95,7 @@ def _all(mixer: Mixer, count: int) -> tuple[Mixer, ...]:
 
 
 def _pattern(file: HfFile) -> list[tuple[Mixer, FeedForward]]:
-    """The layers of Nemotron-H, where each letter stands for one."""
+    """The layers of Nemotron-H, whose file has one letter for each."""
     pattern = file.get("hybrid_override_pattern")
     if not isinstance(pattern, str):
         return []
@@ -103,67 +107,75 @@ def _pattern(file: HfFile) -> list[tuple[Mixer, FeedForward]]:
 
 
 def _listed(file: HfFile, count: int) -> tuple[Mixer, ...]:
-    """The kinds of layers, where the file lists them."""
+    """The kinds of layers if the file lists them; otherwise empty."""
     listed = file.get("layer_types", "layers_block_type")
     if not isinstance(listed, (list, tuple)):
         return ()
     where = f"layer_types in the config.json of {file.name}"
     if len(listed) < count:
-        refuse(f"{where} has {len(listed)} entries for {count} layers; give one for each.")
+        refuse(f"{where} has {len(listed)} entries for {count} layers; give one per layer.")
     for kind in listed:
         if not isinstance(kind, str) or kind not in _LAYERS:
-            require.wrong(where, kind, require.one_of(list(_LAYERS)), "else give a ModelShape")
+            advice = "otherwise give a ModelShape(...)"
+            require.wrong(where, kind, require.one_of(list(_LAYERS)), advice)
     return tuple(_LAYERS[kind] for kind in listed[:count])
 
 
 def _chosen(count: int, chosen: Iterable[int]) -> tuple[Mixer, ...]:
-    """Full attention in the chosen layers, a state in the others."""
+    """Full attention in the chosen layers, recurrent layers otherwise."""
     full = set(chosen)
-    return tuple("full" if one in full else "recurrent" for one in range(count))
+    return tuple("full" if layer in full else "recurrent" for layer in range(count))
 
 
 def _lettered(file: HfFile, count: int) -> tuple[Mixer, ...]:
-    """The kinds of layers as EXAONE 4 repeats them: `L` is local, `G` is global."""
+    """The kinds of layers from EXAONE 4's pattern, which repeats: `L` is local, `G` is global."""
     pattern = str(file.get("sliding_window_pattern"))
     kinds: dict[str, Mixer] = {"L": "sliding", "G": "full"}
     for letter in pattern or " ":
         if letter not in kinds:
             where = f"sliding_window_pattern in the config.json of {file.name}"
             require.wrong(where, pattern, "letters L and G, such as 'LLLG'")
-    return tuple(kinds[pattern[one % len(pattern)]] for one in range(count))
+    return tuple(kinds[pattern[layer % len(pattern)]] for layer in range(count))
 
 
 def _derived(file: HfFile, count: int, window: int) -> tuple[Mixer, ...]:
-    """The kinds of layers, from what the model's family does where the file lists none."""
+    """The kinds of layers of the model's family, if the file lists none."""
     family = file.family
-    found: tuple[Mixer, ...] = _all("full", count)
+    kinds: tuple[Mixer, ...] = _all("full", count)
     if family in _STATES:
-        found = _all("recurrent", count)
+        kinds = _all("recurrent", count)
     elif family == "falcon_h1":
-        found = _all("parallel", count)
+        kinds = _all("parallel", count)
     elif family == "jamba":
         step = file.size("attn_layer_period")
-        found = _chosen(count, range(file.optional("attn_layer_offset"), count, step))
+        kinds = _chosen(count, range(file.optional("attn_layer_offset"), count, step))
     elif family == "bamba":
-        found = _chosen(count, file.numbers("attn_layer_indices"))
+        kinds = _chosen(count, file.numbers("attn_layer_indices"))
     elif family in _STEPS and (family != "llama4" or file.optional("attention_chunk_size")):
         usual, key, between = _STEPS[family]
         step = file.optional(key) or usual
-        found = tuple(between if (one + 1) % step else _full() for one in range(count))
+        kinds = tuple(between if (layer + 1) % step else _full() for layer in range(count))
     elif window and isinstance(file.get("sliding_window_pattern"), str):
-        found = _lettered(file, count)
+        kinds = _lettered(file, count)
     elif window:
-        # Qwen slides only above a layer, and only where it is told to; others everywhere.
+        # In Qwen only the layers from max_window_layers on slide, and only with
+        # use_sliding_window; in other families all layers do.
         slides = file.get("use_sliding_window") or not family.startswith("qwen")
         first = file.optional("max_window_layers") if family.startswith("qwen") else 0
-        found = tuple("sliding" if slides and one >= first else "full" for one in range(count))
-    return found
+        kinds = tuple("sliding" if slides and layer >= first else "full" for layer in range(count))
+    return kinds
 
 
 def feed_forwards(
     file: HfFile, kinds: tuple[Mixer, ...], *, has_experts: bool
 ) -> tuple[FeedForward, ...]:
-    """What each layer has after its mixer."""
+    """The feed-forward of each layer.
+
+    Args:
+        file: The file.
+        kinds: The mixers of the layers.
+        has_experts: Whether the model has experts.
+    """
     pattern = _pattern(file)
     if pattern:
         return tuple(feed for _, feed in pattern)
@@ -173,7 +185,7 @@ def feed_forwards(
         return tuple("dense" for _ in kinds)
     listed = file.get("moe_layer_freq")
     if isinstance(listed, (list, tuple)) and len(listed) >= len(kinds):
-        return tuple("experts" if one else "dense" for one in listed[: len(kinds)])
+        return tuple("experts" if count else "dense" for count in listed[: len(kinds)])
     dense = set(range(file.optional("first_k_dense_replace"))) | set(
         file.numbers("mlp_only_layers")
     )
@@ -186,16 +198,16 @@ def feed_forwards(
         step = file.size("decoder_sparse_step", "interleave_moe_layer_step")
         first = step - 1
     return tuple(
-        "experts" if one % step == first % step and one not in dense else "dense"
-        for one in range(len(kinds))
+        "experts" if layer % step == first % step and layer not in dense else "dense"
+        for layer in range(len(kinds))
     )
 
 
 def recurrent(file: HfFile) -> Recurrent:
-    """The recurrent layers of a model that has them."""
-    asked = file.get("mamba_ssm_cache_dtype", "mamba_ssm_dtype")
-    if file.family == "nemotron_h" and asked is None:
-        asked = "float32"
+    """The sizes of the recurrent layers of a model that has such layers."""
+    state_dtype = file.get("mamba_ssm_cache_dtype", "mamba_ssm_dtype")
+    if file.family == "nemotron_h" and state_dtype is None:
+        state_dtype = "float32"
     hidden = file.size("hidden_size", "d_model")
     if file.family in ("mamba", "falcon_mamba", "jamba"):
         rank = file.get("mamba_dt_rank", "time_step_rank")
@@ -219,7 +231,7 @@ def recurrent(file: HfFile) -> Recurrent:
             head_dim=size,
             state=file.size("linear_key_head_dim"),
             groups=file.size("linear_num_key_heads"),
-            state_dtype=asked,
+            state_dtype=state_dtype,
         )
     if file.optional("conv_L_cache"):
         width = file.optional("conv_dim") or hidden
@@ -234,5 +246,5 @@ def recurrent(file: HfFile) -> Recurrent:
         head_dim=size,
         state=file.size("mamba_d_state", "ssm_state_size", "state_size"),
         groups=file.size("mamba_n_groups", "n_groups"),
-        state_dtype=asked,
+        state_dtype=state_dtype,
     )

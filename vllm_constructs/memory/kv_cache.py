@@ -1,8 +1,8 @@
-"""The KV cache: what each layer keeps of a token, and how vLLM makes blocks of that.
+"""The KV cache: the bytes that each layer keeps of a token, and vLLM's blocks of them.
 
-Layers of one kind share block tables in groups of equal size, and all groups take their blocks
-from one pool, so a block has the same bytes everywhere (vllm/v1/core/kv_cache_planning.py,
-v1/kv_cache_interface.py).
+Layers of one kind share block tables in groups of equal size. All groups take their blocks from
+one pool, so a block has the same number of bytes in every group
+(vllm/v1/core/kv_cache_planning.py, v1/kv_cache_interface.py).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil
 
-from vllm_constructs.errors import NotCountedError, refuse
+from vllm_constructs.errors import Problem, escaped, refuse
 
-from .shapes import ModelShape, Recurrent
+from .sizes import Recurrent, Sizes
 from .weights import groups_on, stages
 
 DEFAULT_BLOCK = 16
@@ -26,19 +26,19 @@ _PER_HEAD = {"int8_per_token_head": 1.0, "fp8_per_token_head": 1.0, "int4_per_to
 
 @dataclass(frozen=True, kw_only=True)
 class CacheOptions:
-    """What the engine's options say about the cache.
+    """The options of the engine that decide about the cache.
 
     Args:
         tensor: GPUs that split the key and value heads.
         pipeline: Stages that split the layers.
         context: GPUs that split the tokens of a request (`decode_context_parallel_size`).
-        dtype: `kv_cache_dtype`, `"auto"` resolved.
+        dtype: `kv_cache_dtype`, with `"auto"` resolved.
         dtype_bytes: Bytes of the model's data type.
-        block_size: Tokens in a block. Default: what the attention backend takes.
-        hybrid: Groups of several kinds are managed apart.
-        prefix_caching: Finished prompts stay in the cache.
-        state_dtype: Data type of recurrent states, `"auto"` for the model's own.
-        in_flight: Tokens scheduled and not settled yet.
+        block_size: Tokens in a block. Default: that of the attention backend.
+        hybrid: Whether groups of several kinds are managed separately.
+        prefix_caching: Whether finished prompts stay in the cache.
+        state_dtype: Data type of recurrent states; `"auto"` for that of the model.
+        in_flight: Tokens that are scheduled and not finished.
         speculative: Speculative tokens.
     """
 
@@ -57,7 +57,14 @@ class CacheOptions:
 
 @dataclass(frozen=True)
 class CacheSpec:
-    """What one layer keeps: a block of so many tokens, in so many bytes."""
+    """What one layer keeps: blocks of `block_size` tokens in `page_bytes` bytes.
+
+    Args:
+        kind: `"full"`, `"sliding"`, `"chunked"` or `"recurrent"`.
+        block_size: Tokens in a block.
+        page_bytes: Bytes of a block in this layer.
+        window: Window of a sliding layer or size of a chunk. Default: 0, none.
+    """
 
     kind: str
     block_size: int
@@ -65,7 +72,7 @@ class CacheSpec:
     window: int = 0
 
     def blocks(self, length: int, options: CacheOptions) -> int:
-        """Blocks that a request of `length` tokens takes."""
+        """Blocks of a request of `length` tokens."""
         if self.kind == "recurrent":
             return (2 if options.prefix_caching else 1) + options.speculative
         if self.kind == "sliding":
@@ -78,22 +85,29 @@ class CacheSpec:
 
 @dataclass(frozen=True)
 class CacheGroup:
-    """Layers that share a block table; a layer may be there with more than one cache."""
+    """Layers that share a block table, each with its spec; a layer may have several specs."""
 
     specs: tuple[tuple[int, CacheSpec], ...]
 
     def blocks(self, length: int, options: CacheOptions) -> int:
-        """Blocks that a request of `length` tokens takes of this group."""
+        """Blocks of a request of `length` tokens in this group."""
         return max(spec.blocks(length, options) for spec in {spec for _, spec in self.specs})
 
     def page_bytes(self, layers: range) -> int:
-        """Bytes of one block in all of the group's layers on a stage."""
+        """Bytes of one block in all layers of the group that are among `layers`."""
         return sum(spec.page_bytes for layer, spec in self.specs if layer in layers)
 
 
 @dataclass(frozen=True)
 class KvCache:
-    """The groups of a model's cache, on all stages."""
+    """The groups of a model's cache, on all stages.
+
+    Args:
+        groups: The groups.
+        options: The options of the engine.
+        stages: The layers of each stage.
+        per_token: Bytes of one token on a GPU of each stage.
+    """
 
     groups: tuple[CacheGroup, ...]
     options: CacheOptions
@@ -101,33 +115,37 @@ class KvCache:
     per_token: tuple[int, ...]
 
     def bytes_per_block(self, stage: int) -> int:
-        """Bytes of one block on a GPU of the stage; 0 where its layers keep nothing."""
+        """Bytes of one block on a GPU of the stage; 0 if its layers keep nothing."""
         pages = [group.page_bytes(self.stages[stage]) for group in self.groups]
         return max(pages, default=0)
 
     def blocks(self, length: int) -> int:
-        """Blocks that a request of `length` tokens takes of the pool."""
+        """Blocks of a request of `length` tokens in all groups."""
         return sum(group.blocks(length, self.options) for group in self.groups)
 
     def needed(self, length: int, stage: int = 0) -> int:
-        """Bytes that a request of `length` tokens takes on a GPU of the stage."""
+        """Bytes of a request of `length` tokens on a GPU of the stage."""
         return self.bytes_per_block(stage) * self.blocks(length)
 
     def longest(self, stage: int, available: int, most: int) -> int:
         """The longest request up to `most` tokens that fits beside the null block; 0 if none."""
-        room = available - self.bytes_per_block(stage)
+        usable = available - self.bytes_per_block(stage)
         low, high = 0, most
         while low < high:
             middle = (low + high + 1) // 2
-            if self.needed(middle, stage) <= room:
+            if self.needed(middle, stage) <= usable:
                 low = middle
             else:
                 high = middle - 1
         return low
 
 
-def token_bytes(shape: ModelShape, options: CacheOptions) -> int:
-    """Bytes that one layer keeps of one token on one GPU, without an indexer's key."""
+def token_bytes(shape: Sizes, options: CacheOptions) -> int:
+    """Bytes that one layer keeps of one token on one GPU, without the key of an indexer.
+
+    Raises:
+        VllmConstructsError: The size of this data type with this attention is not known.
+    """
     dtype = options.dtype
     if shape.latent:
         if shape.latent.index_dim and dtype in _FP8:
@@ -142,27 +160,32 @@ def token_bytes(shape: ModelShape, options: CacheOptions) -> int:
         if dtype in _BYTES or dtype in _FP8:
             return 2 * heads * size * (1 if dtype in _FP8 else _BYTES[dtype])
         if dtype in _PER_HEAD:
-            # A scale of four bytes stands beside each key and each value.
+            # Each key and each value has a scale of four bytes.
             return int(heads * (2 * size * _PER_HEAD[dtype] + 8))
         if dtype.startswith("nvfp4"):
             return 2 * heads * (size // 2 + size // 16)
-    attention = "latent attention" if shape.latent else "its attention"
+    attention = "latent attention" if shape.latent else "attention"
     return refuse(
-        f"EngineArgs.kv_cache_dtype is {dtype!r}, and how much that takes with {attention} of "
-        f"{shape.name} is not known; take 'auto' or 'fp8'.",
-        NotCountedError,
+        Problem(
+            where="EngineArgs.kv_cache_dtype",
+            text=f"is {escaped(repr(dtype))}, whose size with the {attention} of "
+            f"{escaped(shape.name)} is not known",
+            value=repr(dtype),
+            advice="use 'auto' or 'fp8'",
+            kind="not counted",
+        )
     )
 
 
-def state_bytes(shape: ModelShape, options: CacheOptions) -> int:
+def state_bytes(shape: Sizes, options: CacheOptions) -> int:
     """Bytes of the state of one recurrent layer for one request on one GPU."""
     part = shape.recurrent
     if part is None:
         return 0
     ahead = options.speculative if part.kind in ("mamba2", "gdn") else 0
     history = (part.kernel - 1 + ahead) * _channels(part, options.tensor) * options.dtype_bytes
-    asked = part.state_dtype if options.state_dtype == "auto" else options.state_dtype
-    each = options.dtype_bytes if asked is None else _BYTES[asked]
+    dtype = part.state_dtype if options.state_dtype == "auto" else options.state_dtype
+    each = options.dtype_bytes if dtype is None else _BYTES[dtype]
     if part.kind == "conv":
         return history
     if part.kind == "mamba1":
@@ -176,40 +199,40 @@ def _channels(part: Recurrent, tensor: int) -> int:
     return (part.inner + 2 * groups_on(part, tensor) * part.state) // tensor
 
 
-def _block_size(shape: ModelShape, options: CacheOptions, length: int) -> tuple[int, int]:
-    """Tokens in a block of attention, and bytes of a recurrent layer's page."""
+def _block_size(shape: Sizes, options: CacheOptions, length: int) -> tuple[int, int]:
+    """Tokens in a block of an attention layer, and bytes of a recurrent layer's page."""
     state = state_bytes(shape, options)
-    least = LATENT_BLOCK if shape.latent else DEFAULT_BLOCK
-    size = options.block_size or least
+    default = LATENT_BLOCK if shape.latent else DEFAULT_BLOCK
+    size = options.block_size or default
     if not shape.has_attention:
         return length, state
     if not state:
         return size, 0
-    # The page of attention must hold a state, so that all pages can have one size.
-    step = max(least, size, 128 if shape.latent else 0)
+    # A page of attention must hold a state, so that all pages have the same size.
+    step = max(default, size, 128 if shape.latent else 0)
     page = token_bytes(shape, options)
     size = max(size, step * ceil(state / (step * page)))
     return size, size * page
 
 
-def _specs(shape: ModelShape, options: CacheOptions, length: int) -> list[tuple[int, CacheSpec]]:
+def _specs(shape: Sizes, options: CacheOptions, length: int) -> list[tuple[int, CacheSpec]]:
     size, state = _block_size(shape, options, length)
     page = token_bytes(shape, options) * size if shape.has_attention else 0
     index = shape.latent.index_dim if shape.latent else 0
-    found = []
+    specs = []
     for layer, mixer in enumerate(shape.mixers):
         if mixer in ("recurrent", "parallel"):
             tokens = size if options.prefix_caching else length
-            found.append((layer, CacheSpec("recurrent", tokens, state)))
+            specs.append((layer, CacheSpec("recurrent", tokens, state)))
         if mixer in ("full", "parallel"):
-            found.append((layer, CacheSpec("full", size, page)))
+            specs.append((layer, CacheSpec("full", size, page)))
             if index:
-                # Eight bits a value, and a scale of four bytes for every 128.
+                # 8 bits per value, and a scale of four bytes for every 128 values.
                 key = index + ceil(index / 128) * 4
-                found.append((layer, CacheSpec("full", size, size * key)))
+                specs.append((layer, CacheSpec("full", size, size * key)))
         elif mixer in ("sliding", "chunked"):
-            found.append((layer, CacheSpec(mixer, size, page, shape.window)))
-    return found
+            specs.append((layer, CacheSpec(mixer, size, page, shape.window)))
+    return specs
 
 
 def _groups(specs: list[tuple[int, CacheSpec]], options: CacheOptions) -> tuple[CacheGroup, ...]:
@@ -235,16 +258,25 @@ def _groups(specs: list[tuple[int, CacheSpec]], options: CacheOptions) -> tuple[
 
 
 @lru_cache(maxsize=1024)
-def kv_cache(shape: ModelShape, options: CacheOptions, length: int) -> KvCache:
-    """The cache of a model; `length` is the longest request, in tokens."""
+def cache_of(shape: Sizes, options: CacheOptions, length: int) -> KvCache:
+    """The cache of a model.
+
+    Args:
+        shape: The sizes of the model.
+        options: The options of the engine.
+        length: Tokens of the longest request.
+
+    Raises:
+        VllmConstructsError: The size of a token is not known for the data type.
+    """
     specs = _specs(shape, options, length)
     parts = stages(shape.layers, options.pipeline)
     per_token = [
-        sum(s.page_bytes // s.block_size for layer, s in specs if layer in part and not _state(s))
+        sum(
+            spec.page_bytes // spec.block_size
+            for layer, spec in specs
+            if layer in part and spec.kind != "recurrent"
+        )
         for part in parts
     ]
     return KvCache(_groups(specs, options), options, parts, tuple(per_token))
-
-
-def _state(spec: CacheSpec) -> bool:
-    return spec.kind == "recurrent"

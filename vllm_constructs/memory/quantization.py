@@ -1,4 +1,4 @@
-"""Quantisation: how many bits a parameter has, from a method's name or a `quantization_config`.
+"""Quantization: bits of a parameter, from the name of a method or a `quantization_config`.
 
 The methods are those of vllm/model_executor/layers/quantization/.
 """
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from vllm_constructs import require
-from vllm_constructs.errors import NotCountedError, refuse
+from vllm_constructs.errors import Problem, refuse
 
 _ADVICE = "give ModelShape(quantization=Quantization(method=..., bits=...))"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantization:
-    """How the weights of a checkpoint are quantised.
+    """How the weights of a checkpoint are quantized.
 
     Args:
         method: Name of the method, as in `quantization_config`.
-        bits: Bits of one parameter, its share of the scales included.
-        group: Parameters that share a scale along the input; a GPU's part must be a multiple
-            of it. Default 0: nothing to keep to.
-        experts_only: Only the experts' matrices are quantised. Default False.
-        kv_cache: KV-cache data type that the checkpoint brings scales for. Default: none.
+        bits: Bits of one parameter, including its share of the scales.
+        group: Parameters along the input that share a scale; the part of each GPU must be a
+            multiple of it. Default: 0, no groups.
+        experts_only: Whether only the matrices of experts are quantized. Default: False.
+        kv_cache: Data type of the KV cache for which the checkpoint has scales. Default: none.
 
     Raises:
-        VllmConstructsError: Bits or group out of range.
+        VllmConstructsError: A value is of another type or out of range.
     """
 
     method: str
@@ -46,7 +46,7 @@ class Quantization:
             require.choice("Quantization.kv_cache", self.kv_cache, ("fp8",))
 
 
-# Quantisation that vLLM does while it loads, or that a checkpoint has without saying so.
+# Methods by which vLLM quantizes at load time, or of checkpoints without a quantization_config.
 METHODS = {
     "fp8": Quantization(method="fp8", bits=8),
     "ptpc_fp8": Quantization(method="fp8", bits=8),
@@ -66,46 +66,65 @@ METHODS = {
 
 
 def by_name(where: str, method: str) -> Quantization:
-    """What a method means whose checkpoint says nothing, or that is applied while loading."""
-    # vLLM lowers it as well.
-    found = METHODS.get(method.lower())
-    if found is None:
+    """The quantization of a method that vLLM applies at load time.
+
+    Args:
+        where: Name of the option, for the sentence.
+        method: Name of the method.
+
+    Raises:
+        VllmConstructsError: The bits of this method are not known.
+    """
+    # vLLM converts it to lower case, too.
+    quantization = METHODS.get(method.lower())
+    if quantization is None:
         refuse(
-            f"{where} is {require.shown(method)}; a plan takes a method whose bits are known "
-            f"({', '.join(sorted(METHODS))}); else read the shape from the config.json of the "
-            "quantised model.",
-            NotCountedError,
+            Problem(
+                where=where,
+                value=require.shown(method),
+                allowed=f"a method whose bits are known ({', '.join(sorted(METHODS))})",
+                advice="or a shape from the config.json of the quantized model",
+                kind="not counted",
+            )
         )
-    return found
+    return quantization
 
 
-def from_config(name: str, found: Mapping[str, Any]) -> Quantization:
-    """What a `quantization_config` means in bits."""
-    method = str(found.get("quant_method", "")).lower().replace("_", "-")
-    group = found.get("group_size", found.get("q_group_size", 128))
-    bits = found.get("bits", found.get("w_bit", 4))
-    scheme = found.get("kv_cache_scheme") or found.get("kv_cache_quant_algo")
+def from_config(name: str, config: Mapping[str, Any]) -> Quantization:
+    """The quantization that a `quantization_config` describes.
+
+    Args:
+        name: Name of the model, for the sentence.
+        config: The `quantization_config`.
+
+    Raises:
+        VllmConstructsError: The bits of its method are not known, or are invalid.
+    """
+    method = str(config.get("quant_method", "")).lower().replace("_", "-")
+    group = config.get("group_size", config.get("q_group_size", 128))
+    bits = config.get("bits", config.get("w_bit", 4))
+    scheme = config.get("kv_cache_scheme") or config.get("kv_cache_quant_algo")
     kv_cache: Literal["fp8"] | None = (
         "fp8" if scheme and (scheme == "FP8" or _bits_of(scheme) == 8) else None
     )
     if method == "compressed-tensors":
-        bits, group = _compressed(found)
+        bits, group = _compressed(config)
     elif method in ("fp8", "fbgemm-fp8"):
-        block = found.get("weight_block_size")
+        block = config.get("weight_block_size")
         bits, group = 8, block[-1] if isinstance(block, (list, tuple)) and block else 0
     elif method == "bitsandbytes":
-        bits, group = (4, 64) if found.get("load_in_4bit") else (8, 0)
+        bits, group = (4, 64) if config.get("load_in_4bit") else (8, 0)
     elif method in ("mxfp4", "gpt-oss-mxfp4"):
         return Quantization(method="mxfp4", bits=4.25, experts_only=True)
     elif method.startswith("modelopt"):
-        algorithm = str(found.get("quant_algo", "FP8")).upper()
+        algorithm = str(config.get("quant_algo", "FP8")).upper()
         bits, group = (4, 16) if "FP4" in algorithm else (8, 0)
     elif method not in ("awq", "gptq", "auto-round", "auto-awq", "awq-marlin", "gptq-marlin"):
         where = f"quant_method in the config.json of {name}"
-        require.wrong(where, found.get("quant_method"), "a method whose bits are known", _ADVICE)
+        require.wrong(where, config.get("quant_method"), "a method whose bits are known", _ADVICE)
     bits = require.integer(f"bits in the config.json of {name}", bits, 1, 16)
     group = group if isinstance(group, int) and group > 0 else 0
-    # A scale of 16 bits for each group (8 bits for groups of 16), and packed zero points.
+    # Each group has a scale of 16 bits (8 bits for groups of 16) and a packed zero point.
     scale = (8 if group == 16 else 16 + bits) / group if group and bits < 8 else 0
     return Quantization(
         method=method,
@@ -119,9 +138,9 @@ def _bits_of(scheme: object) -> object:
     return scheme.get("num_bits") if isinstance(scheme, Mapping) else None
 
 
-def _compressed(found: Mapping[str, Any]) -> tuple[Any, Any]:
+def _compressed(config: Mapping[str, Any]) -> tuple[Any, Any]:
     """Bits and group size of the first group of a compressed-tensors config."""
-    groups = found.get("config_groups")
+    groups = config.get("config_groups")
     first = next(iter(groups.values()), None) if isinstance(groups, Mapping) else None
     weights = first.get("weights") if isinstance(first, Mapping) else None
     if not isinstance(weights, Mapping):

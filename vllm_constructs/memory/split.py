@@ -1,6 +1,6 @@
-"""Split: over how many GPUs vLLM can spread a model.
+"""Split: the numbers of GPUs over which vLLM can split a model.
 
-What it checks: heads and columns in vllm/config/model.py (`verify_with_parallel_config`) and
+The checks of vLLM: heads and columns in vllm/config/model.py (`verify_with_parallel_config`) and
 vllm/model_executor/layers/linear.py, stages in vllm/distributed/utils.py.
 """
 
@@ -9,70 +9,91 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vllm_constructs.errors import refuse
+from vllm_constructs.errors import Problem, escaped, refuse
 
 from .options import MemoryOptions
-from .shapes import ModelShape
+from .sizes import Sizes
 
 
-def check_split(shape: ModelShape, options: MemoryOptions) -> None:
-    """Refuse a split that vLLM refuses, with the nearest smaller one that it takes.
+def check_split(shape: Sizes, options: MemoryOptions) -> None:
+    """Reject a split that vLLM rejects, and name the nearest smaller one that it accepts.
 
     Args:
-        shape: The model's sizes.
-        options: The engine's options.
+        shape: The sizes of the model.
+        options: The options of the engine.
 
     Raises:
         VllmConstructsError: vLLM would not start with this split.
     """
     split = options.split
-    reason = next(_pipeline(shape, options), "") or next(_context(shape, options), "")
-    if reason:
-        refuse(f"{reason}.")
+    problem = next(_pipeline(shape, options), None) or next(_context(shape, options), None)
+    if problem is not None:
+        refuse(problem)
     reason = next(_tensor(shape, options), "")
     if reason:
         sizes = range(split.tensor - 1, 0, -1)
-        tried = ((size, replace(options, split=replace(split, tensor=size))) for size in sizes)
-        best = next((size for size, one in tried if not any(_tensor(shape, one))), 1)
+        others = ((size, replace(options, split=replace(split, tensor=size))) for size in sizes)
+        best = next((size for size, other in others if not any(_tensor(shape, other))), 1)
         gpus = best * split.pipeline * split.data
         refuse(
-            f"{reason}; give a tensor_parallel_size of {best}, on {gpus} "
-            f"{'GPU' if gpus == 1 else 'GPUs'}."
+            Problem(
+                text=reason,
+                advice=(
+                    f"give {{tensor_parallel_size={best}}}, on {gpus} "
+                    f"{'GPU' if gpus == 1 else 'GPUs'}"
+                ),
+                kind="does not fit",
+            )
         )
 
 
-def _pipeline(shape: ModelShape, options: MemoryOptions) -> Iterator[str]:
+def _pipeline(shape: Sizes, options: MemoryOptions) -> Iterator[Problem]:
     stages = options.split.pipeline
     if stages > shape.layers:
-        yield (
-            f"{shape.name} has {shape.layers} layers, which cannot be {stages} stages; give a "
-            f"pipeline_parallel_size of at most {shape.layers}"
+        yield Problem(
+            text=f"{escaped(shape.name)} has {shape.layers} layers, too few for {stages} stages",
+            advice=f"give a {{pipeline_parallel_size}} of at most {shape.layers}",
+            kind="does not fit",
         )
 
 
-def _context(shape: ModelShape, options: MemoryOptions) -> Iterator[str]:
-    """GPUs that would hold the same heads may split the tokens of a request instead."""
+def _context(shape: Sizes, options: MemoryOptions) -> Iterator[Problem]:
+    """Problems of decode context parallelism.
+
+    GPUs that would have the same heads can split the tokens of a request instead.
+    """
     tensor, context = options.split.tensor, options.cache.context
-    name = f"EngineArgs.decode_context_parallel_size is {context}"
+
+    def problem(text: str, advice: str) -> Problem:
+        return Problem(
+            where="EngineArgs.decode_context_parallel_size",
+            text=f"is {context}, {text}",
+            value=str(context),
+            advice=advice,
+            kind="does not fit",
+        )
+
     if tensor % context:
-        yield (
-            f"{name}, which does not divide the tensor_parallel_size of {tensor}; give one that "
-            "does"
+        yield problem(
+            f"which does not divide the {{tensor_parallel_size}} of {tensor}", "give a divisor"
         )
     heads = shape.num_key_value_heads
     if context == 1 or not heads or shape.latent:
         return
-    if context > max(1, tensor // heads):
-        yield (
-            f"{name}, but {tensor} GPUs hold each of the {heads} key and value heads of "
-            f"{shape.name} only {_times(max(1, tensor // heads))}, and GPUs that hold the same "
-            f"heads split the tokens; give at most {max(1, tensor // heads)}, or more GPUs"
+    most = max(1, tensor // heads)
+    if context > most:
+        yield problem(
+            f"but {tensor} GPUs have each of the {heads} key and value heads of "
+            f"{escaped(shape.name)} only {_times(most)}, and the tokens are split over GPUs with "
+            "the same heads",
+            f"give at most {most}, or more GPUs",
         )
     queries = shape.num_attention_heads // heads
     if queries % context:
-        yield (
-            f"{name}, which does not divide the {queries} query heads that {shape.name} has for "
-            "each key and value head; give one that does"
+        yield problem(
+            f"which does not divide the {queries} query heads that {escaped(shape.name)} has for "
+            "each key and value head",
+            "give a divisor",
         )
 
 
@@ -80,16 +101,16 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _tensor(shape: ModelShape, options: MemoryOptions) -> Iterator[str]:
-    """Why the layers cannot be split like that."""
+def _tensor(shape: Sizes, options: MemoryOptions) -> Iterator[str]:
+    """The reasons why the layers cannot be split like that, as in the text of a `Problem`."""
     split = options.split
     tensor = split.tensor
     heads, kept = shape.num_attention_heads, shape.num_key_value_heads
     yield from _divides(shape, "attention heads", heads, tensor)
     if kept and not shape.latent and max(kept, tensor) % min(kept, tensor):
         yield (
-            f"{shape.name} has {kept} key and value heads, which {tensor} GPUs can neither split "
-            "nor repeat evenly"
+            f"{escaped(shape.name)} has {kept} key and value heads, which cannot be split over "
+            f"{tensor} GPUs or repeated on them evenly"
         )
     yield from _divides(shape, "columns in a feed-forward", shape.intermediate_size, tensor)
     if shape.recurrent:
@@ -104,19 +125,19 @@ def _tensor(shape: ModelShape, options: MemoryOptions) -> Iterator[str]:
     yield from _scales(shape, options)
 
 
-def _divides(shape: ModelShape, what: str, count: int, gpus: int) -> Iterator[str]:
+def _divides(shape: Sizes, what: str, count: int, gpus: int) -> Iterator[str]:
     if count % gpus:
-        yield f"{shape.name} has {count} {what}, which cannot be split over {gpus} GPUs"
+        yield f"{escaped(shape.name)} has {count} {what}, which cannot be split over {gpus} GPUs"
 
 
-def _scales(shape: ModelShape, options: MemoryOptions) -> Iterator[str]:
-    """Parts that share a scale stay together on one GPU."""
+def _scales(shape: Sizes, options: MemoryOptions) -> Iterator[str]:
+    """The reasons why groups of parameters that share a scale would be split."""
     quantization, split = options.quantization, options.split
     group = quantization.group if quantization else 0
     if not group or quantization is None:
         return
     widths = {}
-    # On one GPU vLLM pads a group that is not full (fp8_utils.py, validate_fp8_block_shape).
+    # On one GPU, vLLM pads an incomplete group (fp8_utils.py, validate_fp8_block_shape).
     if shape.experts and not split.expert_parallel and split.tensor * split.data > 1:
         widths["expert"] = shape.experts.size // (split.tensor * split.data)
     if shape.intermediate_size and not quantization.experts_only and split.tensor > 1:
@@ -124,6 +145,7 @@ def _scales(shape: ModelShape, options: MemoryOptions) -> Iterator[str]:
     for what, width in widths.items():
         if width % group:
             yield (
-                f"{shape.name} is quantised in groups of {group}, and {split.tensor} GPUs would "
-                f"get {width} columns of each {what}, which is no multiple of that"
+                f"{escaped(shape.name)} is quantized in groups of {group}, but each of "
+                f"{split.tensor} GPUs would have {width} columns of each {what}, which is not a "
+                "multiple of that"
             )

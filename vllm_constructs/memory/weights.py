@@ -1,7 +1,7 @@
-"""The weights of a model: how many parameters there are, and the bytes that one GPU loads.
+"""The weights of a model: the number of parameters, and the bytes that one GPU loads.
 
-vLLM splits most matrices over the tensor-parallel ranks, keeps small ones whole on each, and
-gives every pipeline stage its own layers (vllm/model_executor/layers/linear.py,
+vLLM splits most matrices over the tensor-parallel ranks, keeps a copy of small ones on each, and
+assigns layers to pipeline stages (vllm/model_executor/layers/linear.py,
 vocab_parallel_embedding.py, distributed/utils.py).
 """
 
@@ -14,19 +14,23 @@ from functools import lru_cache
 from math import ceil
 
 from .quantization import Quantization
-from .shapes import ModelShape, Recurrent
+from .sizes import Recurrent, Sizes
 
-# PyTorch's allocator: a tensor above 10 MiB has a segment of its own, in steps of 2 MiB.
+# PyTorch's allocator rounds a tensor above 10 MiB up to a multiple of 2 MiB.
 _LARGE = 10 * 2**20
 _STEP = 2 * 2**20
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """Some matrices of one size on one GPU.
+    """Matrices of one size on one GPU.
 
-    `kind` says which quantisation reaches it: `"linear"`, `"experts"`, `"embedding"` or
-    `"other"`.
+    Args:
+        inputs: Rows.
+        outputs: Columns.
+        kind: What decides whether they are quantized: `"linear"`, `"experts"`, `"embedding"` or
+            `"other"`. Default: `"linear"`.
+        count: Number of matrices. Default: 1.
     """
 
     inputs: int
@@ -36,19 +40,20 @@ class Matrix:
 
     @property
     def parameters(self) -> int:
-        """Parameters of all of them."""
+        """Parameters of all these matrices."""
         return self.inputs * self.outputs * self.count
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """How a model is spread over GPUs.
+    """How a model is split over GPUs.
 
     Args:
-        tensor: GPUs that split each layer.
-        pipeline: Stages that split the layers.
-        data: Engines; experts are split over them too.
-        expert_parallel: Whole experts on each GPU instead of a part of every expert.
+        tensor: GPUs that split each layer. Default: 1.
+        pipeline: Stages that split the layers. Default: 1.
+        data: Engines, over which experts are split too. Default: 1.
+        expert_parallel: Whether each GPU has whole experts instead of a part of every expert.
+            Default: False.
     """
 
     tensor: int = 1
@@ -63,8 +68,12 @@ ONE = Split()
 def stages(layers: int, count: int) -> tuple[range, ...]:
     """The layers of each pipeline stage.
 
-    What is left over goes to the stages before the last, beginning with the second-last
+    Remaining layers go to the stages before the last one, beginning with the one next to it
     (`get_pp_indices` in vllm/distributed/utils.py).
+
+    Args:
+        layers: Number of layers.
+        count: Number of stages.
     """
     sizes = [layers // count] * count
     for extra in range(layers % count):
@@ -73,7 +82,7 @@ def stages(layers: int, count: int) -> tuple[range, ...]:
     return tuple(range(end - size, end) for end, size in zip(ends, sizes, strict=True))
 
 
-def _attention(shape: ModelShape, tensor: int) -> Iterator[Matrix]:
+def _attention(shape: Sizes, tensor: int) -> Iterator[Matrix]:
     hidden, size = shape.hidden_size, shape.head_dim
     heads = shape.num_attention_heads // tensor
     kept = max(1, shape.num_key_value_heads // tensor)
@@ -85,7 +94,7 @@ def _attention(shape: ModelShape, tensor: int) -> Iterator[Matrix]:
     yield Matrix(1, 2 * size * shape.qk_norm + heads * shape.sinks, "other")
 
 
-def _latent_attention(shape: ModelShape, tensor: int) -> Iterator[Matrix]:
+def _latent_attention(shape: Sizes, tensor: int) -> Iterator[Matrix]:
     latent, hidden = shape.latent, shape.hidden_size
     assert latent is not None  # noqa: S101  # the caller asks only for such models
     heads = shape.num_attention_heads // tensor
@@ -108,13 +117,13 @@ def _latent_attention(shape: ModelShape, tensor: int) -> Iterator[Matrix]:
 
 
 def groups_on(recurrent: Recurrent, tensor: int) -> int:
-    """Groups of a state over all GPUs; too few are repeated, so that each GPU has its own."""
+    """Groups of a state over all GPUs; if there are too few, they are repeated on each GPU."""
     if recurrent.kind == "mamba2" and recurrent.groups % tensor:
         return tensor
     return recurrent.groups
 
 
-def _recurrent(shape: ModelShape, tensor: int) -> Iterator[Matrix]:
+def _recurrent(shape: Sizes, tensor: int) -> Iterator[Matrix]:
     part, hidden = shape.recurrent, shape.hidden_size
     assert part is not None  # noqa: S101  # the caller asks only for such models
     inner, heads = part.inner // tensor, part.heads // tensor
@@ -144,14 +153,14 @@ def _dense(hidden: int, width: int, *, gated: bool) -> Iterator[Matrix]:
     yield Matrix(width, hidden)
 
 
-def _experts(shape: ModelShape, split: Split) -> Iterator[Matrix]:
+def _experts(shape: Sizes, split: Split) -> Iterator[Matrix]:
     experts, hidden = shape.experts, shape.hidden_size
     assert experts is not None  # noqa: S101  # the caller asks only for such models
     gpus = split.tensor * split.data
     count = ceil(experts.count / gpus) if split.expert_parallel else experts.count
     width = experts.size if split.expert_parallel else ceil(experts.size / gpus)
     first = width * (2 if shape.gated else 1)
-    # All experts of a layer are two tensors.
+    # All experts of a layer together are two tensors.
     yield Matrix(hidden * count, first, "experts")
     yield Matrix(width * count, hidden, "experts")
     yield Matrix(hidden, experts.count, "other")
@@ -163,7 +172,7 @@ def _experts(shape: ModelShape, split: Split) -> Iterator[Matrix]:
         yield Matrix(hidden, int(experts.shared_gate), "other")
 
 
-def _layer(shape: ModelShape, mixer: str, feed_forward: str, split: Split) -> Iterator[Matrix]:
+def _layer(shape: Sizes, mixer: str, feed_forward: str, split: Split) -> Iterator[Matrix]:
     if mixer in ("full", "sliding", "chunked", "parallel", "shared"):
         attention = _latent_attention if shape.latent else _attention
         yield from attention(shape, split.tensor)
@@ -178,13 +187,19 @@ def _layer(shape: ModelShape, mixer: str, feed_forward: str, split: Split) -> It
     yield Matrix(norms, shape.hidden_size, "other")
 
 
-def matrices(shape: ModelShape, split: Split = ONE, stage: int = 0) -> Iterator[Matrix]:
-    """What one GPU of a pipeline stage holds."""
-    mine = stages(shape.layers, split.pipeline)[stage]
-    kinds = Counter((shape.mixers[layer], shape.feed_forwards[layer]) for layer in mine)
+def matrices(shape: Sizes, split: Split = ONE, stage: int = 0) -> Iterator[Matrix]:
+    """The matrices on one GPU of a pipeline stage.
+
+    Args:
+        shape: The sizes of the model.
+        split: How the model is split over GPUs. Default: one GPU.
+        stage: The stage. Default: 0, the first one.
+    """
+    layers = stages(shape.layers, split.pipeline)[stage]
+    kinds = Counter((shape.mixers[layer], shape.feed_forwards[layer]) for layer in layers)
     for (mixer, feed_forward), count in kinds.items():
-        for one in _layer(shape, mixer, feed_forward, split):
-            yield Matrix(one.inputs, one.outputs, one.kind, one.count * count)
+        for matrix in _layer(shape, mixer, feed_forward, split):
+            yield Matrix(matrix.inputs, matrix.outputs, matrix.kind, matrix.count * count)
     is_first, is_last = stage == 0, stage == split.pipeline - 1
     vocabulary = shape.vocab_size
     if split.tensor > 1:
@@ -199,14 +214,14 @@ def matrices(shape: ModelShape, split: Split = ONE, stage: int = 0) -> Iterator[
 
 
 @lru_cache(maxsize=4096)
-def parameters(shape: ModelShape) -> int:
+def parameters(shape: Sizes) -> int:
     """Parameters of the text layers and embeddings, counted from the sizes."""
-    return sum(one.parameters for one in matrices(shape))
+    return sum(matrix.parameters for matrix in matrices(shape))
 
 
-def _bits(one: Matrix, quantization: Quantization | None, dtype_bytes: int) -> float:
+def _bits(matrix: Matrix, quantization: Quantization | None, dtype_bytes: int) -> float:
     if quantization is not None and (
-        one.kind == "experts" or (one.kind == "linear" and not quantization.experts_only)
+        matrix.kind == "experts" or (matrix.kind == "linear" and not quantization.experts_only)
     ):
         return quantization.bits
     return 8 * dtype_bytes
@@ -214,27 +229,32 @@ def _bits(one: Matrix, quantization: Quantization | None, dtype_bytes: int) -> f
 
 @lru_cache(maxsize=4096)
 def loaded(
-    shape: ModelShape,
+    shape: Sizes,
     split: Split = ONE,
     stage: int = 0,
     *,
     quantization: Quantization | None = None,
     dtype_bytes: int = 2,
 ) -> int:
-    """Bytes that one GPU of a stage has after loading: weights, and tables of rotary positions.
+    """Bytes on one GPU of a stage after loading: weights, and the table of rotary positions.
 
-    Each large tensor is rounded up as PyTorch's allocator does it.
+    Args:
+        shape: The sizes of the model.
+        split: How the model is split over GPUs. Default: one GPU.
+        stage: The stage. Default: 0, the first one.
+        quantization: Quantization of the weights. Default: none.
+        dtype_bytes: Bytes of the model's data type. Default: 2.
     """
     total = 0
-    for one in matrices(shape, split, stage):
-        size = ceil(one.inputs * one.outputs * _bits(one, quantization, dtype_bytes) / 8)
+    for matrix in matrices(shape, split, stage):
+        size = ceil(matrix.inputs * matrix.outputs * _bits(matrix, quantization, dtype_bytes) / 8)
         if size > _LARGE:
             size = ceil(size / _STEP) * _STEP
-        total += size * one.count
+        total += size * matrix.count
     rotary = shape.latent.rope_dim if shape.latent else shape.head_dim
     total += shape.positions * rotary * dtype_bytes
     if shape.latent and quantization and not quantization.experts_only:
-        # vLLM keeps an unquantised copy of the matrix that unpacks keys and values.
+        # vLLM keeps an unquantized copy of the matrix that unpacks keys and values.
         heads = shape.num_attention_heads // split.tensor
         unpacked = shape.latent.kv_rank * heads * (shape.latent.nope_dim + shape.latent.v_dim)
         total += unpacked * dtype_bytes * len(stages(shape.layers, split.pipeline)[stage])
@@ -243,11 +263,11 @@ def loaded(
     return total
 
 
-def adapters(shape: ModelShape, split: Split, stage: int, *, count: int, rank: int) -> int:
-    """Bytes that vLLM keeps for `count` LoRA adapters of a rank, two bytes a parameter."""
+def adapters(shape: Sizes, split: Split, stage: int, *, count: int, rank: int) -> int:
+    """Bytes that vLLM keeps for `count` LoRA adapters of a rank, two bytes per parameter."""
     sides = sum(
-        (one.inputs + one.outputs) * one.count
-        for one in matrices(shape, split, stage)
-        if one.kind == "linear"
+        (matrix.inputs + matrix.outputs) * matrix.count
+        for matrix in matrices(shape, split, stage)
+        if matrix.kind == "linear"
     )
     return 2 * count * rank * sides

@@ -1,1 +1,1 @@
-"""vLLM's metrics and the cluster's series, as PromQL."""
+"""Metrics: vLLM's metrics and the cluster's series, as PromQL."""

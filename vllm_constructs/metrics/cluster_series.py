@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vllm_constructs import require
-from vllm_constructs.errors import refuse
+from vllm_constructs.errors import Problem, escaped, refuse
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterSeries:
-    """A series that something else than vLLM exposes.
+    """A series that is exposed by another program than vLLM.
 
     Args:
         name: Its name.
-        source: What exposes it.
-        labels: The labels that it has.
+        source: The program that exposes it.
+        labels: The names of its labels.
     """
 
     name: str
@@ -24,12 +24,26 @@ class ClusterSeries:
     labels: tuple[str, ...]
 
     def select(self, *, like: Mapping[str, str] | None = None, **equal: str) -> str:
-        """A selector: labels that are equal to a text, and those that match a pattern."""
+        """A selector of the series.
+
+        Args:
+            like: Regular expressions by label. Default: none.
+            equal: Values by label.
+
+        Raises:
+            VllmConstructsError: The series does not have such a label.
+        """
         patterns = {} if like is None else like
         for label in (*equal, *patterns):
             if label not in self.labels:
-                allowed = require.one_of(self.labels)
-                refuse(f"{self.name} has no label {label!r}; {self.source} gives it {allowed}.")
+                refuse(
+                    Problem(
+                        where=self.name,
+                        text=f"of {self.source} has no label {escaped(require.shown(label))}",
+                        value=require.shown(label),
+                        allowed=require.one_of(self.labels),
+                    )
+                )
         parts = [f'{label}="{value}"' for label, value in equal.items()]
         parts += [f'{label}=~"{value}"' for label, value in patterns.items()]
         return f"{self.name}{{{','.join(parts)}}}"
@@ -45,9 +59,6 @@ RESTARTS = ClusterSeries(
 )
 POD_READY = ClusterSeries(
     name="kube_pod_status_ready", source=_KUBE, labels=("namespace", "pod", "condition")
-)
-REPLICAS_WANTED = ClusterSeries(
-    name="kube_deployment_spec_replicas", source=_KUBE, labels=("namespace", "deployment")
 )
 SCALER_REPLICAS = ClusterSeries(
     name="kube_horizontalpodautoscaler_status_current_replicas", source=_KUBE, labels=_HPA
@@ -67,14 +78,11 @@ GPU_UTILIZATION = ClusterSeries(
 )
 
 
-def pods_like(workload: str) -> str:
-    """A pattern for the pods of a Deployment, and not of another one whose name begins alike.
+def wanted_replicas(name: str, label: str) -> ClusterSeries:
+    """The series with the desired replicas of workloads of one kind.
 
-    A pod is called after its ReplicaSet, which adds a hash to the Deployment's name; Kubernetes
-    cuts that to 58 characters before it adds five more (apiserver's names.SimpleNameGenerator).
+    Args:
+        name: Name of the series.
+        label: Label whose value is the workload's name.
     """
-    if len(workload) >= 58:
-        return f"{workload[:58]}[a-z0-9]+"
-    # A hash has at most ten characters; with a long name the dash behind it may be cut off.
-    end = "-[a-z0-9]+" if len(workload) <= 46 else "(-[a-z0-9]+)?"
-    return f"{workload}-[a-z0-9]+{end}"
+    return ClusterSeries(name=name, source=_KUBE, labels=("namespace", label))

@@ -1,8 +1,8 @@
-"""vLLM's metrics as objects with units; every query of this library is made from them.
+"""Metric: one vLLM metric with its unit; every query of this library is made from such objects.
 
 Names, types and labels: vllm/v1/metrics/loggers.py of 0.33. `model_name` is the first served
-name; `engine` numbers data-parallel engines of one pod, so every query folds it. What a release
-exposes is in its data file, which `exposed` reads when somebody asks for it.
+name; `engine` numbers the data-parallel engines of one pod, so every query aggregates over it. The
+data file of a release has its metrics; `metric_catalogue` reads it only when needed.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from vllm_constructs import require
-from vllm_constructs.errors import refuse, warn
-from vllm_constructs.kube import names
+from vllm_constructs.errors import Problem, escaped, refuse, warn
 
+from .series import ModelSeries
 from .units import UNITS, Unit, unit_of
 
 if TYPE_CHECKING:
     from vllm_constructs.releases.release import VllmRelease
 
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_OWN = ("engine", "model_name")
+OWN_LABELS = ("engine", "model_name")
 
 TARGET_LABELS = ("container", "endpoint", "instance", "job", "node", "pod", "service")
-"""Labels that Prometheus puts on every series of a pod that it scrapes."""
+"""Labels that Prometheus sets on every series of a pod that it scrapes."""
 
-# Values of labels: FinishReason in vllm/v1/engine/__init__.py and loggers.py of 0.33.
+# Values of labels. Source: FinishReason in vllm/v1/engine/__init__.py and loggers.py of 0.33.
 _VALUES = {
     ("vllm:num_requests_waiting_by_reason", "reason"): ("capacity", "deferred"),
     ("vllm:request_success_total", "finished_reason"): (
@@ -41,99 +41,73 @@ _VALUES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scope:
-    """The series of one model: its namespace and its first served name.
-
-    Args:
-        namespace: Namespace of the model.
-        model_name: Its first served name.
-
-    Raises:
-        VllmConstructsError: An illegal namespace, or an empty name.
-    """
-
-    namespace: str
-    model_name: str
-
-    def __post_init__(self) -> None:
-        names.label("Scope.namespace", self.namespace)
-        require.text("Scope.model_name", self.model_name)
-
-    def matchers(self, **more: str) -> str:
-        """The label matchers, as PromQL writes them."""
-        labels = {"namespace": self.namespace, "model_name": self.model_name, **more}
-        return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"')
-
-
-@dataclass(frozen=True, kw_only=True)
 class Metric:
     """One metric of vLLM.
 
-    `Metric.named` finds one in the catalogue of a release, with its type, unit and labels.
+    `Metric.named` returns a metric of a release, with its type, unit and labels.
 
-    A metric whose name begins with `vllm:` is as some shipped release has it; others, such as a
-    gateway's, are as you say.
+    A metric whose name begins with `vllm:` is compared with the shipped releases; any other, such
+    as a gateway's, is taken as specified.
 
     Args:
         name: Name as exposed, without the suffixes of a histogram.
         type: `"gauge"`, `"counter"` or `"histogram"`.
-        unit: What its value counts.
-        labels: Labels that vLLM puts on it. Default: `engine` and `model_name`, which nearly
-            all have.
+        unit: The unit of its value.
+        labels: Labels that vLLM sets on it. Default: `engine` and `model_name`, which nearly all
+            metrics have.
         has_more_labels: Whether it has labels that are known only at run time, so that any
             label may be matched. Default False.
 
     Raises:
         VllmConstructsError: A malformed name or label, an unknown type or unit, or a metric that
-            no release of vLLM has like that.
+            no release of vLLM has with this type, unit and labels.
     """
 
     name: str
     type: Literal["gauge", "counter", "histogram"]
     unit: Unit
-    labels: tuple[str, ...] = _OWN
+    labels: tuple[str, ...] = OWN_LABELS
     has_more_labels: bool = False
 
     def __post_init__(self) -> None:
-        allowed = "a metric's name, such as 'vllm:num_requests_waiting'"
+        allowed = "the name of a metric, such as 'vllm:num_requests_waiting'"
         require.matching("Metric.name", self.name, _METRIC, allowed)
         require.choice("Metric.type", self.type, ("gauge", "counter", "histogram"))
         require.choice("Metric.unit", self.unit, UNITS)
-        found = require.texts("Metric.labels", self.labels, "a list of label names")
-        object.__setattr__(self, "labels", tuple(sorted(found)))
+        labels = require.texts("Metric.labels", self.labels, "a list of label names")
+        object.__setattr__(self, "labels", tuple(sorted(labels)))
         require.boolean("Metric.has_more_labels", self.has_more_labels)
         if self.name.startswith("vllm:"):
             self._check_known()
 
     def _check_known(self) -> None:
-        """Refuse what no release exposes under this name."""
-        from vllm_constructs.releases import metric_catalogue as exposed
+        """Reject a type, unit or label that no release exposes under this name."""
+        from vllm_constructs.releases import metric_catalogue
 
-        entries = exposed.entries(self.name) or [exposed.entry(self.name)]
+        entries = metric_catalogue.entries(self.name) or [metric_catalogue.entry(self.name)]
         for name, value, known in (
             ("type", self.type, {one["type"] for one in entries}),
             ("unit", self.unit, {unit_of(self.name)}),
         ):
             if value not in known:
-                is_what = " or ".join(repr(one) for one in sorted(known))
-                refuse(
-                    f"Metric.{name} of {self.name} is {value!r}, but it is {is_what}; give that."
-                )
+                expected = " or ".join(repr(one) for one in sorted(known))
+                require.wrong(f"Metric.{name}", value, f"{expected} for {self.name}")
         labels = {label for one in entries for label in one["labels"]}
         more = sorted(set(self.labels) - labels)
         if more and not any(one.get("more_labels") for one in entries):
+            label = escaped(require.shown(more[0]))
             refuse(
-                f"Metric.labels of {self.name} has {more[0]!r}, which vLLM does not put on it; it "
-                f"takes {require.one_of(sorted(labels))}."
+                Problem(
+                    where="Metric.labels",
+                    text=f"has {label}, which vLLM does not set on {self.name}",
+                    value=require.shown(self.labels),
+                    allowed=require.one_of(sorted(labels)),
+                )
             )
 
     @classmethod
     def named(cls, name: str, *, release: VllmRelease | None = None) -> Metric:
-        """The metric of that name in a vLLM release.
+        """The metric of this name in a vLLM release.
 
         Args:
             name: Name as exposed, such as `vllm:num_requests_waiting`: a counter with `_total`,
@@ -141,94 +115,130 @@ class Metric:
             release: vLLM release of the image. Default: the newest that this library knows.
 
         Raises:
-            VllmConstructsError: The release has no such metric; the sentence names what replaced
-                it, the release that has it, or the nearest name.
+            VllmConstructsError: The release has no such metric; the error names its replacement,
+                the release that has it, or the nearest name.
         """
-        from vllm_constructs.releases import metric_catalogue as exposed
+        from vllm_constructs.releases import metric_catalogue
 
-        require.text("Metric.named name", name)
-        return _from(name, exposed.entry(name, release))
+        require.text("Metric.name", name)
+        return _from(name, metric_catalogue.entry(name, release))
 
-    def _select(self, scope: Scope, labels: Mapping[str, str], suffix: str = "") -> str:
-        """The metric with the matchers of one model and of labels that it has."""
+    def is_exposed(self, release: VllmRelease | None = None) -> bool:
+        """Whether a release exposes the metric as it is, without a flag that brings it back.
+
+        Args:
+            release: vLLM release of the image. Default: the newest that this library knows.
+        """
+        from vllm_constructs.releases import metric_catalogue
+
+        return metric_catalogue.is_exposed(self.name, self.type, release)
+
+    def _select(self, series: ModelSeries, labels: Mapping[str, str], suffix: str = "") -> str:
+        """The selector of the metric for one model, with matchers of other labels."""
         if "model_name" not in self.labels:
             refuse(
-                f"{self.name} has no label 'model_name', so it cannot be asked for one model; "
-                "write a query of your own, with the job of the model's monitor."
+                Problem(
+                    where=self.name,
+                    text="has no label 'model_name', so that one model cannot be selected",
+                    advice="write a query of your own, with the job of the model's monitor",
+                )
             )
         for label, value in labels.items():
-            if label in ("model", *_SCOPED):
+            if label in ("model", *_SELECTED):
                 refuse(
-                    f"{self.name} is asked for label {label!r}; the model's name and namespace "
-                    "are those of the Scope: leave it out."
+                    Problem(
+                        where=f"label {label!r} of {self.name}",
+                        text="is not accepted, since the ModelSeries selects the model by its name "
+                        "and namespace",
+                        value=require.shown(value),
+                        advice="leave it out",
+                    )
                 )
             allowed = sorted({*self.labels, *TARGET_LABELS} - {"model_name"})
             if label not in allowed and not self.has_more_labels:
                 near = require.nearest(label, allowed)
-                end = f"; {near}" if near else f"; it takes {require.one_of(allowed)}."
-                refuse(f"{self.name} is asked for label {label!r}, which it lacks{end}")
+                refuse(
+                    Problem(
+                        where=self.name,
+                        text=f"has no label {escaped(require.shown(label))}",
+                        value=require.shown(label),
+                        allowed="" if near else require.one_of(allowed),
+                        advice=near,
+                    )
+                )
             require.text(f"label {label!r} of {self.name}", value)
             options = _VALUES.get((self.name, label))
             if options:
                 require.choice(f"label {label!r} of {self.name}", value, options)
-        return f"{self.name}{suffix}{{{scope.matchers(**labels)}}}"
+        return f"{self.name}{suffix}{{{series.matchers(**labels)}}}"
 
     @property
     def adapter_name(self) -> str:
-        """Name that prometheus-adapter gives it: the custom metrics API has no colons."""
+        """Its name from prometheus-adapter: the custom metrics API has no colons."""
         return self.name.replace(":", "_")
 
-    def total(self, scope: Scope, **labels: str) -> str:
+    def _check_type(self, kind: str, query: str) -> None:
+        """Reject a query that only metrics of another type have."""
+        if self.type != kind:
+            advice = "" if self.unit == "info" else f"use {_QUERIES[self.type]}()"
+            text = f"is a {self.type}, and only a {kind} {query}"
+            refuse(Problem(where=self.name, text=text, advice=advice))
+        if self.type == "gauge" and self.unit == "info":
+            text = "is an info metric, whose value is always 1"
+            refuse(Problem(where=self.name, text=text, advice="read its labels"))
+
+    def total(self, series: ModelSeries, **labels: str) -> str:
         """The sum over all pods of the model: one series, to be compared per replica."""
-        if self.type != "gauge" or self.unit in _NO_SUM:
-            refuse(f"{self.name} is a {self.type} in {self.unit}; a sum of it means nothing.")
-        return f"sum({self._select(scope, labels)})"
+        self._check_type("gauge", "has a total")
+        if self.unit in ("ratio", "seconds"):
+            text = f"is a gauge in {self.unit}, which has no meaningful sum"
+            refuse(Problem(where=self.name, text=text, advice="use mean()"))
+        return f"sum({self._select(series, labels)})"
 
-    def mean(self, scope: Scope, **labels: str) -> str:
+    def mean(self, series: ModelSeries, **labels: str) -> str:
         """The average over all pods of the model: one series."""
-        if self.type != "gauge":
-            refuse(f"{self.name} is a {self.type}; take its rate or a quantile, not its average.")
-        if self.unit == "info":
-            refuse(f"{self.name} says something by its labels; its value means nothing.")
-        return f"avg({self._select(scope, labels)})"
+        self._check_type("gauge", "has an average")
+        return f"avg({self._select(series, labels)})"
 
-    def rate(self, scope: Scope, window: str = "5m", **labels: str) -> str:
-        """What a counter grows per second, over all pods: one series."""
-        if self.type != "counter":
-            refuse(f"{self.name} is a {self.type}; only a counter has a rate.")
-        require.duration("Metric.rate window", window)
-        return f"sum(rate({self._select(scope, labels)}[{window}]))"
+    def rate(self, series: ModelSeries, window: str = "5m", **labels: str) -> str:
+        """The increase of a counter per second, over all pods: one series."""
+        self._check_type("counter", "has a rate")
+        require.duration("window", window)
+        return f"sum(rate({self._select(series, labels)}[{window}]))"
 
-    def share(self, scope: Scope, window: str = "5m", **labels: str) -> str:
-        """The part of a counter's growth that has these labels, over all pods: one series.
+    def share(self, series: ModelSeries, window: str = "5m", **labels: str) -> str:
+        """The part of a counter's increase that has these labels, over all pods: one series.
 
-        It is a ratio, and NaN while nothing grows, which is above no threshold.
+        It is a ratio, and NaN without an increase; NaN exceeds no threshold.
         """
         if not labels:
-            refuse(f"a share of {self.name} is asked for without a label; say the part of what.")
-        return f"{self.rate(scope, window, **labels)} / {self.rate(scope, window)}"
+            advice = "specify the labels of the part"
+            refuse(Problem(where=self.name, text="has no share without a label", advice=advice))
+        return f"{self.rate(series, window, **labels)} / {self.rate(series, window)}"
 
-    def quantile(self, scope: Scope, quantile: float, window: str = "5m", **labels: str) -> str:
+    def quantile(
+        self, series: ModelSeries, quantile: float, window: str = "5m", **labels: str
+    ) -> str:
         """A quantile of a histogram, over all pods: one series."""
-        if self.type != "histogram":
-            refuse(f"{self.name} is a {self.type}; only a histogram has quantiles.")
-        require.ratio("Metric.quantile quantile", quantile)
-        require.duration("Metric.quantile window", window)
-        buckets = self._select(scope, labels, "_bucket")
+        self._check_type("histogram", "has quantiles")
+        require.ratio("quantile", quantile)
+        require.duration("window", window)
+        buckets = self._select(series, labels, "_bucket")
         return f"histogram_quantile({quantile:g}, sum by (le) (rate({buckets}[{window}])))"
 
 
-_SCOPED = ("model_name", "namespace")
-# Of shares, times and facts a total says nothing.
-_NO_SUM = ("info", "ratio", "seconds")
+_SELECTED = ("model_name", "namespace")
+# The query of each type, for the error about that of another type.
+_QUERIES = {"counter": "rate", "gauge": "mean", "histogram": "quantile"}
 
 
 def _from(name: str, entry: dict[str, Any]) -> Metric:
-    """The object for an entry of the catalogue."""
+    """The metric of an entry in the catalogue."""
     if entry.get("hidden"):
-        warn(f"{name} is hidden: vLLM exposes it only with show_hidden_metrics_for_version.")
+        text = "is hidden: vLLM exposes it only with {EngineArgs.show_hidden_metrics_for_version}"
+        warn(Problem(where=name, text=text))
     elif entry.get("deprecated"):
-        warn(f"{name} is deprecated: a later release of vLLM may lack it.")
+        warn(Problem(where=name, text="is deprecated: a later release of vLLM may remove it"))
     return Metric(
         name=name,
         type=entry["type"],
@@ -236,73 +246,3 @@ def _from(name: str, entry: dict[str, Any]) -> Metric:
         labels=tuple(entry["labels"]),
         has_more_labels=bool(entry.get("more_labels")),
     )
-
-
-def _metric(
-    name: str,
-    kind: Literal["gauge", "counter", "histogram"],
-    unit: Unit,
-    labels: tuple[str, ...] = _OWN,
-) -> Metric:
-    """A metric that the tests compare with the catalogue, so that nothing is read at start."""
-    found = object.__new__(Metric)
-    fields = {"name": name, "type": kind, "unit": unit, "labels": labels, "has_more_labels": False}
-    for key, value in fields.items():
-        object.__setattr__(found, key, value)
-    return found
-
-
-REQUESTS_WAITING = _metric("vllm:num_requests_waiting", "gauge", "requests")
-REQUESTS_RUNNING = _metric("vllm:num_requests_running", "gauge", "requests")
-KV_CACHE_USAGE = _metric("vllm:kv_cache_usage_perc", "gauge", "ratio")
-TIME_TO_FIRST_TOKEN = _metric("vllm:time_to_first_token_seconds", "histogram", "seconds")
-INTER_TOKEN_LATENCY = _metric("vllm:inter_token_latency_seconds", "histogram", "seconds")
-END_TO_END_LATENCY = _metric("vllm:e2e_request_latency_seconds", "histogram", "seconds")
-PROMPT_TOKENS = _metric("vllm:prompt_tokens_total", "counter", "tokens")
-GENERATION_TOKENS = _metric("vllm:generation_tokens_total", "counter", "tokens")
-REQUESTS_ENDED = _metric(
-    "vllm:request_success_total", "counter", "requests", ("engine", "finished_reason", "model_name")
-)
-PREEMPTIONS = _metric("vllm:num_preemptions_total", "counter", "preemptions")
-QUEUE_TIME = _metric("vllm:request_queue_time_seconds", "histogram", "seconds")
-PREFIX_CACHE_HITS = _metric("vllm:prefix_cache_hits_total", "counter", "tokens")
-PREFIX_CACHE_QUERIES = _metric("vllm:prefix_cache_queries_total", "counter", "tokens")
-
-ADAPTED = (KV_CACHE_USAGE, REQUESTS_RUNNING, REQUESTS_WAITING)
-"""The metrics that an HPA can read through prometheus-adapter."""
-
-
-def in_flight(scope: Scope) -> str:
-    """Requests that wait or run, over all pods: one series."""
-    return f"{REQUESTS_RUNNING.total(scope)} + {REQUESTS_WAITING.total(scope)}"
-
-
-def quotient(part: Metric, whole: Metric, scope: Scope, window: str = "5m") -> str:
-    """What one counter grows as a part of another, over all pods: one series, a ratio."""
-    if part.unit != whole.unit:
-        refuse(
-            f"{part.name} counts {part.unit} and {whole.name} {whole.unit}; "
-            "only counters of one unit divide into a ratio."
-        )
-    return f"{part.rate(scope, window)} / {whole.rate(scope, window)}"
-
-
-def adapter_rules() -> list[dict[str, object]]:
-    """The prometheus-adapter rules (`rules.custom`) for all metrics that HpaScaler uses.
-
-    They fold the `engine` label, so that each pod has one value: a sum, for a ratio the average.
-    """
-    return [
-        {
-            "seriesQuery": f'{metric.name}{{namespace!="",pod!=""}}',
-            "resources": {
-                "overrides": {"namespace": {"resource": "namespace"}, "pod": {"resource": "pod"}}
-            },
-            "name": {"matches": f"^{metric.name}$", "as": metric.adapter_name},
-            "metricsQuery": (
-                f"{'avg' if metric.unit == 'ratio' else 'sum'}"
-                "(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)"
-            ),
-        }
-        for metric in ADAPTED
-    ]

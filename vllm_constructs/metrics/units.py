@@ -1,8 +1,8 @@
-"""What the value of each vLLM metric counts: a table for some names, rules for the rest.
+"""Units of vLLM's metrics: a table for some names, and rules for all others.
 
-vLLM writes the unit of a metric into its name where Prometheus' naming rules ask for it
-(`_seconds`, `_bytes`), and leaves it to the help text elsewhere; the table is for those.
-Read from the calls that make the metrics: vllm/v1/metrics/loggers.py, vllm/v1/metrics/perf.py,
+vLLM writes the unit into the name of a metric where Prometheus' naming rules require it
+(`_seconds`, `_bytes`), and otherwise into the help text only; the table is for those.
+Sources: the calls that create the metrics in vllm/v1/metrics/loggers.py, vllm/v1/metrics/perf.py,
 vllm/v1/spec_decode/metrics.py, vllm/v1/kv_offload and vllm/distributed/kv_transfer of 0.33.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Literal, TypeAlias, get_args
 
-from vllm_constructs.errors import refuse
+from vllm_constructs.errors import Problem, refuse
 
 Unit: TypeAlias = Literal[
     "requests",
@@ -77,7 +77,7 @@ _NAMED: dict[str, Unit] = {
     "tool_call_parser_invocations": "calls",
 }
 
-# The first that fits wins: a histogram of seconds may be about tokens or blocks.
+# The first match counts: the name of a histogram of seconds may also contain tokens or blocks.
 _RULES: tuple[tuple[re.Pattern[str], Unit], ...] = (
     (re.compile(r".*_info"), "info"),
     (re.compile(r".*_perc"), "ratio"),
@@ -97,10 +97,13 @@ _RULES: tuple[tuple[re.Pattern[str], Unit], ...] = (
 
 
 def unit_of(name: str) -> Unit:
-    """The unit of a metric of vLLM, from its name as exposed.
+    """The unit of a vLLM metric.
+
+    Args:
+        name: Name as exposed.
 
     Raises:
-        VllmConstructsError: Neither the table nor a rule knows the name.
+        VllmConstructsError: Neither the table nor a rule matches the name.
     """
     short = name.removeprefix("vllm:").removesuffix("_total")
     if short in _NAMED:
@@ -108,4 +111,5 @@ def unit_of(name: str) -> Unit:
     for pattern, unit in _RULES:
         if pattern.fullmatch(short):
             return unit
-    return refuse(f"the unit of {name!r} is not known; make it with Metric(name=..., unit=...).")
+    advice = "specify it with Metric(name=..., unit=...)"
+    return refuse(Problem(where=f"the unit of {name!r}", text="is not known", advice=advice))

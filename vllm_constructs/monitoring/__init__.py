@@ -1,1 +1,1 @@
-"""Monitoring: monitors, objectives, alerts and the dashboard."""
+"""Monitoring: monitors, objectives, alerts and the dashboard of a model."""

@@ -1,6 +1,6 @@
-"""Alerts: what an on-call engineer wants to know of a model, each with a section in the runbook.
+"""Alerts of a model for an on-call engineer; the runbook has a section for each.
 
-vLLM's own series come from `metrics`. What vLLM cannot say of itself comes from others:
+vLLM's own series come from `metrics`. Other programs expose what vLLM cannot:
 
 - `up`: Prometheus, for each pod that it scrapes.
 - `kube_...`: kube-state-metrics (docs/metrics of that project), which kube-prometheus-stack
@@ -8,8 +8,8 @@ vLLM's own series come from `metrics`. What vLLM cannot say of itself comes from
 - `DCGM_FI_DEV_GPU_UTIL`: NVIDIA's dcgm-exporter (etc/default-counters.csv), which the GPU operator
   installs. It has no value for a MIG slice.
 
-Where kube-state-metrics or dcgm-exporter is not there, the alerts made from them have no data and
-stay quiet. No text here holds double braces, as in `monitoring`.
+Without kube-state-metrics or dcgm-exporter, the alerts that use their series have no data and do
+not fire. No string here contains double braces; see `monitors`.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vllm_constructs.metrics import metric as metrics
+from vllm_constructs.metrics import vllm_metrics
 from vllm_constructs.metrics.cluster_series import (
     GPU_UTILIZATION,
     POD_READY,
-    REPLICAS_WANTED,
     RESTARTS,
     SCALER_MINIMUM,
     SCALER_REPLICAS,
     SCALER_TARGET,
     UP,
-    pods_like,
+    wanted_replicas,
 )
-from vllm_constructs.metrics.metric import Metric, Scope
-from vllm_constructs.releases import metric_catalogue as exposed
+from vllm_constructs.metrics.metric import Metric
+from vllm_constructs.metrics.series import ModelSeries
+from vllm_constructs.releases.metric_catalogue import counts_errors
 from vllm_constructs.releases.release import VllmRelease
 from vllm_constructs.workloads import container
+from vllm_constructs.workloads.workload import Workload
 
 from .objectives import Objectives
 
@@ -42,17 +43,17 @@ RUNBOOK = "docs/runbook.md"
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One alert: when it fires, for how long first, how bad it is, and what it says.
+    """One alert: its condition, duration, severity and annotations.
 
     Args:
-        name: Name of the alert; its section of the runbook has the same one.
+        name: Name of the alert, and of its section in the runbook.
         expression: PromQL that has a result while something is wrong.
-        lasts: How long that has to be so.
-        severity: `"critical"` wakes somebody, `"warning"` is for the working day, `"info"` for
-            whoever looks.
-        summary: One sentence: what is wrong.
-        description: What that means for clients, and what the numbers are.
-        metrics: The metrics of vLLM in the expression.
+        lasts: How long it must have a result before the alert fires, such as `10m`.
+        severity: `"critical"` pages somebody, `"warning"` is for working hours, `"info"` is for
+            information only.
+        summary: What is wrong, in one sentence.
+        description: The effect on clients, and the numbers.
+        metrics: The vLLM metrics in the expression.
     """
 
     name: str
@@ -64,11 +65,11 @@ class Alert:
     metrics: tuple[Metric, ...] = ()
 
     def manifest(self, labels: Mapping[str, str], runbook: str = RUNBOOK) -> dict[str, Any]:
-        """The entry of a rule group.
+        """The alert in a rule group.
 
         Args:
-            labels: Labels beside the severity.
-            runbook: Address or path of the runbook's page. Default: its path in this project.
+            labels: Labels besides the severity.
+            runbook: URL or path of the runbook. Default: its path in this project.
         """
         return {
             "alert": self.name,
@@ -78,64 +79,69 @@ class Alert:
             "annotations": {
                 "summary": self.summary,
                 "description": self.description,
-                # A heading's anchor, as MkDocs and others write it.
+                # The anchor of the heading, as MkDocs and others write it.
                 "runbook_url": f"{runbook}#{self.name.lower()}",
             },
         }
 
 
-def alerts(
-    scope: Scope,
+def model_alerts(
+    series: ModelSeries,
     *,
     job: str,
-    workload: str,
+    workload: Workload,
     startup: int,
     objectives: Objectives | None = None,
     release: VllmRelease | None = None,
 ) -> list[Alert]:
-    """The alerts of a model, from what its vLLM release exposes.
+    """The alerts of a model whose metrics its vLLM release exposes.
 
     Args:
-        scope: The model's series.
+        series: The model's series.
         job: Label `job` of its scrapes.
-        workload: Name of its Deployment.
+        workload: The workload of its pods.
         startup: Seconds that loading may take.
-        objectives: What is promised. Default: `Objectives()`.
+        objectives: The service levels. Default: `Objectives()`.
         release: vLLM release of the image. Default: the newest that this library knows.
     """
     goals = Objectives() if objectives is None else objectives
-    found = [
-        *_availability(scope, job=job, workload=workload, startup=startup),
-        *_load(scope, goals),
-        *_latency(scope, goals),
-        *_endings(scope, goals, release),
-        _idle(scope, workload, goals),
+    alerts = [
+        *_availability(series, job=job, workload=workload, startup=startup),
+        *_load(series, goals),
+        *_latency(series, goals),
+        *_endings(series, goals, release),
+        _idle(series, workload, goals),
     ]
-    return [one for one in found if all(exposed.is_exposed(item, release) for item in one.metrics)]
+    return [one for one in alerts if all(metric.is_exposed(release) for metric in one.metrics)]
 
 
-def _availability(scope: Scope, *, job: str, workload: str, startup: int) -> list[Alert]:
-    """Engines that are gone, in part or all of them, or that never become ready."""
-    model, space = scope.model_name, scope.namespace
+def _availability(
+    series: ModelSeries, *, job: str, workload: Workload, startup: int
+) -> list[Alert]:
+    """Some or all engines are down, or never become ready."""
+    model, space = series.model_name, series.namespace
     up = UP.select(namespace=space, job=job)
-    asleep = f"{REPLICAS_WANTED.select(namespace=space, deployment=workload)} == 0"
+    kind = workload.kind
+    replicas = wanted_replicas(kind.replicas_series, kind.series_label)
+    selected = {"namespace": space, kind.series_label: workload.name}
+    asleep = f"{replicas.select(like=None, **selected)} == 0"
     patience = startup // 60 + 5
     # Long enough for two restarts by the startup probe and the pause before each.
     window = max(30, 3 * patience)
-    pods = {"pod": pods_like(workload)}
+    pods = {"pod": workload.pod_names}
     restarts = RESTARTS.select(namespace=space, container=container.NAME, like=pods)
     ready = POD_READY.select(namespace=space, condition="true", like=pods)
     return [
         Alert(
             name="VllmEngineDown",
             expression=f"absent({up} == 1) unless on () {asleep}",
-            # A first pod may load for as long as its startup allows.
+            # The first pod may load for as long as its startup probe allows.
             lasts=f"{patience}m",
             severity="critical",
             summary=f"No engine of {model} answers its scrapes.",
             description=(
                 f"For {patience} minutes, which is longer than loading may take, no pod of "
-                f"{workload} in {space} has answered. Clients get errors."
+                f"{workload.name} in {space} has answered. Clients get errors."
             ),
         ),
         Alert(
@@ -145,7 +151,7 @@ def _availability(scope: Scope, *, job: str, workload: str, startup: int) -> lis
             severity="warning",
             summary=f"Some engines of {model} do not answer their scrapes; others do.",
             description=(
-                f"At least one pod of {workload} in {space} has not answered for {patience} "
+                f"At least one pod of {workload.name} in {space} has not answered for {patience} "
                 "minutes, which is longer than loading may take. The others carry its load."
             ),
         ),
@@ -158,25 +164,25 @@ def _availability(scope: Scope, *, job: str, workload: str, startup: int) -> lis
             severity="warning",
             summary=f"An engine of {model} restarts again and again before it is ready.",
             description=(
-                f"A pod of {workload} in {space} has restarted at least twice within {window} "
+                f"A pod of {workload.name} in {space} has restarted at least twice within {window} "
                 "minutes and is not ready: it fails while it loads, or its startup probe ends it."
             ),
         ),
     ]
 
 
-def _load(scope: Scope, goals: Objectives) -> list[Alert]:
-    """More demand than the replicas can take."""
-    model = scope.model_name
+def _load(series: ModelSeries, goals: Objectives) -> list[Alert]:
+    """More requests than the replicas can serve."""
+    model = series.model_name
     waiting, usage, preempted = (
-        metrics.REQUESTS_WAITING,
-        metrics.KV_CACHE_USAGE,
-        metrics.PREEMPTIONS,
+        vllm_metrics.REQUESTS_WAITING,
+        vllm_metrics.KV_CACHE_USAGE,
+        vllm_metrics.PREEMPTIONS,
     )
     return [
         Alert(
             name="VllmQueueGrowing",
-            expression=f"min_over_time({waiting.mean(scope)}[10m:1m]) > {goals.queue_depth:g}",
+            expression=f"min_over_time({waiting.mean(series)}[10m:1m]) > {goals.queue_depth:g}",
             lasts="5m",
             severity="warning",
             summary=f"Too many requests to {model} have been waiting for 15 minutes.",
@@ -188,7 +194,7 @@ def _load(scope: Scope, goals: Objectives) -> list[Alert]:
         ),
         Alert(
             name="VllmKvCacheFull",
-            expression=f"{usage.mean(scope)} > {goals.kv_cache_usage:g}",
+            expression=f"{usage.mean(series)} > {goals.kv_cache_usage:g}",
             lasts="10m",
             severity="warning",
             summary=f"The KV cache of {model} is nearly full on all replicas.",
@@ -200,7 +206,7 @@ def _load(scope: Scope, goals: Objectives) -> list[Alert]:
         ),
         Alert(
             name="VllmPreemptions",
-            expression=f"{preempted.rate(scope)} > {goals.preemptions:g}",
+            expression=f"{preempted.rate(series)} > {goals.preemptions:g}",
             lasts="15m",
             severity="warning",
             summary=f"{model} keeps preempting requests: its KV cache is too small for the load.",
@@ -213,15 +219,17 @@ def _load(scope: Scope, goals: Objectives) -> list[Alert]:
     ]
 
 
-def _latency(scope: Scope, goals: Objectives) -> list[Alert]:
-    """Answers that come more slowly than promised."""
-    model = scope.model_name
-    first, token = metrics.TIME_TO_FIRST_TOKEN, metrics.INTER_TOKEN_LATENCY
+def _latency(series: ModelSeries, goals: Objectives) -> list[Alert]:
+    """Responses that are slower than the objectives."""
+    model = series.model_name
+    first, token = vllm_metrics.TIME_TO_FIRST_TOKEN, vllm_metrics.INTER_TOKEN_LATENCY
     missed = _percent(1 - goals.quantile)
     return [
         Alert(
             name="VllmFirstTokenSlow",
-            expression=(f"{first.quantile(scope, goals.quantile)} > {goals.time_to_first_token:g}"),
+            expression=(
+                f"{first.quantile(series, goals.quantile)} > {goals.time_to_first_token:g}"
+            ),
             lasts="10m",
             severity="warning",
             summary=f"Requests to {model} wait too long for their first token.",
@@ -233,7 +241,9 @@ def _latency(scope: Scope, goals: Objectives) -> list[Alert]:
         ),
         Alert(
             name="VllmTokensSlow",
-            expression=(f"{token.quantile(scope, goals.quantile)} > {goals.inter_token_latency:g}"),
+            expression=(
+                f"{token.quantile(series, goals.quantile)} > {goals.inter_token_latency:g}"
+            ),
             lasts="10m",
             severity="warning",
             summary=f"The tokens of {model} come too slowly, one after another.",
@@ -246,14 +256,14 @@ def _latency(scope: Scope, goals: Objectives) -> list[Alert]:
     ]
 
 
-def _endings(scope: Scope, goals: Objectives, release: VllmRelease | None) -> list[Alert]:
-    """Requests that end in another way than with an answer."""
-    model, ended = scope.model_name, metrics.REQUESTS_ENDED
-    # Shorter than the time that it has to last, so that one failed request is no alert.
+def _endings(series: ModelSeries, goals: Objectives, release: VllmRelease | None) -> list[Alert]:
+    """Requests that end without a response."""
+    model, ended = series.model_name, vllm_metrics.REQUESTS_ENDED
+    # Shorter than `lasts`, so that one failed request fires no alert.
     window = "3m"
     failed = Alert(
         name="VllmRequestErrors",
-        expression=f"{ended.share(scope, window, finished_reason='error')} > {goals.errors:g}",
+        expression=f"{ended.share(series, window, finished_reason='error')} > {goals.errors:g}",
         lasts="5m",
         severity="critical",
         summary=f"Requests to {model} end with errors.",
@@ -262,7 +272,7 @@ def _endings(scope: Scope, goals: Objectives, release: VllmRelease | None) -> li
     )
     dropped = Alert(
         name="VllmRequestsAborted",
-        expression=f"{ended.share(scope, window, finished_reason='abort')} > {goals.aborts:g}",
+        expression=f"{ended.share(series, window, finished_reason='abort')} > {goals.aborts:g}",
         lasts="10m",
         severity="warning",
         summary=f"Many clients of {model} hang up before their answer ends.",
@@ -272,14 +282,14 @@ def _endings(scope: Scope, goals: Objectives, release: VllmRelease | None) -> li
         ),
         metrics=(ended,),
     )
-    return [failed, dropped] if exposed.counts_errors(release) else [dropped]
+    return [failed, dropped] if counts_errors(release) else [dropped]
 
 
-def _idle(scope: Scope, workload: str, goals: Objectives) -> Alert:
-    """Replicas above the minimum whose GPUs have nothing to do."""
-    space, pods = scope.namespace, pods_like(workload)
-    # A monitor without honorLabels, such as the GPU operator's, puts the exporter's own pod into
-    # `pod` and the model's into `exported_pod`; no series is selected by both.
+def _idle(series: ModelSeries, workload: Workload, goals: Objectives) -> Alert:
+    """Replicas above the minimum whose GPUs are idle."""
+    space, pods = series.namespace, workload.pod_names
+    # A monitor without honorLabels, such as the GPU operator's, writes the exporter's own pod to
+    # `pod` and the model's to `exported_pod`; no series matches both selectors.
     busy = [
         GPU_UTILIZATION.select(namespace=space, like={"pod": pods}),
         GPU_UTILIZATION.select(exported_namespace=space, like={"exported_pod": pods}),
@@ -287,7 +297,9 @@ def _idle(scope: Scope, workload: str, goals: Objectives) -> Alert:
     used = f"avg({' or '.join(f'avg_over_time({one}[15m])' for one in busy)})"
     same = "on (namespace, horizontalpodautoscaler)"
     target = SCALER_TARGET.select(
-        namespace=space, scaletargetref_kind="Deployment", scaletargetref_name=workload
+        namespace=space,
+        scaletargetref_kind=workload.kind.kind,
+        scaletargetref_name=workload.name,
     )
     scaled_out = (
         f"count({SCALER_REPLICAS.select(namespace=space)} > {same} "
@@ -298,9 +310,9 @@ def _idle(scope: Scope, workload: str, goals: Objectives) -> Alert:
         expression=f"{used} < {100 * goals.gpu_utilization:g} and on () {scaled_out} > 0",
         lasts="15m",
         severity="info",
-        summary=f"{scope.model_name} is scaled out, but its GPUs are idle.",
+        summary=f"{series.model_name} is scaled out, but its GPUs are idle.",
         description=(
-            f"For half an hour the GPUs of {workload} in {space} have computed less than "
+            f"For half an hour the GPUs of {workload.name} in {space} have computed less than "
             f"{_percent(goals.gpu_utilization)} of the time, with more replicas than the minimum."
         ),
     )
@@ -315,11 +327,19 @@ def prometheus_rule(
     name: str,
     labels: dict[str, str],
     model: str,
-    wanted: Sequence[Alert],
+    alerts: Sequence[Alert],
     runbook: str = RUNBOOK,
 ) -> dict[str, Any]:
-    """The PrometheusRule."""
-    rules = [alert.manifest({"model_name": model}, runbook) for alert in wanted]
+    """The PrometheusRule.
+
+    Args:
+        name: Name of the object and of its rule group.
+        labels: Its labels.
+        model: Label `model_name` of each alert.
+        alerts: Its alerts.
+        runbook: URL or path of the runbook. Default: its path in this project.
+    """
+    rules = [alert.manifest({"model_name": model}, runbook) for alert in alerts]
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",

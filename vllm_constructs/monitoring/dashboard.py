@@ -1,7 +1,7 @@
 """Dashboard: the Grafana panels of one model, with units and queries from `metrics`.
 
-Grafana's dashboard JSON, schema version 39; a grid of 24 columns. No text here holds double
-braces, as in `monitoring`.
+Grafana's dashboard JSON, schema version 39; a grid of 24 columns. No string here contains double
+braces; see `monitors`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from vllm_constructs.metrics import metric as metrics
-from vllm_constructs.metrics.metric import Metric, Scope
-from vllm_constructs.releases import metric_catalogue as exposed
+from vllm_constructs.metrics import vllm_metrics
+from vllm_constructs.metrics.metric import Metric
+from vllm_constructs.metrics.series import ModelSeries
+from vllm_constructs.releases.metric_catalogue import counts_errors
 from vllm_constructs.releases.release import VllmRelease
 
 from .objectives import Objectives
@@ -25,14 +26,14 @@ _RATE_UNITS = {"requests": "reqps", "bytes": "Bps"}
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One panel: a title, the metrics that it reads, and its queries.
+    """One panel: its title, metrics and queries.
 
     Args:
-        title: What Grafana writes above it.
+        title: Title in Grafana.
         metrics: The metrics in its queries, all of one unit.
         queries: Legend and PromQL of each line.
         shows: `"value"` of the metric, its `"rate"` per second, or a `"ratio"` of two rates.
-        limit: The objective, drawn as a line. Default None: no line.
+        limit: The objective, shown as a line. Default None: no line.
     """
 
     title: str
@@ -52,7 +53,12 @@ class Panel:
         return _VALUE_UNITS.get(unit, "short")
 
     def manifest(self, number: int, place: dict[str, int]) -> dict[str, Any]:
-        """The panel of a dashboard."""
+        """The panel in the dashboard's JSON.
+
+        Args:
+            number: Its id in the dashboard.
+            place: Its position in the grid, as `gridPos`.
+        """
         source = {"type": "prometheus", "uid": "${datasource}"}
         defaults: dict[str, Any] = {"unit": self.unit, "min": 0}
         if self.limit is not None:
@@ -74,128 +80,125 @@ class Panel:
 
 
 def rows(
-    scope: Scope, *, objectives: Objectives | None = None, release: VllmRelease | None = None
+    series: ModelSeries, *, objectives: Objectives | None = None, release: VllmRelease | None = None
 ) -> list[tuple[str, list[Panel]]]:
-    """The rows of the dashboard, each with its title and the panels that the release can fill."""
+    """The rows of the dashboard: titles, and panels whose metrics the release exposes."""
     goals = Objectives() if objectives is None else objectives
-    found = [
-        ("Load", _load(scope, goals)),
-        ("Latency", _latency(scope, goals)),
-        ("Throughput", _throughput(scope)),
-        ("Trouble", _trouble(scope, goals, release)),
+    titled = [
+        ("Load", _load(series, goals)),
+        ("Latency", _latency(series, goals)),
+        ("Throughput", _throughput(series)),
+        ("Trouble", _trouble(series, goals, release)),
     ]
     kept = [
         (
             title,
-            [
-                panel
-                for panel in panels
-                if all(exposed.is_exposed(one, release) for one in panel.metrics)
-            ],
+            [panel for panel in panels if all(one.is_exposed(release) for one in panel.metrics)],
         )
-        for title, panels in found
+        for title, panels in titled
     ]
     return [(title, panels) for title, panels in kept if panels]
 
 
-def _load(scope: Scope, goals: Objectives) -> list[Panel]:
-    running, waiting = metrics.REQUESTS_RUNNING, metrics.REQUESTS_WAITING
-    usage = metrics.KV_CACHE_USAGE
+def _load(series: ModelSeries, goals: Objectives) -> list[Panel]:
+    running, waiting = vllm_metrics.REQUESTS_RUNNING, vllm_metrics.REQUESTS_WAITING
+    usage = vllm_metrics.KV_CACHE_USAGE
     return [
         Panel(
             title="Requests",
             metrics=(running, waiting),
-            queries=(("running", running.total(scope)), ("waiting", waiting.total(scope))),
+            queries=(("running", running.total(series)), ("waiting", waiting.total(series))),
         ),
         Panel(
             title="KV cache in use",
             metrics=(usage,),
-            queries=(("average", usage.mean(scope)),),
+            queries=(("average", usage.mean(series)),),
             limit=goals.kv_cache_usage,
         ),
     ]
 
 
-def _latency(scope: Scope, goals: Objectives) -> list[Panel]:
-    wanted: list[tuple[str, Metric, float | None]] = [
-        ("Time to first token", metrics.TIME_TO_FIRST_TOKEN, goals.time_to_first_token),
-        ("Time between tokens", metrics.INTER_TOKEN_LATENCY, goals.inter_token_latency),
-        ("Time in the queue", metrics.QUEUE_TIME, None),
-        ("Time of a request", metrics.END_TO_END_LATENCY, None),
+def _latency(series: ModelSeries, goals: Objectives) -> list[Panel]:
+    latencies: list[tuple[str, Metric, float | None]] = [
+        ("Time to first token", vllm_metrics.TIME_TO_FIRST_TOKEN, goals.time_to_first_token),
+        ("Time between tokens", vllm_metrics.INTER_TOKEN_LATENCY, goals.inter_token_latency),
+        ("Time in the queue", vllm_metrics.QUEUE_TIME, None),
+        ("Time of a request", vllm_metrics.END_TO_END_LATENCY, None),
     ]
     quantiles = sorted({0.5, goals.quantile, 0.99})
     return [
         Panel(
             title=title,
             metrics=(metric,),
-            queries=tuple((f"p{100 * q:g}", metric.quantile(scope, q)) for q in quantiles),
+            queries=tuple((f"p{100 * q:g}", metric.quantile(series, q)) for q in quantiles),
             limit=limit,
         )
-        for title, metric, limit in wanted
+        for title, metric, limit in latencies
     ]
 
 
-def _throughput(scope: Scope) -> list[Panel]:
-    prompt, generated = metrics.PROMPT_TOKENS, metrics.GENERATION_TOKENS
-    hits, queries = metrics.PREFIX_CACHE_HITS, metrics.PREFIX_CACHE_QUERIES
-    ended = metrics.REQUESTS_ENDED
+def _throughput(series: ModelSeries) -> list[Panel]:
+    prompt, generated = vllm_metrics.PROMPT_TOKENS, vllm_metrics.GENERATION_TOKENS
+    hits, queries = vllm_metrics.PREFIX_CACHE_HITS, vllm_metrics.PREFIX_CACHE_QUERIES
+    ended = vllm_metrics.REQUESTS_ENDED
     return [
         Panel(
             title="Tokens per second",
             metrics=(prompt, generated),
-            queries=(("prompt", prompt.rate(scope)), ("generated", generated.rate(scope))),
+            queries=(("prompt", prompt.rate(series)), ("generated", generated.rate(series))),
             shows="rate",
         ),
         Panel(
             title="Prefix cache hits",
             metrics=(hits, queries),
-            queries=(("tokens found", metrics.quotient(hits, queries, scope)),),
+            queries=(("tokens found", vllm_metrics.quotient(hits, queries, series)),),
             shows="ratio",
         ),
         Panel(
             title="Requests ended per second",
             metrics=(ended,),
             queries=tuple(
-                (reason, ended.rate(scope, finished_reason=reason)) for reason in ("stop", "length")
+                (reason, ended.rate(series, finished_reason=reason))
+                for reason in ("stop", "length")
             ),
             shows="rate",
         ),
     ]
 
 
-def _trouble(scope: Scope, goals: Objectives, release: VllmRelease | None) -> list[Panel]:
-    preempted, ended = metrics.PREEMPTIONS, metrics.REQUESTS_ENDED
-    reasons = ("abort", "error") if exposed.counts_errors(release) else ("abort",)
+def _trouble(series: ModelSeries, goals: Objectives, release: VllmRelease | None) -> list[Panel]:
+    preempted, ended = vllm_metrics.PREEMPTIONS, vllm_metrics.REQUESTS_ENDED
+    reasons = ("abort", "error") if counts_errors(release) else ("abort",)
     return [
         Panel(
             title="Preemptions per second",
             metrics=(preempted,),
-            queries=(("preemptions", preempted.rate(scope)),),
+            queries=(("preemptions", preempted.rate(series)),),
             shows="rate",
             limit=goals.preemptions,
         ),
         Panel(
             title="Requests without an answer",
             metrics=(ended,),
-            queries=tuple((one, ended.share(scope, finished_reason=one)) for one in reasons),
+            queries=tuple((one, ended.share(series, finished_reason=one)) for one in reasons),
             shows="ratio",
         ),
     ]
 
 
-def dashboard(
-    scope: Scope, *, objectives: Objectives | None = None, release: VllmRelease | None = None
+def dashboard_json(
+    series: ModelSeries, *, objectives: Objectives | None = None, release: VllmRelease | None = None
 ) -> str:
     """A Grafana dashboard of the model, as JSON.
 
     Args:
-        scope: The model's series.
-        objectives: What is promised, drawn as lines. Default: `Objectives()`.
+        series: The model's series.
+        objectives: The service levels, shown as lines. Default: `Objectives()`.
         release: vLLM release of the image. Default: the newest that this library knows.
     """
     panels: list[dict[str, Any]] = []
     top = 0
-    for title, row in rows(scope, objectives=objectives, release=release):
+    for title, row in rows(series, objectives=objectives, release=release):
         place = {"h": 1, "w": _COLUMNS, "x": 0, "y": top}
         head = {"id": len(panels) + 1, "type": "row", "title": title, "gridPos": place}
         panels.append({**head, "collapsed": False, "panels": []})
@@ -207,7 +210,7 @@ def dashboard(
     variable = {"name": "datasource", "type": "datasource", "query": "prometheus"}
     return json.dumps(
         {
-            "title": f"vLLM {scope.model_name} ({scope.namespace})",
+            "title": f"vLLM {series.model_name} ({series.namespace})",
             "schemaVersion": 39,
             "tags": ["vllm"],
             "time": {"from": "now-3h", "to": "now"},
@@ -222,16 +225,24 @@ def dashboard(
 def dashboard_config_map(
     *,
     name: str,
-    scope: Scope,
+    series: ModelSeries,
     folder: str | None,
     objectives: Objectives | None = None,
     release: VllmRelease | None = None,
 ) -> dict[str, Any]:
-    """The ConfigMap that Grafana's sidecar loads."""
+    """The ConfigMap with the dashboard, which Grafana's sidecar loads.
+
+    Args:
+        name: Name of the ConfigMap, and of the file in it.
+        series: The model's series.
+        folder: Folder in Grafana; None for the sidecar's default.
+        objectives: As in `dashboard_json`.
+        release: As in `dashboard_json`.
+    """
     metadata: dict[str, Any] = {"name": name, "labels": {"grafana_dashboard": "1"}}
     if folder is not None:
         metadata["annotations"] = {"grafana_folder": folder}
-    board = dashboard(scope, objectives=objectives, release=release)
+    board = dashboard_json(series, objectives=objectives, release=release)
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

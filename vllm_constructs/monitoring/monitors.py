@@ -1,7 +1,7 @@
-"""Monitoring: what scrapes a model; alerts and dashboard are in rooms of their own.
+"""Monitors: the ServiceMonitor and the PodMonitor, which make Prometheus scrape a model.
 
-No text of these three holds double braces: a chart made with `cdk8s synth --format helm` is a
-template, and Helm would take them for its own.
+No string in the manifests of this package contains double braces: `cdk8s synth --format helm`
+writes a template, in which Helm would read them as its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vllm_constructs.workloads.container import PORT_NAME
 def service_monitor(
     *, name: str, selector: dict[str, str], interval: str, labels: dict[str, str]
 ) -> dict[str, Any]:
-    """The ServiceMonitor: it selects the Service by its labels and the port by its name."""
+    """The ServiceMonitor, which selects the Service by its labels and the port by its name."""
     endpoint = {"port": PORT_NAME, "path": "/metrics", "interval": interval}
     return {
         "apiVersion": "monitoring.coreos.com/v1",
@@ -28,7 +28,7 @@ def service_monitor(
 def pod_monitor(
     *, name: str, selector: dict[str, str], interval: str, labels: dict[str, str]
 ) -> dict[str, Any]:
-    """The PodMonitor: pods count before they are ready."""
+    """The PodMonitor, which also selects pods that are not ready yet."""
     endpoint = {"port": PORT_NAME, "path": "/metrics", "interval": interval}
     return {
         "apiVersion": "monitoring.coreos.com/v1",

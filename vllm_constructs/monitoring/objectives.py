@@ -1,4 +1,4 @@
-"""Objectives: what is promised of a model, which its alerts and its dashboard compare with."""
+"""Objectives: the service levels of a model, for its alerts and its dashboard."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from vllm_constructs import require
 
 @dataclass(frozen=True, kw_only=True)
 class Objectives:
-    """What is promised of a model; alerts fire where it is missed.
+    """The service levels of a model; an alert fires if one is missed.
 
     Args:
         time_to_first_token: Seconds until the first token, for all but the slowest requests.
-            Default 2.0: a reader of a chat waits no longer without wondering. Below 2560, the
-            highest bound that vLLM counts by.
-        inter_token_latency: Seconds between two tokens, likewise. Default 0.2: five tokens a
-            second, the pace of reading. Below 80, vLLM's highest bound.
-        quantile: The part of requests and tokens for which both hold. Default 0.95.
-        queue_depth: Requests that may wait per replica, without a break. Default 5; give what
-            the scaler aims at, as in `QueueDepth(5)`.
+            Default 2.0: as long as the user of a chat waits without wondering. Below 2560, the
+            highest bucket of vLLM's histogram.
+        inter_token_latency: Seconds between two tokens, likewise. Default 0.2: five tokens per
+            second, the speed of reading. Below 80, the highest bucket of vLLM's histogram.
+        quantile: The part of requests and tokens that must meet both latencies. Default 0.95.
+        queue_depth: Requests that may wait per replica all the time. Default 5; specify the
+            scaler's threshold, as in `QueueDepth(5)`.
         kv_cache_usage: Part of the KV cache in use, averaged over the replicas. Default 0.95.
         preemptions: Preemptions per second, over all replicas. Default 0.1.
         errors: Part of the requests that may end with an error. Default 0.01.
-        aborts: Part of the requests whose clients may hang up. Default 0.2, since some do so
+        aborts: Part of the requests that clients may abort. Default 0.2, since some clients do so
             for reasons of their own.
         gpu_utilization: Part of the time that the GPUs of a scaled-out model compute. Default
             0.1.
 
     Raises:
-        VllmConstructsError: A number that is out of its range, such as 95 for 95 %.
+        VllmConstructsError: A number is out of its range, such as 95 for 95 %.
     """
 
     time_to_first_token: float = 2.0
@@ -51,6 +51,6 @@ class Objectives:
         for name in ("quantile", "kv_cache_usage", "errors", "aborts", "gpu_utilization"):
             where, value = f"Objectives.{name}", getattr(self, name)
             if require.ratio(where, value) == 1:
-                require.wrong(where, value, "a ratio above 0 and below 1", "1 is never passed")
+                require.wrong(where, value, "a ratio above 0 and below 1", "1 is never exceeded")
         require.number("Objectives.preemptions", self.preemptions, 0, 1_000_000, "preemptions")
         require.number("Objectives.queue_depth", self.queue_depth, 0, 1_000_000, "requests")

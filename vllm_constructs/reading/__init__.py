@@ -1,1 +1,1 @@
-"""Reading: manifests, whoever wrote them, back to values."""
+"""Reading: models and their options from manifests of any origin."""

@@ -1,14 +1,14 @@
-"""Granted: which GPU a pod gets, as its resources and its node's labels say it."""
+"""GPUs of a pod, from its resource limits and its node selector."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from vllm_constructs.accelerators.nvidia import (
     PRODUCT,
+    Gpu,
     MigSlice,
     TimeSlicedGpu,
     VirtualGpu,
@@ -16,102 +16,128 @@ from vllm_constructs.accelerators.nvidia import (
     catalogue,
 )
 from vllm_constructs.engine.engine_args import EngineArgs
-from vllm_constructs.errors import VllmConstructsError, refuse
-from vllm_constructs.memory.options import Gpu
-from vllm_constructs.workloads.plan_annotations import Said
+from vllm_constructs.engine.parallelism import Parallelism
+from vllm_constructs.errors import Problem, VllmConstructsError, refuse
+from vllm_constructs.workloads.plan_annotations import PlanAnnotations
 
 _RESOURCE = "nvidia.com/"
 _MIG = "nvidia.com/mig-"
 
 
-@dataclass(frozen=True)
-class Granted:
-    """What a pod gets, how many of it, the same in words, and what else there is to say."""
+@dataclass(frozen=True, kw_only=True)
+class PodGpus:
+    """The GPUs of a pod.
+
+    Args:
+        gpu: The GPU; None if the manifest does not specify it.
+        count: GPUs (or slices) of the pod.
+        text: GPU and count in words.
+        problem: Why `gpu` is None, or what is assumed. Default: None.
+    """
 
     gpu: Gpu | None
     count: int
     text: str
-    said: str = ""
+    problem: Problem | None = None
 
 
-def granted(
+def pod_gpus(
     limits: Mapping[str, Any],
     labels: Mapping[str, Any],
     options: Mapping[str, Any],
-    said: Said | None = None,
-) -> Granted:
-    """What a pod gets.
+    annotations: PlanAnnotations | None = None,
+) -> PodGpus:
+    """The GPUs of a pod.
 
     Args:
-        limits: The container's limits.
+        limits: The container's resource limits.
         labels: The pod's node selector.
         options: The engine's flags by their names without dashes.
-        said: What the Deployment's annotations say. Default: nothing.
+        annotations: The annotations of the workload. Default: none.
     """
-    said = Said() if said is None else said
-    wanted = {
+    annotations = PlanAnnotations() if annotations is None else annotations
+    resources = {
         str(name): int(str(value))
         for name, value in limits.items()
         if str(name).startswith(_RESOURCE) and str(value).isdecimal() and int(str(value))
     }
-    if not wanted:
-        return Granted(None, 0, "no GPU", "the pod asks for no GPU.")
-    resource, count = min(wanted.items())
+    if not resources:
+        problem = _unknown("the pod requests no GPU")
+        return PodGpus(gpu=None, count=0, text="no GPU", problem=problem)
+    resource, count = min(resources.items())
     product = str(labels[PRODUCT]) if PRODUCT in labels else None
     text = f"{count} x {product or resource}"
     try:
-        found = _slice(resource, product, count)
-        if found is not None:
-            return Granted(found, count, f"MIG {found.profile}")
+        mig = _slice(resource, product, count)
+        if mig is not None:
+            return PodGpus(gpu=mig, count=count, text=f"MIG {mig.profile}")
         if "nvidia.com/vgpu.present" not in labels and product is not None:
             if resource.endswith(".shared") or product.endswith("-SHARED"):
-                return _shared(product.removesuffix("-SHARED"), count, options, said)
-            gpu = WholeGpu(product, count=count, memory_mib=said.gpu_memory_mib)
-            return Granted(gpu, count, text)
-        return Granted(_virtual(product, labels, said), count, text)
+                return _shared(product.removesuffix("-SHARED"), count, options, annotations)
+            gpu = WholeGpu(product, count=count, memory_mib=annotations.gpu_memory_mib)
+            return PodGpus(gpu=gpu, count=count, text=text)
+        return PodGpus(gpu=_virtual(product, labels, annotations), count=count, text=text)
     except VllmConstructsError as error:
-        return Granted(None, count, text, str(error))
+        return PodGpus(gpu=None, count=count, text=text, problem=error.problem)
 
 
-def _virtual(product: str | None, labels: Mapping[str, Any], said: Said) -> VirtualGpu:
+def _unknown(text: str) -> Problem:
+    return Problem(text=text, kind="not counted")
+
+
+def _virtual(
+    product: str | None, labels: Mapping[str, Any], annotations: PlanAnnotations
+) -> VirtualGpu:
     if "nvidia.com/vgpu.present" not in labels:
-        refuse(f"no node label {PRODUCT} says which GPU it is.")
-    if said.gpu_memory_mib is None:
-        refuse("the memory of a virtual GPU is not in its manifest.")
-    return VirtualGpu(product, memory_mib=said.gpu_memory_mib)
+        refuse(_unknown(f"nodeSelector has no label {PRODUCT}, so the GPU is not known"))
+    if annotations.gpu_memory_mib is None:
+        refuse(_unknown("the memory of a virtual GPU is not in its manifest"))
+    return VirtualGpu(product, memory_mib=annotations.gpu_memory_mib)
 
 
-def used(gpu: Gpu, engine: EngineArgs) -> tuple[Gpu | None, str]:
-    """The GPUs that the engine uses of those that the pod has, and what there is to say."""
-    sizes = (
-        engine.tensor_parallel_size or 1,
-        engine.pipeline_parallel_size or 1,
-        engine.data_parallel_size or 1,
-    )
-    size = math.prod(sizes)
-    if size > gpu.count:
-        return None, (
-            f"vLLM is told to use {size} GPUs (tensor {sizes[0]} x pipeline {sizes[1]} x data "
-            f"{sizes[2]}), but the pod has {gpu.count}."
+def gpus_in_use(gpu: Gpu, engine: EngineArgs) -> tuple[Gpu | None, Problem | None]:
+    """The GPUs of the pod that the engine uses, and why it uses others than the pod has.
+
+    Args:
+        gpu: The GPUs of the pod.
+        engine: Flags of the engine.
+    """
+    sizes = Parallelism.of(engine, gpu.count)
+    problem = sizes.problem(gpu)
+    if problem is None:
+        return gpu, None
+    if sizes.gpus < gpu.count and isinstance(gpu, WholeGpu):
+        text = f"vLLM uses {sizes.gpus} of the pod's {gpu.count} GPUs"
+        return replace(gpu, count=sizes.gpus), Problem(text=text)
+    return None, problem
+
+
+def _check_one(count: int, what: str) -> None:
+    """Reject several slices or shares, since an engine can use only one."""
+    if count != 1:
+        refuse(
+            Problem(
+                text=f"the pod requests {count} {what}, but an engine can use only one",
+                advice="request one, and more replicas for more throughput",
+                kind="not counted",
+            )
         )
-    if size < gpu.count and isinstance(gpu, WholeGpu):
-        said = f"vLLM is told to use {size} of the pod's {gpu.count} GPUs."
-        return replace(gpu, count=size), said
-    return gpu, ""
 
 
 def _slice(resource: str, product: str | None, count: int) -> MigSlice | None:
-    """The MIG slice that a resource, or with the single strategy a product's suffix, names."""
+    """The MIG slice of a resource, or of a product's suffix with the single strategy."""
     if resource.startswith(_MIG):
-        return MigSlice(_profile(resource), product=product, count=count)
+        _check_one(count, "MIG slices")
+        return MigSlice(_profile(resource), product=product)
     if product and "-MIG-" in product:
         name, _, suffix = product.partition("-MIG-")
-        return MigSlice(_profile(_MIG + suffix), product=name, count=count, strategy="single")
+        _check_one(count, "MIG slices")
+        return MigSlice(_profile(_MIG + suffix), product=name, strategy="single")
     return None
 
 
 def _profile(resource: str) -> str:
-    """The MIG profile that a resource stands for."""
+    """The MIG profile of a resource."""
     for gpu in catalogue().values():
         for profile, item in gpu["mig"].items():
             if item["resource"] == resource:
@@ -119,20 +145,25 @@ def _profile(resource: str) -> str:
     return resource.removeprefix(_MIG)
 
 
-def _shared(product: str, count: int, options: Mapping[str, Any], said: Said) -> Granted:
-    """A part of a GPU: how many share it only an annotation says, but vLLM's part may be known."""
+def _shared(
+    product: str, count: int, options: Mapping[str, Any], annotations: PlanAnnotations
+) -> PodGpus:
+    """A share of a GPU, from an annotation, or approximately from `--gpu-memory-utilization`."""
     text = f"a share of {product}"
-    memory = said.gpu_memory_mib
-    if said.gpu_sharing is not None:
-        sharing, pods = said.gpu_sharing
+    _check_one(count, "shares of GPUs")
+    memory = annotations.gpu_memory_mib
+    if annotations.gpu_sharing is not None:
+        sharing, pods = annotations.gpu_sharing
         kind: Any = sharing
         gpu = TimeSlicedGpu(product, replicas=pods, sharing=kind, memory_mib=memory)
-        return Granted(gpu, count, text)
+        return PodGpus(gpu=gpu, count=count, text=text)
     part = options.get("gpu-memory-utilization")
-    if not isinstance(part, float) or part > 0.5:  # no share of a GPU is more
-        return Granted(None, count, text, "how many pods share the GPU is not in the manifest.")
-    note = (
-        "how many pods share the GPU is not in the manifest; planned is the part that "
-        "--gpu-memory-utilization asks for, with time-slicing."
+    if not isinstance(part, float) or part > 0.5:  # no share is larger
+        problem = _unknown("how many pods share the GPU is not in the manifest")
+        return PodGpus(gpu=None, count=count, text=text, problem=problem)
+    note = _unknown(
+        "how many pods share the GPU is not in the manifest; the plan assumes time-slicing and the "
+        "share in {gpu_memory_utilization}"
     )
-    return Granted(WholeGpu(product, memory_mib=memory), count, text, note)
+    whole = WholeGpu(product, memory_mib=memory)
+    return PodGpus(gpu=whole, count=count, text=text, problem=note)

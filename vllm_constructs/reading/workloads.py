@@ -1,6 +1,6 @@
-"""Rendered: the models in a folder of manifests, as far as the manifests say them.
+"""Models in manifests of any origin.
 
-What is not in a manifest is not guessed: it is said in words.
+What a manifest does not specify is not guessed; a problem or a note states it.
 """
 
 from __future__ import annotations
@@ -14,44 +14,46 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from vllm_constructs.engine import command_line_parser as argv
+from vllm_constructs import require
+from vllm_constructs.accelerators.nvidia import Gpu
+from vllm_constructs.engine import command_line_parser as command_lines
 from vllm_constructs.engine.engine_args import EngineArgs
-from vllm_constructs.errors import VllmConstructsError
+from vllm_constructs.errors import Problem, VllmConstructsError, escaped
 from vllm_constructs.memory.fit import READ
-from vllm_constructs.memory.options import Gpu
 from vllm_constructs.releases.release import VllmRelease
-from vllm_constructs.workloads.plan_annotations import said_in
+from vllm_constructs.workloads.plan_annotations import read_plan_annotations
+from vllm_constructs.workloads.workload import DEPLOYMENT, KINDS, WorkloadKind
 
-from .files import items, key_of, mapping, texts, whole
-from .gpus import granted, used
+from .fields import integer, items, mapping, namespaced_name, strings
+from .gpus import gpus_in_use, pod_gpus
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()\s]+)\)")
 _SHELLS = ("sh", "bash", "dash")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rendered:
-    """One model, as its manifests say it.
+class DeployedModel:
+    """One model, as its manifests describe it.
 
     Args:
-        namespace: Namespace, where the manifest has one.
-        name: Name of the Deployment.
-        model: The model that vLLM loads; None where that is not said.
-        shape: Another model whose shape it has, where an annotation names one.
+        namespace: Namespace; empty if the manifest has none.
+        name: Name of the workload.
+        model: The model that vLLM loads; None if the manifest does not name it.
+        shape: Another model with the same shape, from an annotation; None without one.
         image: The container's image.
+        release: The vLLM in the image; the newest known one if the image does not specify it.
         env: The container's variables that have a value.
-        gpu: What a pod gets, where product and resource say it.
-        gpu_text: The same in words.
-        kind: What all pods of the same kind share, for sums.
+        gpu: The GPUs that the engine uses; None if product and resource do not specify them.
+        gpu_text: GPU and count in words.
+        kind: The GPU in words without the count, by which GPUs are added up.
         pod_gpus: GPUs (or slices) of a pod.
-        release: The vLLM in the image; the newest known one where the image does not say it.
-        engine: The engine's flags; None where vLLM would not start with them.
+        engine: The engine's flags; None if vLLM would not start with them.
         minimum: Pods at least.
         maximum: Pods at most.
-        surge: Pods more in a rollout.
-        problem: Why nothing can be planned, where nothing can.
-        refusal: Why vLLM would not start, where the manifest alone says it.
-        notes: What else could not be read, or is taken in a certain way.
+        surge: Additional pods during a rollout.
+        problem: Why no plan can be made; None if one can.
+        refusal: Why vLLM would not start; None if the manifest has no such reason.
+        notes: What else could not be read, or is assumed.
     """
 
     namespace: str
@@ -69,44 +71,49 @@ class Rendered:
     minimum: int
     maximum: int
     surge: int
-    problem: str
-    refusal: str
-    notes: tuple[str, ...]
+    problem: Problem | None
+    refusal: Problem | None
+    notes: tuple[Problem, ...]
 
     @property
     def has_whole_gpus(self) -> bool:
-        """Whether its GPUs are whole ones, and no slices or shares."""
+        """Whether its GPUs are whole GPUs, not slices or shares."""
         return not self.kind.startswith(("MIG ", "a share of "))
 
     @property
-    def called(self) -> str:
+    def full_name(self) -> str:
         """Namespace and name."""
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
-def models(objects: list[dict[str, Any]]) -> list[Rendered]:
-    """The models among objects: Deployments that run vLLM.
+def deployed_models(objects: list[dict[str, Any]]) -> list[DeployedModel]:
+    """The models of all workloads that run vLLM.
 
     Args:
-        objects: Objects as manifests have them.
+        objects: Objects of manifests.
     """
     ranges = dict(_ranges(objects))
     configs = {
-        key_of(one): mapping(one.get("data")) for one in objects if one.get("kind") == "ConfigMap"
+        namespaced_name(manifest): mapping(manifest.get("data"))
+        for manifest in objects
+        if manifest.get("kind") == "ConfigMap"
     }
-    found = []
-    for one in objects:
-        if one.get("kind") == "Deployment":
-            container = _engine_container(one)
-            if container is not None:
-                found.append(_model(one, container, ranges.get(key_of(one)), configs))
-    return found
+    models = []
+    for manifest in objects:
+        kind = next((kind for kind in KINDS if kind.is_kind_of(manifest)), None)
+        if kind is None:
+            continue
+        container = _engine_container(mapping(manifest, *kind.pod_template, "spec"))
+        if container is not None:
+            scaled = ranges.get((*namespaced_name(manifest), kind.kind))
+            models.append(_model(manifest, kind, container, scaled, configs))
+    return models
 
 
 def after_serve(command: Sequence[str], args: Sequence[str]) -> list[str] | None:
-    """What follows `vllm serve` in a container's `command` and `args`; None where nothing does.
+    """The words after `vllm serve` in a container's `command` and `args`; None without it.
 
-    Without a command it is the image that starts vLLM, and `args` are all that follows.
+    Without a command the image starts vLLM, and all `args` follow.
 
     Args:
         command: The container's `command`, which may be empty.
@@ -117,7 +124,11 @@ def after_serve(command: Sequence[str], args: Sequence[str]) -> list[str] | None
     tokens = [*command, *args]
     if tokens[0].rpartition("/")[2] in _SHELLS:
         script = next(
-            (later for one, later in pairwise(tokens) if one.startswith("-") and one.endswith("c")),
+            (
+                word
+                for flag, word in pairwise(tokens)
+                if flag.startswith("-") and flag.endswith("c")
+            ),
             "",
         )
         try:
@@ -132,146 +143,166 @@ def after_serve(command: Sequence[str], args: Sequence[str]) -> list[str] | None
     return None
 
 
-def _ranges(objects: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
-    """What each scaler of a Deployment allows, with the defaults of its kind."""
+def _ranges(objects: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, ...], tuple[int, int]]]:
+    """The lowest and highest number of replicas for each workload with a scaler."""
     kinds = {
         "HorizontalPodAutoscaler": ("minReplicas", "maxReplicas", 1, 1),
         "ScaledObject": ("minReplicaCount", "maxReplicaCount", 0, 100),
     }
-    for one in objects:
-        kind = str(one.get("kind"))
-        target = mapping(one.get("spec"), "scaleTargetRef")
-        if kind in kinds and target.get("kind", "Deployment") == "Deployment":
-            low, high, least, most = kinds[kind]
-            spec = mapping(one.get("spec"))
-            place = (key_of(one)[0], str(target.get("name") or ""))
-            yield place, (whole(spec.get(low), least), whole(spec.get(high), most))
+    for manifest in objects:
+        scaler = str(manifest.get("kind"))
+        target = mapping(manifest.get("spec"), "scaleTargetRef")
+        if scaler in kinds:
+            low, high, least, most = kinds[scaler]
+            spec = mapping(manifest.get("spec"))
+            workload = (str(target.get("name") or ""), str(target.get("kind") or DEPLOYMENT.kind))
+            yield (
+                (namespaced_name(manifest)[0], *workload),
+                (integer(spec.get(low), least), integer(spec.get(high), most)),
+            )
 
 
-def _engine_container(deployment: Mapping[str, Any]) -> dict[str, Any] | None:
+def _engine_container(pod: Mapping[str, Any]) -> dict[str, Any] | None:
     """The container that runs vLLM: by its command, or by an image that starts it."""
-    for one in items(mapping(deployment, "spec", "template", "spec").get("containers")):
-        found = mapping(one)
-        command = texts(found.get("command"))
+    for container in map(mapping, items(pod.get("containers"))):
+        command = strings(container.get("command"))
         if command:
-            if after_serve(command, texts(found.get("args"))) is not None:
-                return found
-        elif "vllm-openai" in str(found.get("image")):
-            return found
+            if after_serve(command, strings(container.get("args"))) is not None:
+                return container
+        elif "vllm-openai" in str(container.get("image")):
+            return container
     return None
 
 
 def _model(
-    deployment: dict[str, Any],
+    workload: dict[str, Any],
+    kind: WorkloadKind,
     container: dict[str, Any],
     scaled: tuple[int, int] | None,
     configs: Mapping[tuple[str, str], dict[str, Any]],
-) -> Rendered:
-    namespace, name = key_of(deployment)
-    spec = mapping(deployment, "spec")
-    pod = mapping(spec, "template", "spec")
+) -> DeployedModel:
+    namespace, name = namespaced_name(workload)
+    spec = mapping(workload, "spec")
+    pod = mapping(workload, *kind.pod_template, "spec")
     env = _environment(namespace, container, configs)
     command, args = (
-        [_expanded(one, env) for one in texts(container.get(name))] for name in ("command", "args")
+        [_expanded(word, env) for word in strings(container.get(key))]
+        for key in ("command", "args")
     )
-    said = said_in(mapping(deployment, "metadata", "annotations"))
-    release, notes = _release(str(container.get("image") or ""), said.vllm)
+    annotations = read_plan_annotations(mapping(workload, "metadata", "annotations"))
+    release, notes = _release(str(container.get("image") or ""), annotations.vllm)
     words = after_serve(command, args) or []
-    line = argv.read(words, release)
-    problems = []
+    line = command_lines.read(words, release)
+    problems: list[Problem] = []
     if "config" in line.options:
         path = str(line.options["config"])
         file = _config_file(path, namespace, pod, container, configs)
         if file is None:
-            problems.append(f"the flags in {path} are in none of the manifests.")
+            text = f"the flags in {escaped(require.shown(path))} are in none of the manifests"
+            problems.append(_unknown(text))
         else:
-            # The model stays first, and what stands on the command line goes before the file.
+            # The model stays first, and the command line takes precedence over the file.
             at = 1 if words and not words[0].startswith("-") else 0
-            line = argv.read([*words[:at], *argv.file_words(file, release), *words[at:]], release)
-    for flag, sentence in line.unread.items():
-        (problems if flag in READ else notes).append(sentence)
+            from_file = command_lines.file_words(file, release)
+            line = command_lines.read([*words[:at], *from_file, *words[at:]], release)
+    for flag, problem in line.unread.items():
+        (problems if flag in READ else notes).append(problem)
     if line.model is None:
-        problems.insert(0, "the manifest does not name the model.")
-    # Without a size vLLM takes one GPU, whatever the pod has.
+        problems.insert(0, _unknown("the manifest does not name the model"))
+    # Without a size vLLM uses one GPU, even if the pod has more.
     line.options.setdefault("tensor-parallel-size", 1)
-    refusals, engine = line.refusals, None
+    refusals, engine = line.problems, None
     try:
-        engine = argv.parsed(line, release).engine
+        engine = command_lines.parsed(line, release).engine
     except VllmConstructsError as error:
-        refusals.append(str(error))
+        refusals.append(error.problem)
     limits = mapping(container, "resources", "limits")
-    grant = granted(limits, mapping(pod, "nodeSelector"), line.options, said)
-    if grant.gpu is None:
-        problems.append(grant.said)
-    elif grant.said:
-        notes.append(grant.said)
+    gpus = pod_gpus(limits, mapping(pod, "nodeSelector"), line.options, annotations)
+    if gpus.problem is not None:
+        (problems if gpus.gpu is None else notes).append(gpus.problem)
     if not release.is_certain:
-        # Another vLLM may take what this one refuses.
+        # Another release may accept what this one rejects.
         (problems if engine is None else notes).extend(refusals)
         refusals = []
-    gpu = grant.gpu
+    gpu = gpus.gpu
     if engine is not None and gpu is not None:
-        gpu, idle = used(gpu, engine)
-        (notes if gpu else refusals).extend([idle] if idle else [])
-    low, high = scaled or (whole(spec.get("replicas"), 1),) * 2
-    return Rendered(
+        gpu, misfit = gpus_in_use(gpu, engine)
+        (notes if gpu else refusals).extend([] if misfit is None else [misfit])
+    low, high = (
+        scaled or (integer(mapping(workload, *kind.replicas[:-1]).get(kind.replicas[-1]), 1),) * 2
+    )
+    return DeployedModel(
         namespace=namespace,
         name=name,
         model=line.model,
-        shape=said.model_shape,
+        shape=annotations.model_shape,
         image=str(container.get("image") or ""),
         release=release,
         env=env,
         gpu=gpu,
-        gpu_text=grant.text,
-        kind=grant.text.removeprefix(f"{grant.count} x "),
-        pod_gpus=grant.count,
+        gpu_text=gpus.text,
+        kind=gpus.text.removeprefix(f"{gpus.count} x "),
+        pod_gpus=gpus.count,
         engine=engine,
         minimum=low,
         maximum=max(low, high),
         surge=_surge(mapping(spec, "strategy"), max(low, high)),
-        problem=problems[0] if problems else "",
-        refusal=refusals[0] if refusals else "",
+        problem=problems[0] if problems else None,
+        refusal=refusals[0] if refusals else None,
         notes=(*problems[1:], *refusals[1:], *notes),
     )
 
 
-def _release(image: str, vllm: str | None) -> tuple[VllmRelease, list[str]]:
-    """The vLLM in an image, and what there is to say where nothing tells."""
+def _unknown(text: str) -> Problem:
+    return Problem(text=text, kind="not counted")
+
+
+def _release(image: str, vllm: str | None) -> tuple[VllmRelease, list[Problem]]:
+    """The vLLM in an image, and a note if neither the image nor an annotation specifies it."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            found = VllmRelease(image, vllm=vllm)
+            release = VllmRelease(image, vllm=vllm)
     except VllmConstructsError:
-        found = VllmRelease("vllm:unknown")
-    said = f"{image!r} does not say which vLLM it has; it is judged as vLLM {found.said}."
-    return found, [] if found.version else [said]
+        release = VllmRelease("vllm:unknown")
+    value = require.shown(image)
+    note = Problem(
+        where="image",
+        text=(
+            f"is {escaped(value)}, which does not specify its vLLM release, so that vLLM "
+            f"{release.name} is assumed"
+        ),
+        value=value,
+        advice="specify it with {vllm}",
+        kind="not counted",
+    )
+    return release, [] if release.version else [note]
 
 
 def _environment(
     namespace: str, container: dict[str, Any], configs: Mapping[tuple[str, str], dict[str, Any]]
 ) -> dict[str, str]:
     """The container's variables whose values are in the manifests."""
-    found: dict[str, str] = {}
+    env: dict[str, str] = {}
     for source in map(mapping, items(container.get("envFrom"))):
         data = configs.get((namespace, str(mapping(source, "configMapRef").get("name"))), {})
-        found |= {f"{source.get('prefix', '')}{name}": str(value) for name, value in data.items()}
-    for one in map(mapping, items(container.get("env"))):
-        name, key = str(one.get("name")), mapping(one, "valueFrom", "configMapKeyRef")
+        env |= {f"{source.get('prefix', '')}{name}": str(value) for name, value in data.items()}
+    for variable in map(mapping, items(container.get("env"))):
+        name, key = str(variable.get("name")), mapping(variable, "valueFrom", "configMapKeyRef")
         data = configs.get((namespace, str(key.get("name"))), {})
-        if "value" in one:
-            found[name] = _expanded(str(one["value"]), found)
+        if "value" in variable:
+            env[name] = _expanded(str(variable["value"]), env)
         elif key.get("key") in data:
-            found[name] = str(data[key["key"]])
+            env[name] = str(data[key["key"]])
         else:
-            found.pop(name, None)
-    return found
+            env.pop(name, None)
+    return env
 
 
 def _expanded(text: str, env: Mapping[str, str]) -> str:
-    """A text with the container's variables put in, as kubelet does it; `$$` is one `$`."""
+    """A string with the container's variables expanded, as kubelet does; `$$` is one `$`."""
 
-    def value(found: re.Match[str]) -> str:
-        return "$" if found[0] == "$$" else env.get(found[1], found[0])
+    def value(reference: re.Match[str]) -> str:
+        return "$" if reference[0] == "$$" else env.get(reference[1], reference[0])
 
     return _REFERENCE.sub(value, text)
 
@@ -283,12 +314,12 @@ def _config_file(
     container: dict[str, Any],
     configs: Mapping[tuple[str, str], dict[str, Any]],
 ) -> dict[str, Any] | None:
-    """The flags of a file that is mounted from a ConfigMap of the same manifests."""
+    """The flags in a file that is mounted from a ConfigMap in the same manifests."""
     import yaml
 
     sources = {
-        str(one.get("name")): str(mapping(one, "configMap").get("name"))
-        for one in map(mapping, items(pod.get("volumes")))
+        str(volume.get("name")): str(mapping(volume, "configMap").get("name"))
+        for volume in map(mapping, items(pod.get("volumes")))
     }
     for mount in map(mapping, items(container.get("volumeMounts"))):
         folder = str(mount.get("mountPath")).rstrip("/")
@@ -296,15 +327,15 @@ def _config_file(
         key = str(mount.get("subPath") or path.removeprefix(f"{folder}/"))
         if (path == folder or path.startswith(f"{folder}/")) and key in data:
             try:
-                found = yaml.safe_load(str(data[key]))
+                flags = yaml.safe_load(str(data[key]))
             except yaml.YAMLError:
                 return None
-            return found if isinstance(found, dict) else None
+            return flags if isinstance(flags, dict) else None
     return None
 
 
 def _surge(strategy: dict[str, Any], replicas: int) -> int:
-    """Pods more than the replicas in a rollout, as the Deployment controller rounds them."""
+    """Additional pods during a rollout, rounded as the Deployment controller does."""
     if strategy.get("type") == "Recreate":
         return 0
     surge = mapping(strategy, "rollingUpdate").get("maxSurge", "25%")

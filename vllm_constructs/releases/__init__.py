@@ -1,1 +1,1 @@
-"""Releases: what each vLLM release and its image has."""
+"""Releases: the flags, metrics, variables and behavior of each vLLM release and its image."""

@@ -1,7 +1,7 @@
 """Environment variables of vLLM, checked against the release in the image.
 
-vLLM reads all of them again after it has loaded the model (vllm/envs.py), so a wrong one stops a
-pod late. What begins with another word than `VLLM_` is not vLLM's alone, and is left as it is.
+vLLM reads all of them again after it has loaded the model (vllm/envs.py), so an invalid one stops
+a pod late. A name that does not begin with `VLLM_` is not vLLM's alone, and is not checked.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_constructs import require
-from vllm_constructs.errors import refuse
+from vllm_constructs.errors import Problem, escaped, refuse
 
 from .release import NEWEST, catalogue, is_misspelt, releases
 
@@ -21,61 +21,80 @@ _NUMBERS = {"int": int, "float": float}
 
 
 def check(release: VllmRelease, name: str, value: str) -> None:
-    """Refuse a variable that the release lacks, and a value that it cannot read.
+    """Reject a variable that the release does not have, and a value that it cannot read.
+
+    Args:
+        release: The release in the image.
+        name: Name of the variable.
+        value: Its value.
 
     Raises:
-        VllmConstructsError: Either of them.
+        VllmConstructsError: Such a variable or value.
     """
     if not name.startswith("VLLM_"):
         return
     known = [one["environment"] for one in release.catalogues]
-    found = [one[name] for one in known if name in one]
-    if not found:
-        _refuse_unknown(release, name)
-    # What another variable says is not known here.
+    entries = [one[name] for one in known if name in one]
+    if not entries:
+        problem = _unknown(release, name)
+        if problem is not None:
+            refuse(problem)
+    # The value of a referenced variable is not known here.
     elif "$(" not in value:
-        problems = [_problem(item, value) for item in found]
-        if all(problems):
-            refuse(f"env has {name}={value!r}, but {release.called} {problems[-1]}.")
+        problems = [_problem(release, name, value, entry) for entry in entries]
+        rejected = [problem for problem in problems if problem is not None]
+        if len(rejected) == len(entries):
+            refuse(rejected[-1])
 
 
-def _problem(item: dict[str, object], value: str) -> str | None:
-    """Why a release cannot read a value."""
-    if item.get("syntax") == "0/1":
+def _problem(
+    release: VllmRelease, name: str, value: str, entry: dict[str, object]
+) -> Problem | None:
+    """Why a release with this entry for the variable cannot read its value."""
+    effect, allowed = "rejects", ""
+    if entry.get("syntax") == "0/1":
         if value not in ("0", "1"):
-            return "reads a boolean there and fails after loading; write '1' or '0'"
-    elif isinstance(on := item.get("on"), list):
+            effect, allowed = "rejects after it has loaded the model", "a Boolean, '1' or '0'"
+    elif isinstance(on := entry.get("on"), list):
         if value.lower() in _YES and value.lower() not in on:
-            return f"takes that for no; write {on[0]!r} for yes"
-    elif isinstance(choices := item.get("choices"), list):
+            effect, allowed = "reads as false", f"{on[0]!r} for true"
+    elif isinstance(choices := entry.get("choices"), list):
         if value not in choices and value.lower() not in [str(one).lower() for one in choices]:
-            return f"takes {require.one_of(choices)} there"
-    elif (parse := _NUMBERS.get(str(item.get("type")))) is not None:
+            allowed = require.one_of(choices)
+    elif (parse := _NUMBERS.get(str(entry.get("type")))) is not None:
         try:
             parse(value)
         except ValueError:
-            return "reads a number there; write one"
-    return None
+            allowed = "an integer" if parse is int else "a number"
+    if not allowed:
+        return None
+    return Problem(
+        where=f"env[{name!r}]",
+        text=f"is {escaped(require.shown(value))}, which {release.description} {effect}",
+        value=require.shown(value),
+        allowed=escaped(allowed),
+    )
 
 
-def _refuse_unknown(release: VllmRelease, name: str) -> None:
+def _unknown(release: VllmRelease, name: str) -> Problem | None:
+    """Why a variable that the release does not have is rejected; None if it may exist."""
     newest = tuple(int(part) for part in NEWEST.split("."))
     version = release.version
     if version is not None and version > newest:
-        return
-    last = release.catalogues[-1]
+        return None
+    where, last = f"env[{name!r}]", release.catalogues[-1]
     hint = last["removed_environment"].get(name)
     if hint is not None:
-        refuse(f"env has {name}, which {release.called} no longer reads; {hint}.")
-    near = require.nearest(name, last["environment"])
+        text = f"is no longer a variable of {release.description}"
+        return Problem(where=where, text=text, advice=escaped(hint))
+    text = f"is not a variable of {release.description}"
     others = [one for one in releases() if name in catalogue(one)["environment"]]
     if others:
-        refuse(
-            f"env has {name}, which {release.called} does not read; vLLM {', '.join(others)} "
-            "does: leave it out, or take such an image."
-        )
+        advice = f"leave it out, or use an image of vLLM {', '.join(others)}"
+        return Problem(where=where, text=text, advice=advice)
     if version is None and not is_misspelt(name, last["environment"]):
-        # An image of one's own may have plugins with variables of their own.
-        return
-    end = near or "leave it out, or choose a name that does not begin with 'VLLM_'."
-    refuse(f"env has {name}, which is no variable of {release.called}; {end}")
+        # A custom image may have plugins with variables of their own.
+        return None
+    near = require.nearest(name, last["environment"])
+    advice = near or "leave it out, or choose a name that does not begin with 'VLLM_'"
+    return Problem(where=where, text=text, advice=advice)

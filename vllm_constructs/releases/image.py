@@ -1,7 +1,7 @@
-"""Image families: who runs in vLLM's official images, and where that user writes.
+"""Image families: the user of vLLM's official images, and the directory where it may write.
 
 Source: docker/Dockerfile of vLLM 0.33 and its siblings for other accelerators. The package index
-has no images, so all releases are taken for this one.
+has no images, so all releases count as this one.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ Accelerator: TypeAlias = Literal["CUDA", "ROCm", "XPU", "CPU"]
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFamily:
-    """Images that are built in one way.
+    """Images that are built the same way.
 
     Args:
         repository: Last part of the image's name.
-        accelerator: What its kernels are built for.
-        user: User id that is not root and has a passwd entry; None where there is none.
-        home: Home of that user, or of root.
+        accelerator: The hardware that its kernels are built for.
+        user: User id that is not root and has a passwd entry; None if there is none.
+        home: Home directory of that user, or of root.
     """
 
     repository: str
@@ -30,12 +30,12 @@ class ImageFamily:
 
     @property
     def group(self) -> int:
-        """Group id: 0, to which the files that may be written belong."""
+        """Group id: 0, which owns the writable files."""
         return 0
 
     @property
     def cache(self) -> str:
-        """Where Hugging Face's files are kept unless `HF_HOME` says otherwise."""
+        """Hugging Face's cache directory unless `HF_HOME` is set."""
         return f"{self.home}/.cache/huggingface"
 
 
@@ -49,6 +49,6 @@ FAMILIES = (
 
 
 def family_of(name: str) -> ImageFamily:
-    """The family of an image's name; one of your own is taken for a CUDA image of vLLM's."""
+    """The family of an image's name; an unknown name counts as vLLM's CUDA image."""
     repository = name.rpartition("/")[2]
     return next((one for one in FAMILIES if one.repository == repository), CUDA)

@@ -1,18 +1,15 @@
-"""Exposed: which metrics a vLLM release has, from its data file."""
+"""Which metrics each vLLM release exposes, from its data file."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from vllm_constructs import require
-from vllm_constructs.errors import refuse
+from vllm_constructs.errors import Problem, escaped, refuse
 
-from .release import VllmRelease, catalogue, releases
-
-if TYPE_CHECKING:
-    from vllm_constructs.metrics.metric import Metric
+from .release import DEFAULT_IMAGE, VllmRelease, catalogue, releases
 
 _SUFFIXES = ("_bucket", "_sum", "_count", "_total")
 _SERIES = re.compile(r"(vllm:[A-Za-z0-9_:]+)(\s*\{([^}]*)\})?")
@@ -25,85 +22,114 @@ def _metrics(release: str) -> Mapping[str, Any]:
 
 
 def entries(name: str) -> list[dict[str, Any]]:
-    """What each shipped release says of a metric, the newest first; nothing where it lacks it."""
-    found = [_metrics(release) for release in reversed(releases())]
-    return [one[name] for one in found if name in one]
+    """The entries of a metric in all shipped releases that have it, the newest first."""
+    known = [_metrics(release) for release in reversed(releases())]
+    return [one[name] for one in known if name in one]
 
 
 def _checked(release: VllmRelease | None) -> VllmRelease:
     if release is None:
         return VllmRelease()
-    return require.instance(
-        "release", release, VllmRelease, "a VllmRelease, such as one of an image"
-    )
+    allowed = f"a VllmRelease, such as VllmRelease({DEFAULT_IMAGE!r})"
+    return require.instance("release", release, VllmRelease, allowed)
 
 
-def entry(name: str, release: VllmRelease | None = None) -> dict[str, Any]:
-    """What the catalogue says of a metric; refused with the replacement or the nearest name."""
-    found = _checked(release)
-    known = [cast("Mapping[str, Any]", one) for one in reversed(found.catalogues)]
+def entry(
+    name: str, release: VllmRelease | None = None, *, query: str | None = None
+) -> dict[str, Any]:
+    """The entry of a metric; the error for an unknown name gives the replacement or nearest name.
+
+    Args:
+        name: Name as exposed.
+        release: vLLM release of the image. Default: the newest that this library knows.
+        query: The option whose query selects the metric, for the error. Default: the name is
+            that of a `Metric`.
+
+    Raises:
+        VllmConstructsError: The release does not have the metric.
+    """
+    checked = _checked(release)
+    known = [cast("Mapping[str, Any]", one) for one in reversed(checked.catalogues)]
     exposed: dict[str, dict[str, Any]] = {}
     for one in reversed(known):
         exposed |= one["metrics"]
     if name in exposed:
         return exposed[name]
-    say = next((one["removed_metrics"].get(name) for one in known), None)
-    if say:
-        refuse(f"{name!r} is no metric of {found.called} any more; {say}.")
+    is_removed, advice = _advice(name, known, exposed)
+    what = "is no longer a metric" if is_removed else "is not a metric"
+    return refuse(
+        Problem(
+            where=query or "Metric.name",
+            text=f"{'selects' if query else 'is'} {escaped(require.shown(name))}, which {what} of "
+            f"{checked.description}",
+            value=require.shown(name),
+            advice=escaped(advice),
+        )
+    )
+
+
+def _advice(
+    name: str, known: list[Mapping[str, Any]], exposed: Mapping[str, Any]
+) -> tuple[bool, str]:
+    """Whether a metric was removed, and what to use instead of it."""
+    replacement = next((one["removed_metrics"].get(name) for one in known), None)
+    if replacement:
+        return True, replacement
     bare = next((name.removesuffix(end) for end in _SUFFIXES if name.endswith(end)), name)
     near = next((one for one in (bare, f"{name}_total", f"vllm:{name}") if one in exposed), "")
     if near:
-        refuse(f"{name!r} is not how {found.called} calls a metric; write it as {near!r}.")
-    for other in releases():
-        if name in _metrics(other):
-            refuse(f"{name!r} is no metric of {found.called}; vLLM {other} has it.")
-    hint = require.nearest(name, exposed)
-    return refuse(f"{name!r} is no metric of {found.called}{f'; {hint}' if hint else '.'}")
+        return False, f"write {near!r}"
+    other = next((one for one in releases() if name in _metrics(one)), None)
+    return False, f"vLLM {other} has it" if other else require.nearest(name, exposed)
 
 
-def is_exposed(metric: Metric, release: VllmRelease | None = None) -> bool:
+def is_exposed(name: str, kind: str, release: VllmRelease | None = None) -> bool:
     """Whether a release exposes a metric as it is, without a flag that brings it back.
 
-    A release between two whose data is shipped does so where both do.
+    A release between two shipped ones exposes what both of them expose.
     """
     known = [cast("Mapping[str, Any]", one)["metrics"] for one in _checked(release).catalogues]
-    entries = [one.get(metric.name, {}) for one in known]
-    return all(one.get("type") == metric.type and not one.get("hidden") for one in entries)
+    metrics = [one.get(name, {}) for one in known]
+    return all(one.get("type") == kind and not one.get("hidden") for one in metrics)
 
 
 def counts_errors(release: VllmRelease | None = None) -> bool:
-    """Whether a release counts requests that end with `finished_reason="error"`.
-
-    Of the releases known here 0.12 alone does not (vllm/v1/engine/__init__.py).
-    """
-    version = _checked(release).version
-    return version is None or version >= (0, 16, 0)
+    """Whether a release counts requests that end with `finished_reason="error"`."""
+    return _checked(release).behaves("error-finish-reason")
 
 
 def check_query(where: str, query: str) -> None:
-    """Refuse PromQL that asks for a metric that no release of vLLM has, or for its label `model`.
+    """Reject PromQL with a metric that no release of vLLM has, or with a metric's label `model`.
 
     Args:
-        where: Name of the query, for the sentence.
+        where: The option that has the query.
         query: The PromQL.
 
     Raises:
-        VllmConstructsError: Such a name or label.
+        VllmConstructsError: Such a metric or label.
     """
     for name, _, selector in _SERIES.findall(query):
         if name.count(":") > 1:
-            # A recorded series, whose name is the user's.
+            # A recording rule, which the user named.
             continue
         bare = next((name.removesuffix(end) for end in _SUFFIXES[:3] if name.endswith(end)), name)
         if not entries(name) and not entries(bare):
-            entry(name)
+            entry(name, query=where)
         if any(one["type"] == "histogram" for one in entries(name)):
             refuse(
-                f"{where} asks for {name}, a histogram that has no series of that name; ask for "
-                f"{name}_bucket, {name}_sum or {name}_count."
+                Problem(
+                    where=where,
+                    text=f"selects {name}, but no series of a histogram has that name",
+                    value=require.shown(query),
+                    advice=f"write {name}_bucket, {name}_sum or {name}_count",
+                )
             )
         if _MODEL.search(selector):
             refuse(
-                f"{where} asks {name} for the label 'model', which vLLM does not set; write "
-                "model_name."
+                Problem(
+                    where=where,
+                    text=f"selects {name} by the label 'model', which vLLM does not set",
+                    value=require.shown(query),
+                    advice="write model_name",
+                )
             )

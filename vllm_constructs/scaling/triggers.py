@@ -1,137 +1,192 @@
 """Triggers: what replicas are scaled on, each with its unit.
 
-How thresholds divide (Kubernetes HPA source, KEDA 2.20 docs): `AverageValue` compares a total with
-the threshold per replica, `Value` compares an average as it is. Each trigger here has its
-aggregation and its type fixed together, so that the wrong pair cannot be written.
+How thresholds are compared (Kubernetes HPA source, KEDA 2.20 docs): `AverageValue` compares a
+total with the threshold per replica, `Value` compares an average as it is. Each trigger here fixes
+its aggregation and its type together, so that a wrong pair cannot be written. Each trigger renders
+its own entry for KEDA and, where an HPA can read it, for an HPA.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from vllm_constructs import require
-from vllm_constructs.errors import refuse, warn
+from vllm_constructs.errors import Problem, refuse, warn
 from vllm_constructs.kube import names
-from vllm_constructs.metrics import metric as metrics
-from vllm_constructs.metrics.metric import Metric, Scope
+from vllm_constructs.metrics import vllm_metrics
+from vllm_constructs.metrics.metric import Metric
+from vllm_constructs.metrics.series import ModelSeries
 
-_CRON = re.compile(r"\S+( \S+){4}")
-_STEP = re.compile(r"(\*|[0-9]{1,2}|[A-Za-z]{3})(-([0-9]{1,2}|[A-Za-z]{3}))?(/[1-9][0-9]?)?")
-_CRON_FIELDS = (
-    ("minute", 0, 59),
-    ("hour", 0, 23),
-    ("day of month", 1, 31),
-    ("month", 1, 12),
-    ("day of week", 0, 6),
-)
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+from .cron import check_cron, check_zone
+
+IN_FLIGHT = "in-flight"
+"""Name of the trigger that keeps a model from scaling to zero while it has requests."""
 
 
-def _check_cron(where: str, value: object) -> None:
-    """A cron expression of five fields whose numbers are in their ranges."""
-    allowed = "a cron expression of five fields, such as '0 9 * * *'"
-    fields = require.matching(where, value, _CRON, allowed).split(" ")
-    for text, (name, low, high) in zip(fields, _CRON_FIELDS, strict=True):
-        for part in text.split(","):
-            found = _STEP.fullmatch(part.replace("?", "*"))
-            ends = [end for end in (found[1], found[3]) if end and end != "*"] if found else [""]
-            for end in ends:
-                named = end.lower() in {*_DAYS, *_MONTHS}
-                if not named and not (end.isdecimal() and low <= int(end) <= high):
-                    refuse(
-                        f"{where} is {value!r}, whose {name} {part!r} is not from {low} to {high}; "
-                        "write it as in '0 9 * * 1-5'."
-                    )
+class Trigger:
+    """What replicas are scaled on: the base class of all triggers."""
 
+    for_hpa: ClassVar[bool] = False
+    """Whether an HPA can read the trigger."""
+    reads_prometheus: ClassVar[bool] = True
+    """Whether the value comes from Prometheus."""
 
-def _zone_exists(name: str) -> bool:
-    """Whether a time zone is known; all are taken where no zone data is installed."""
-    from zoneinfo import ZoneInfo
+    @property
+    def key(self) -> str | None:
+        """What a scaler's triggers may have only once; None for a trigger that may be repeated."""
+        return type(self).__name__
 
-    for zone in (name, "Etc/UTC"):
-        try:
-            ZoneInfo(zone)
-        except (LookupError, OSError, ValueError):
-            continue
-        return zone == name
-    return True
+    @property
+    def floor(self) -> int:
+        """Replicas that it asks for at a known time; 0 for all but cron triggers."""
+        return 0
 
+    @property
+    def wakes(self) -> bool:
+        """Whether it can activate the scaler at 0 replicas, without the model's own pods."""
+        return False
 
-AWAKE = "in-flight"
-"""Name of the trigger that keeps a model awake which may scale to 0."""
+    def keda_trigger(
+        self, series: ModelSeries, prometheus: str, *, ignore_null: bool
+    ) -> dict[str, Any]:
+        """The entry in `triggers` of a ScaledObject.
+
+        Args:
+            series: The model's series.
+            prometheus: Address of Prometheus.
+            ignore_null: Whether a missing series counts as 0.
+        """
+        raise NotImplementedError
+
+    def hpa_metric(self) -> dict[str, Any]:
+        """The entry in `metrics` of a HorizontalPodAutoscaler."""
+        raise NotImplementedError
 
 
 def _threshold(where: str, value: object, high: float, unit: str = "") -> None:
-    """A number of at least a thousandth: both scalers compare in thousandths."""
+    """Reject a threshold below a thousandth: both scalers compare in thousandths."""
     if require.number(where, value, 0, high, unit) < 0.001:
         require.wrong(where, value, f"a number from 0.001 to {high:g}")
 
 
-@dataclass(frozen=True)
-class _PerReplica:
-    """Requests per replica: a total, divided by the replicas (AverageValue)."""
+def _decimal(value: float) -> str:
+    """A number without exponent."""
+    return str(int(value)) if value == int(value) else f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _milli(value: float) -> str:
+    """A number as a Kubernetes quantity: 0.85 is 850m."""
+    return str(int(value)) if value == int(value) else f"{max(1, round(value * 1000))}m"
+
+
+def _prometheus(
+    name: str, query: str, threshold: float, metric_type: str, address: str, *, ignore_null: bool
+) -> dict[str, Any]:
+    metadata = {"serverAddress": address, "query": query, "threshold": _decimal(threshold)}
+    if not ignore_null:
+        metadata["ignoreNullValues"] = "false"
+    entry = {"type": "prometheus", "name": name, "metricType": metric_type}
+    return entry | {"metadata": metadata}
+
+
+class _MetricTrigger(Trigger):
+    """A trigger on one of vLLM's metrics."""
 
     threshold: float
-    metric: ClassVar[Metric]
     id: ClassVar[str]
+    metric_type: ClassVar[str]
+
+    def query(self, series: ModelSeries) -> str:
+        """The PromQL query, which returns one series for the whole model."""
+        raise NotImplementedError
+
+    def keda_trigger(
+        self, series: ModelSeries, prometheus: str, *, ignore_null: bool
+    ) -> dict[str, Any]:
+        """The entry of a prometheus trigger."""
+        return _prometheus(
+            self.id,
+            self.query(series),
+            self.threshold,
+            self.metric_type,
+            prometheus,
+            ignore_null=ignore_null,
+        )
+
+
+class _PodMetric(_MetricTrigger):
+    """A trigger that an HPA can read too, as a metric of the pods from prometheus-adapter."""
+
+    for_hpa: ClassVar[bool] = True
+    metric: ClassVar[Metric]
+
+    def hpa_metric(self) -> dict[str, Any]:
+        """The entry of a Pods metric."""
+        target = {"type": "AverageValue", "averageValue": _milli(self.threshold)}
+        pods = {"metric": {"name": self.metric.adapter_name}, "target": target}
+        return {"type": "Pods", "pods": pods}
+
+
+@dataclass(frozen=True)
+class _PerReplica(_PodMetric):
+    """Requests per replica: a total that is divided by the replicas (AverageValue)."""
+
+    threshold: float
     metric_type: ClassVar[str] = "AverageValue"
 
     def __post_init__(self) -> None:
         where = f"{type(self).__name__}.threshold"
         _threshold(where, self.threshold, 1_000_000, "requests per replica")
 
-    def query(self, scope: Scope) -> str:
-        """The PromQL: one series, the sum over the model's pods."""
-        return self.metric.total(scope)
+    def query(self, series: ModelSeries) -> str:
+        """The PromQL query, which returns the sum over the model's pods."""
+        return self.metric.total(series)
 
 
 @dataclass(frozen=True)
 class QueueDepth(_PerReplica):
-    """Requests that wait, per replica; any queue means that the batch or the KV cache is full.
+    """Waiting requests per replica; any queue means that the batch or the KV cache is full.
 
     Args:
         threshold: Waiting requests per replica, for example 5.
 
     Raises:
-        VllmConstructsError: A threshold that is no number above 0.
+        VllmConstructsError: The threshold is not a number above 0.
     """
 
-    metric: ClassVar[Metric] = metrics.REQUESTS_WAITING
+    metric: ClassVar[Metric] = vllm_metrics.REQUESTS_WAITING
     id: ClassVar[str] = "queue-depth"
 
 
 @dataclass(frozen=True)
 class RunningRequests(_PerReplica):
-    """Requests that are being answered, per replica.
+    """Running requests per replica.
 
     Args:
         threshold: Running requests per replica.
 
     Raises:
-        VllmConstructsError: A threshold that is no number above 0.
+        VllmConstructsError: The threshold is not a number above 0.
     """
 
-    metric: ClassVar[Metric] = metrics.REQUESTS_RUNNING
+    metric: ClassVar[Metric] = vllm_metrics.REQUESTS_RUNNING
     id: ClassVar[str] = "running-requests"
 
 
 @dataclass(frozen=True)
-class KvCacheUsage:
-    """Part of the KV cache that is in use, averaged over the replicas (Value).
+class KvCacheUsage(_PodMetric):
+    """Fraction of the KV cache that is in use, averaged over the replicas (Value).
 
     Args:
         threshold: A ratio above 0 and up to 1, for example 0.85.
 
     Raises:
-        VllmConstructsError: A threshold that is no ratio, such as 85 for 85 %.
+        VllmConstructsError: The threshold is not a ratio, such as 85 for 85 %.
     """
 
     threshold: float
-    metric: ClassVar[Metric] = metrics.KV_CACHE_USAGE
+    metric: ClassVar[Metric] = vllm_metrics.KV_CACHE_USAGE
     id: ClassVar[str] = "kv-cache-usage"
     metric_type: ClassVar[str] = "Value"
 
@@ -139,22 +194,22 @@ class KvCacheUsage:
         where = "KvCacheUsage.threshold"
         _threshold(where, require.ratio(where, self.threshold), 1)
 
-    def query(self, scope: Scope) -> str:
-        """The PromQL: one series, the average over the model's pods."""
-        return self.metric.mean(scope)
+    def query(self, series: ModelSeries) -> str:
+        """The PromQL query, which returns the average over the model's pods."""
+        return self.metric.mean(series)
 
 
 @dataclass(frozen=True)
-class TimeToFirstToken:
-    """A quantile of the time until the first token (Value); for KedaScaler only.
+class TimeToFirstToken(_MetricTrigger):
+    """A quantile of the time to first token (Value), for KedaScaler only.
 
     Args:
-        threshold: Seconds, up to 2560: vLLM's last bucket ends there.
-        quantile: Default 0.95.
-        window: Time over which it is taken, default `2m`.
+        threshold: Seconds, up to 2560, where vLLM's last bucket ends.
+        quantile: A ratio above 0 and up to 1, default 0.95.
+        window: Time range over which the quantile is calculated, default `2m`.
 
     Raises:
-        VllmConstructsError: A threshold, quantile or window that is none.
+        VllmConstructsError: The threshold, the quantile or the window is invalid.
     """
 
     threshold: float
@@ -168,73 +223,125 @@ class TimeToFirstToken:
         require.ratio("TimeToFirstToken.quantile", self.quantile)
         require.duration("TimeToFirstToken.window", self.window)
 
-    def query(self, scope: Scope) -> str:
-        """The PromQL: one series, the quantile over all pods."""
-        return metrics.TIME_TO_FIRST_TOKEN.quantile(scope, self.quantile, self.window)
+    def query(self, series: ModelSeries) -> str:
+        """The PromQL query, which returns the quantile over the model's pods."""
+        return vllm_metrics.TIME_TO_FIRST_TOKEN.quantile(series, self.quantile, self.window)
 
 
 @dataclass(frozen=True)
-class CpuUtilization:
+class CpuUtilization(Trigger):
     """CPU use of the pods in percent of their request; a weak signal for a GPU engine.
 
     Args:
-        percent: From 1 to 100 (and more, where requests are low).
+        percent: From 1 to 100; up to 1000 where the CPU request is low.
 
     Raises:
-        VllmConstructsError: A percentage that is no whole number from 1 to 1000.
+        VllmConstructsError: The percentage is not an integer from 1 to 1000.
     """
 
     percent: int
-    id: ClassVar[str] = "cpu"
+    for_hpa: ClassVar[bool] = True
+    reads_prometheus: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         require.integer("CpuUtilization.percent", self.percent, 1, 1000, "percent")
 
+    def keda_trigger(
+        self,
+        series: ModelSeries,
+        prometheus: str,
+        *,
+        ignore_null: bool,
+    ) -> dict[str, Any]:
+        """The entry of a cpu trigger."""
+        del series, prometheus, ignore_null
+        metadata = {"value": str(self.percent)}
+        return {"type": "cpu", "metricType": "Utilization", "metadata": metadata}
+
+    def hpa_metric(self) -> dict[str, Any]:
+        """The entry of a Resource metric."""
+        target = {"type": "Utilization", "averageUtilization": self.percent}
+        return {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+
 
 @dataclass(frozen=True)
-class CronFloor:
-    """A floor for the replicas during a time of the day; it never lowers them.
+class CronFloor(Trigger):
+    """A minimum of replicas during a time of the day; it never lowers their number.
 
     Args:
         timezone: IANA name, such as `Asia/Shanghai`.
         start: Cron expression of five fields.
-        end: Cron expression of five fields, another one than `start`.
+        end: Cron expression of five fields, different from `start`.
         replicas: Replicas at least, from 1.
 
     Raises:
-        VllmConstructsError: A malformed zone or expression, equal times, or fewer than 1 replica.
+        VllmConstructsError: The zone or an expression is malformed, the times are equal, or there
+            is less than 1 replica.
     """
 
     timezone: str
     start: str
     end: str
     replicas: int = field(kw_only=True)
+    reads_prometheus: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        allowed = "an IANA time zone such as 'Asia/Shanghai'"
-        require.matching("CronFloor.timezone", self.timezone, _ZONE, allowed)
-        if not _zone_exists(self.timezone):
-            require.wrong("CronFloor.timezone", self.timezone, allowed)
+        check_zone("CronFloor.timezone", self.timezone)
         for name in ("start", "end"):
-            _check_cron(f"CronFloor.{name}", getattr(self, name))
+            check_cron(f"CronFloor.{name}", getattr(self, name))
         if self.start == self.end:
-            refuse(f"CronFloor.start and end are both {self.start!r}; KEDA needs two times.")
+            refuse(
+                Problem(
+                    where="CronFloor.start",
+                    text=f"and {{end}} are both {self.start!r}, and KEDA needs two times",
+                    value=require.shown(self.start),
+                    advice="change one of them",
+                )
+            )
         require.integer("CronFloor.replicas", self.replicas, 1, 1000)
+
+    @property
+    def key(self) -> None:
+        """None: a scaler may have several."""
+        return
+
+    @property
+    def floor(self) -> int:
+        """The replicas of that time."""
+        return self.replicas
+
+    @property
+    def wakes(self) -> bool:
+        """True: its time comes whether or not there are pods."""
+        return True
+
+    def keda_trigger(
+        self,
+        series: ModelSeries,
+        prometheus: str,
+        *,
+        ignore_null: bool,
+    ) -> dict[str, Any]:
+        """The entry of a cron trigger."""
+        del series, prometheus, ignore_null
+        metadata = {"timezone": self.timezone, "start": self.start, "end": self.end}
+        return {"type": "cron", "metadata": metadata | {"desiredReplicas": str(self.replicas)}}
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrometheusQuery:
-    """A trigger from a query of your own, for example of a router's or gateway's metrics.
+class PrometheusQuery(Trigger):
+    """A trigger on a query of your own, for example of a router's or gateway's metrics.
 
     Args:
-        name: Short name of the trigger.
-        query: PromQL that gives exactly one series.
+        name: Name of the trigger, at most 40 characters.
+        query: PromQL that returns exactly one series.
         threshold: In the unit of the query.
-        metric_type: `"AverageValue"` for a total that replicas share, `"Value"` for an average.
+        metric_type: `"AverageValue"` for a total that is divided by the replicas, `"Value"` for an
+            average.
 
     Raises:
-        VllmConstructsError: An illegal name, an empty query, one that asks for a metric or label
-            that vLLM lacks, or a threshold that is none.
+        VllmConstructsError: The name or the threshold is invalid, or the query is empty or reads a
+            metric or label that vLLM lacks.
     """
 
     name: str
@@ -253,43 +360,97 @@ class PrometheusQuery:
         types = ("AverageValue", "Value")
         require.choice("PrometheusQuery.metric_type", self.metric_type, types)
 
+    @property
+    def key(self) -> str:
+        """The name of the trigger."""
+        return self.name
 
-HpaMetric: TypeAlias = QueueDepth | RunningRequests | KvCacheUsage | CpuUtilization
-KedaTrigger: TypeAlias = HpaMetric | TimeToFirstToken | CronFloor | PrometheusQuery
+    @property
+    def wakes(self) -> bool:
+        """Whether the query does without vLLM's own metrics, which are gone at 0 replicas."""
+        return "vllm:" not in self.query
 
-_MODEL_TRIGGERS = (QueueDepth, RunningRequests, KvCacheUsage, TimeToFirstToken)
-_HPA = (QueueDepth, RunningRequests, KvCacheUsage, CpuUtilization)
-_KEDA = (*_MODEL_TRIGGERS, CpuUtilization, CronFloor, PrometheusQuery)
-
-
-def check(where: str, triggers: object) -> tuple[Any, ...]:
-    """Refuse an empty list, what the scaler cannot read, and the same trigger twice."""
-    kinds = _HPA if where.startswith("HpaScaler") else _KEDA
-    allowed = f"a list of {', '.join(kind.__name__ for kind in kinds)}"
-    found = require.items(where, triggers, allowed)
-    if not found:
-        require.wrong(where, triggers, f"at least one: {allowed}")
-    for item in found:
-        if isinstance(item, _KEDA) and not isinstance(item, kinds):
-            refuse(f"{where} has {type(item).__name__}, which an HPA cannot read; use KedaScaler.")
-        require.instance(where, item, kinds, allowed)
-    keys = [item.name if isinstance(item, PrometheusQuery) else type(item) for item in found]
-    for item, key in zip(found, keys, strict=True):
-        if not isinstance(item, CronFloor) and keys.count(key) > 1:
-            refuse(f"{where} has {type(item).__name__} twice; keep the one you mean.")
-    ids = {AWAKE, *(item.id for item in found if isinstance(item, _MODEL_TRIGGERS))}
-    for item in found:
-        if isinstance(item, PrometheusQuery) and item.name in ids:
-            refuse(f"{where} has two triggers called {item.name!r}; give the query another name.")
-    if all(isinstance(item, CpuUtilization) for item in found):
-        warn(
-            f"{where} is CPU alone, which says little about a GPU engine; "
-            "add QueueDepth or KvCacheUsage."
+    def keda_trigger(
+        self, series: ModelSeries, prometheus: str, *, ignore_null: bool
+    ) -> dict[str, Any]:
+        """The entry of a prometheus trigger."""
+        del series
+        return _prometheus(
+            self.name,
+            self.query,
+            self.threshold,
+            self.metric_type,
+            prometheus,
+            ignore_null=ignore_null,
         )
-    return found
 
 
-def wakes(item: Any) -> bool:
-    """Whether a trigger can tell that a model with no pods is wanted."""
-    own = isinstance(item, PrometheusQuery) and "vllm:" not in item.query
-    return own or isinstance(item, CronFloor)
+HpaTrigger: TypeAlias = QueueDepth | RunningRequests | KvCacheUsage | CpuUtilization
+KedaTrigger: TypeAlias = HpaTrigger | TimeToFirstToken | CronFloor | PrometheusQuery
+KINDS: tuple[type[Trigger], ...] = (
+    QueueDepth,
+    RunningRequests,
+    KvCacheUsage,
+    TimeToFirstToken,
+    CpuUtilization,
+    CronFloor,
+    PrometheusQuery,
+)
+
+
+def check(where: str, triggers: object, *, for_hpa: bool) -> tuple[Trigger, ...]:
+    """Reject an empty list, triggers that the scaler cannot read, and duplicates.
+
+    Args:
+        where: Name of the option, for the message.
+        triggers: The value of the option.
+        for_hpa: Whether an HPA reads them. Otherwise KEDA does.
+    """
+    kinds = [kind for kind in KINDS if kind.for_hpa or not for_hpa]
+    allowed = f"a list of {', '.join(kind.__name__ for kind in kinds)}"
+    given = require.items(where, triggers, allowed)
+    if not given:
+        require.wrong(where, triggers, f"at least one: {allowed}")
+    checked = tuple(require.instance(where, item, KINDS, allowed) for item in given)
+    for trigger in checked:
+        if for_hpa and not trigger.for_hpa:
+            refuse(
+                Problem(
+                    where=where,
+                    text=f"has {type(trigger).__name__}, which an HPA cannot read",
+                    value=require.shown(triggers),
+                    advice="use KedaScaler",
+                )
+            )
+    keys = [trigger.key for trigger in checked]
+    for trigger, key in zip(checked, keys, strict=True):
+        if key is not None and keys.count(key) > 1:
+            refuse(
+                Problem(
+                    where=where,
+                    text=f"has {type(trigger).__name__} twice",
+                    value=require.shown(triggers),
+                    advice="keep one of them",
+                )
+            )
+    ids = {IN_FLIGHT, *(trigger.id for trigger in checked if isinstance(trigger, _MetricTrigger))}
+    for key in keys:
+        if key in ids:
+            refuse(
+                Problem(
+                    where=where,
+                    text=f"has two triggers named {key!r}",
+                    value=require.shown(triggers),
+                    advice="give the query another name",
+                )
+            )
+    if all(isinstance(trigger, CpuUtilization) for trigger in checked):
+        warn(
+            Problem(
+                where=where,
+                text="is CPU alone, which says little about the load of a GPU engine",
+                value=require.shown(triggers),
+                advice="add QueueDepth or KvCacheUsage",
+            )
+        )
+    return checked

@@ -1,4 +1,4 @@
-"""HTTPRoute: the same front through the Gateway API."""
+"""HTTPRoute: hosts and paths of models through the Gateway API."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from vllm_constructs import require
-from vllm_constructs.kube import names
-from vllm_constructs.workloads import network_policy as network
+from vllm_constructs.frozen import frozen
+from vllm_constructs.kube import names, peers
 
-from .ingress import Backend, Front
+from .controllers import ProxySettings
+from .ingress import Backend
 
 
 @dataclass(frozen=True)
-class Gateway:
-    """The Gateway that a route hangs on, and what implements it.
+class GatewayRef:
+    """The Gateway that a route attaches to, and what implements it.
 
     Args:
         gateway_name: Name of the Gateway.
-        namespace: Its namespace; default: the route's own. It must allow routes from there.
-        section: Listener of the Gateway; default: any that fits.
+        namespace: Namespace of the Gateway, which must allow routes from the route's namespace.
+            Default: the route's own.
+        section: Listener of the Gateway. Default: every listener that matches.
         implementation: `"standard"` (default; Istio, Traefik and others) has its timeouts in
-            the route, as `"envoy"` (Envoy Gateway), whose proxies are in a namespace of its own.
-            `"gke"` has no timeouts there and gets a
-            GCPBackendPolicy and a HealthCheckPolicy, `"nginx"` (NGINX Gateway Fabric) buffers
-            and gets a ProxySettingsPolicy.
+            the route, as has `"envoy"` (Envoy Gateway), whose proxies are in a namespace of their
+            own. `"gke"` has no timeouts there and gets a GCPBackendPolicy and a
+            HealthCheckPolicy. `"nginx"` (NGINX Gateway Fabric) buffers and gets a
+            ProxySettingsPolicy.
         proxy_namespace: Namespace of the proxies that send the requests, for the
             NetworkPolicy. Default: the Gateway's namespace, with `"envoy"` that of Envoy
             Gateway, `envoy-gateway-system`.
@@ -33,7 +35,7 @@ class Gateway:
             with an internal Gateway of GKE its proxy-only subnets. Default: none.
 
     Raises:
-        VllmConstructsError: An illegal name or range, or an unknown implementation.
+        VllmConstructsError: A name or range is invalid, or the implementation is unknown.
     """
 
     gateway_name: str
@@ -46,49 +48,50 @@ class Gateway:
     proxy_subnets: Sequence[str] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
-        names.subdomain("Gateway.gateway_name", self.gateway_name)
+        names.subdomain("GatewayRef.gateway_name", self.gateway_name)
         for name in ("namespace", "proxy_namespace"):
             if getattr(self, name) is not None:
-                names.label(f"Gateway.{name}", getattr(self, name))
+                names.label(f"GatewayRef.{name}", getattr(self, name))
         if self.section is not None:
-            names.subdomain("Gateway.section", self.section)
+            names.subdomain("GatewayRef.section", self.section)
         kinds = ("standard", "envoy", "gke", "nginx")
-        require.choice("Gateway.implementation", self.implementation, kinds)
-        network.from_blocks("Gateway.proxy_subnets", self.proxy_subnets)
+        require.choice("GatewayRef.implementation", self.implementation, kinds)
+        peers.from_blocks("GatewayRef.proxy_subnets", self.proxy_subnets)
+        object.__setattr__(self, "proxy_subnets", frozen(self.proxy_subnets))
 
     def peers(self) -> list[dict[str, Any]]:
-        """Where its requests come from; none where they come from the model's own namespace."""
-        outside = network.from_blocks("Gateway.proxy_subnets", self.proxy_subnets)
+        """The NetworkPolicy peers that its requests come from; none in the model's namespace."""
+        outside = peers.from_blocks("GatewayRef.proxy_subnets", self.proxy_subnets)
         if self.implementation == "gke":
-            return [*network.from_blocks("Gateway", network.GOOGLE), *outside]
-        usual = "envoy-gateway-system" if self.implementation == "envoy" else self.namespace
-        namespace = self.proxy_namespace or usual
-        return [*([network.from_namespace(namespace)] if namespace else []), *outside]
+            return [*peers.from_blocks("GatewayRef", peers.GOOGLE), *outside]
+        default = "envoy-gateway-system" if self.implementation == "envoy" else self.namespace
+        namespace = self.proxy_namespace or default
+        return [*([peers.from_namespace(namespace)] if namespace else []), *outside]
 
     def parent(self) -> dict[str, str]:
         """The entry of `parentRefs`."""
-        found = {"name": self.gateway_name}
+        reference = {"name": self.gateway_name}
         if self.namespace is not None:
-            found["namespace"] = self.namespace
+            reference["namespace"] = self.namespace
         if self.section is not None:
-            found["sectionName"] = self.section
-        return found
+            reference["sectionName"] = self.section
+        return reference
 
 
 def manifest(
-    *, name: str, gateway: Gateway, backends: Sequence[Backend], front: Front
+    *, name: str, gateway: GatewayRef, backends: Sequence[Backend], settings: ProxySettings
 ) -> dict[str, Any]:
-    """The HTTPRoute. `timeouts.request` bounds the whole answer, streamed or not."""
+    """The HTTPRoute, whose `timeouts.request` limits the whole response, streamed or not."""
     by_path: dict[str, Backend] = {item.path: item for item in backends}
     rules = []
     for path, item in by_path.items():
-        found: dict[str, Any] = {
+        rule: dict[str, Any] = {
             "matches": [{"path": {"type": "PathPrefix", "value": path}}],
             "backendRefs": [{"name": item.service, "port": item.port}],
         }
         if gateway.implementation != "gke":
-            found["timeouts"] = {"request": f"{front.longest_answer}s"}
-        rules.append(found)
+            rule["timeouts"] = {"request": f"{settings.response_timeout}s"}
+        rules.append(rule)
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
@@ -102,14 +105,14 @@ def manifest(
 
 
 def _nginx_time(seconds: int) -> str:
-    """A time for NGINX Gateway Fabric, whose durations have at most four digits."""
+    """A duration for NGINX Gateway Fabric, whose durations have at most four digits."""
     return f"{seconds}s" if seconds < 10_000 else f"{-(-seconds // 60)}m"
 
 
 def policies(
-    *, name: str, gateway: Gateway, services: Sequence[str], front: Front
+    *, name: str, gateway: GatewayRef, services: Sequence[str], settings: ProxySettings
 ) -> list[dict[str, Any]]:
-    """The objects that some implementations need beside the route."""
+    """The objects that some implementations need besides the route."""
     if gateway.implementation == "gke":
         health = {"type": "HTTP", "httpHealthCheck": {"requestPath": "/health"}}
         return [
@@ -124,13 +127,13 @@ def policies(
             }
             for service in services
             for kind, default in (
-                ("GCPBackendPolicy", {"timeoutSec": front.longest_answer}),
+                ("GCPBackendPolicy", {"timeoutSec": settings.response_timeout}),
                 ("HealthCheckPolicy", {"config": health}),
             )
         ]
     if gateway.implementation == "nginx":
         group = "gateway.networking.k8s.io"
-        timeout = _nginx_time(front.longest_answer)
+        timeout = _nginx_time(settings.response_timeout)
         return [
             {
                 "apiVersion": "gateway.nginx.org/v1alpha1",

@@ -1,1 +1,1 @@
-"""Workloads: the pod of an engine and what runs it."""
+"""Workloads: the pod of an engine, and the objects that run, store and expose it."""

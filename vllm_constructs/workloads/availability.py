@@ -1,6 +1,6 @@
 """Availability: how long a model may load and drain, and how it is rolled out.
 
-One number each; probes, deadlines, grace period and strategy follow from it.
+Each is one number, from which probes, deadlines, grace period and rollout strategy follow.
 """
 
 from __future__ import annotations
@@ -10,86 +10,91 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vllm_constructs import require
-from vllm_constructs.errors import refuse
+from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.kube import names
 
 PERIOD = 10
 """Seconds between two startup probes."""
 
 _CLEAN_UP = 15
-"""Seconds that vLLM's workers get to end after the drain (5 s by default, ROCm longer)."""
+"""Seconds for vLLM's workers to stop after the drain (vLLM gives them 5 s, on ROCm more)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Startup:
-    """How long a model may take from container start until it answers.
+    """How long a model may take from the start of its container until it serves requests.
 
-    Image pull is not part of it; download (where the cache is empty), loading, compilation and
-    CUDA graph capture are. From it come the startup probe's budget, `progressDeadlineSeconds`,
-    `VLLM_ENGINE_READY_TIMEOUT_S` and the pace of scaling up.
+    This includes the download (if the cache is empty), loading, compilation and CUDA graph
+    capture, but not the image pull. The failure threshold of the startup probe,
+    `progressDeadlineSeconds`, `VLLM_ENGINE_READY_TIMEOUT_S` and the pace of scaling up follow
+    from it.
 
     Args:
-        minutes: Default 15, where no seconds are given.
-        seconds: Alone or beside the minutes; default 0.
+        minutes: Minutes. Default: 15 if no seconds are given, otherwise 0.
+        seconds: Seconds, which are added to the minutes. Default: 0.
 
     Raises:
-        VllmConstructsError: Less than 30 seconds or more than 24 hours in all.
+        VllmConstructsError: The sum is less than 30 seconds or more than 24 hours.
     """
 
     minutes: int | None = None
-    seconds: int = 0
+    seconds: int | None = None
 
     def __post_init__(self) -> None:
         if self.minutes is not None:
             require.integer("Startup.minutes", self.minutes, 0, 24 * 60, "minutes")
-        require.integer("Startup.seconds", self.seconds, 0, 24 * 3600, "seconds")
+        if self.seconds is not None:
+            require.integer("Startup.seconds", self.seconds, 0, 24 * 3600, "seconds")
         if not 30 <= self.total <= 24 * 3600:
-            require.wrong("Startup", f"{self.total} seconds", "30 seconds to 24 hours in all")
+            allowed = "30 seconds to 24 hours in total"
+            refuse(Problem(where="Startup", value=f"{self.total} seconds", allowed=allowed))
 
     @property
     def total(self) -> int:
-        """Seconds in all."""
-        if self.minutes is None:
-            return self.seconds or 15 * 60
-        return self.minutes * 60 + self.seconds
+        """Seconds in total."""
+        if self.minutes is None and self.seconds is None:
+            return 15 * 60
+        return (self.minutes or 0) * 60 + (self.seconds or 0)
 
     @property
     def budget(self) -> int:
-        """Seconds after which the startup probe has given up for certain."""
+        """Seconds after which the startup probe has failed in any case."""
         return self.failure_threshold * PERIOD
 
     @property
     def failure_threshold(self) -> int:
-        """Startup probes that may fail: one more than `total` has periods.
+        """Startup probes that may fail: one more than there are periods in `total`.
 
-        kubelet probes at a beat that does not start with the container, so the first probe can
-        come at once, and the last one a period before failures and periods multiply to
+        The kubelet's probe timer does not start with the container, so the first probe may run
+        at once. The last one then runs one period before the product of threshold and period
         (Kubernetes, pkg/kubelet/prober/worker.go).
         """
         return math.ceil(self.total / PERIOD) + 1
 
     @property
     def progress_deadline(self) -> int:
-        """Seconds until a rollout counts as stuck: the budget and 10 minutes for the image."""
+        """Seconds until a rollout counts as failed: the budget, and 10 minutes for the image."""
         return self.budget + 600
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drain:
-    """How long running requests may take to end when a pod is stopped.
+    """How long running requests may take to finish after Kubernetes has stopped a pod.
 
-    vLLM aborts them at once by default (`--shutdown-timeout 0`). Here the pod first waits for
-    `pre_stop` seconds, while load balancers learn that it goes, then refuses new requests and
-    ends the running ones for at most `seconds`. The grace period is the sum and 15 seconds for
-    the workers.
+    By default vLLM aborts them at once (`--shutdown-timeout 0`). Here the pod first waits for
+    `pre_stop` seconds, while load balancers remove its endpoint. It then rejects new requests,
+    and the running ones have `seconds` to finish. `terminationGracePeriodSeconds` is the sum of
+    both and 15 seconds for the workers.
 
     Args:
-        seconds: For the running requests; 0 aborts them and is refused where answers stream.
-            ModelDeployment's default is its `longest_answer`.
-        pre_stop: Seconds until the endpoint is gone everywhere; default 15.
+        seconds: Seconds for running requests. 0 aborts them, and is rejected unless the model
+            has `runner="pooling"`, which streams no responses. The default of `drain=` is the
+            model's `response_timeout`.
+        pre_stop: Seconds until all load balancers have removed the endpoint. Default: 15.
 
     Raises:
-        VllmConstructsError: A negative number, or more than a day.
+        VllmConstructsError: `seconds` is negative or more than a day, or `pre_stop` is not from
+            1 second to 1 hour.
     """
 
     seconds: int
@@ -107,15 +112,15 @@ class Drain:
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
-    """What a rollout may use.
+    """The resources that a rollout may use.
 
     Args:
-        spare_gpus: GPUs of the right kind that are free for a rollout. With enough for one more
-            pod, a new pod starts before an old one goes; with fewer (default 0) an old pod goes
-            first. Where the cache can be mounted on one node only, all pods go first.
+        spare_gpus: Free GPUs of the model's kind. If they suffice for one more pod, a new pod
+            starts before an old one stops; otherwise an old pod stops first. If only one node
+            can mount the cache, all old pods stop first. Default: 0.
 
     Raises:
-        VllmConstructsError: A negative number.
+        VllmConstructsError: `spare_gpus` is not an integer from 0 to 10000.
     """
 
     spare_gpus: int = 0
@@ -124,11 +129,11 @@ class Rollout:
         require.integer("Rollout.spare_gpus", self.spare_gpus, 0, 10_000, "GPUs")
 
     def surge(self, *, gpus: int, can_share_cache: bool) -> int:
-        """Pods that may be more than the replicas: 1 or 0."""
+        """Pods that a rollout may add to the replicas: 1 or 0."""
         return int(can_share_cache and self.spare_gpus >= gpus)
 
     def strategy(self, *, gpus: int, can_share_cache: bool) -> dict[str, Any]:
-        """`spec.strategy` of a Deployment whose pods have `gpus` GPUs each."""
+        """The `spec.strategy` of a Deployment whose pods have `gpus` GPUs each."""
         if not can_share_cache:
             return {"type": "Recreate"}
         surge = self.surge(gpus=gpus, can_share_cache=can_share_cache)
@@ -140,7 +145,7 @@ class Rollout:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What a DisruptionBudget promises: one of two numbers of pods."""
+    """The limit of a DisruptionBudget: one of two numbers of pods."""
 
     min_available: int | None = field(default=None)
     max_unavailable: int | None = field(default=None)
@@ -148,8 +153,12 @@ class Budget:
     def __post_init__(self) -> None:
         if self.min_available is not None and self.max_unavailable is not None:
             refuse(
-                "DisruptionBudget has both min_available and max_unavailable, and Kubernetes "
-                "takes one; leave min_available out to let a fixed number of pods go at a time."
+                Problem(
+                    where="DisruptionBudget",
+                    text="has both {min_available} and {max_unavailable}, of which Kubernetes "
+                    "accepts one",
+                    advice="leave {min_available} out to limit how many pods are evicted at a time",
+                )
             )
         if self.min_available is not None:
             require.integer("DisruptionBudget.min_available", self.min_available, 1, 1000, "pods")
@@ -159,27 +168,42 @@ class Budget:
             )
 
     def check(self, where: str, replicas: int, *, autoscaled: bool) -> None:
-        """Refuse a budget that never lets a pod go, or that protects nothing.
+        """Reject a budget that never allows an eviction, and one that protects no pod.
 
-        `replicas` is the number of pods, or the scaler's minimum.
+        Args:
+            where: Name of the budget, for the sentence.
+            replicas: Number of pods, or the scaler's minimum.
+            autoscaled: Whether a scaler sets the replicas.
+
+        Raises:
+            VllmConstructsError: Such a budget.
         """
-        least = "the scaler's minimum" if autoscaled else "replicas"
+        minimum = "the scaler's minimum" if autoscaled else "{replicas}"
         if self.min_available is not None and self.min_available >= replicas:
+            ways = [f"lower {{min_available}}, raise {minimum}", "give {max_unavailable=1}"]
+            ways += [] if autoscaled else ["make a scaler with a higher minimum before the budget"]
             refuse(
-                f"{where} keeps {self.min_available} of at least {replicas} pods ({least}), so a "
-                f"node could never be drained; lower min_available, raise {least}, or give "
-                f"max_unavailable=1 (a scaler that has a higher minimum comes before the budget)."
+                Problem(
+                    where=where,
+                    text=f"keeps {self.min_available} of at least {replicas} pods ({minimum}), so "
+                    "no eviction is allowed and a node could never be drained",
+                    advice=f"{', '.join(ways[:-1])}, or {ways[-1]}",
+                )
             )
         unavailable = self.max_unavailable or 1
         if self.min_available is None and not autoscaled and unavailable >= replicas:
             refuse(
-                f"{where} lets {unavailable} of {replicas} pods go, which protects nothing; "
-                f"raise replicas to at least {unavailable + 1}, or leave the budget out "
-                f"(a scaler comes before the budget)."
+                Problem(
+                    where=where,
+                    text=f"allows the eviction of {unavailable} of {replicas} pods, which "
+                    "protects nothing",
+                    advice=f"raise {{replicas}} to at least {unavailable + 1}, leave the budget "
+                    "out, or make a scaler before the budget",
+                )
             )
 
     def manifest(self, name: str, selector: dict[str, str]) -> dict[str, Any]:
-        """The PodDisruptionBudget. Pods that never became ready do not hold a drain up."""
+        """The PodDisruptionBudget, which never blocks the eviction of pods that are not ready."""
         spec: dict[str, Any] = {
             "selector": {"matchLabels": selector},
             "unhealthyPodEvictionPolicy": "AlwaysAllow",

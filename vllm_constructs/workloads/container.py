@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from vllm_constructs.engine.command_line_writer import arguments
+from vllm_constructs.engine.command_line_writer import arguments, file_options
 
 from . import storage
 from .availability import PERIOD
-from .secrets import environment as secret_variable
+from .secrets import secret_variable
 from .storage import EphemeralCache
 
 if TYPE_CHECKING:
     from vllm_constructs.kube.kubernetes import Kubernetes
 
-    from .pod import GpuPodSpec
+    from .pod_facts import PodFacts
 
 NAME = "vllm"
 PORT_NAME = "http"
@@ -23,33 +23,57 @@ CONFIG_FILE = "engine.yaml"
 _CONFIG_PATH = "/etc/vllm"
 
 
-def _args(pod: GpuPodSpec) -> list[str]:
+def engine_config(pod: PodFacts) -> str | None:
+    """The file that vLLM reads with `--config`, or None if the flags are arguments."""
+    if pod.engine.delivery == "args":
+        return None
+    import yaml
+
+    options = file_options(pod.options(), pod.release)
+    return yaml.safe_dump(options, sort_keys=True, width=4096)
+
+
+def pod_security(pod: PodFacts) -> dict[str, Any]:
+    """The pod's `securityContext`."""
+    seccomp = {"seccompProfile": {"type": "RuntimeDefault"}}
+    if pod.run_as_root:
+        return {"runAsUser": 0, **seccomp}
+    family = pod.release.family
+    user = {"runAsNonRoot": True, "runAsUser": family.user, "runAsGroup": family.group}
+    user["fsGroup"] = family.group
+    return user | {"fsGroupChangePolicy": "OnRootMismatch"} | seccomp
+
+
+def _args(pod: PodFacts, root_path: str | None) -> list[str]:
     """The model, then its flags or the file that holds them."""
     if pod.engine.delivery == "config-map":
-        # Two arguments: vLLM looks for `--config` before it parses, by equality.
-        return [pod.model, "--config", f"{_CONFIG_PATH}/{CONFIG_FILE}"]
-    return [pod.model, *arguments(pod.options(), pod.release)]
+        # Two arguments, since vLLM looks for the argument `--config` itself before it parses.
+        flags = ["--config", f"{_CONFIG_PATH}/{CONFIG_FILE}"]
+    else:
+        flags = arguments(pod.options(), pod.release)
+    return [pod.model, *flags, *([] if root_path is None else [f"--root-path={root_path}"])]
 
 
-def _environment(pod: GpuPodSpec) -> list[dict[str, Any]]:
-    found: dict[str, str] = {}
+def _environment(pod: PodFacts) -> list[dict[str, Any]]:
+    variables: dict[str, str] = {}
     if not pod.run_as_root:
-        # Torch asks for the name of the user, which other images than CUDA's do not know.
-        found |= {"HOME": pod.release.family.home, "USER": "vllm"}
-    found["HF_HOME"] = storage.MOUNT_PATH
+        # PyTorch looks up the user's name, which only the CUDA images have.
+        variables |= {"HOME": pod.release.family.home, "USER": "vllm"}
+    variables["HF_HOME"] = storage.MOUNT_PATH
     if pod.cache.is_read_only:
-        found["HF_HUB_OFFLINE"] = "1"
-    found["VLLM_ENGINE_READY_TIMEOUT_S"] = str(pod.startup.budget)
-    # Above the idle time of the proxies in front, which would else reuse a connection that
-    # vLLM just closed: nginx keeps them 60 s, an ALB as long as its own timeout.
-    found["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"] = str(max(pod.longest_answer, 65) + 10)
-    secret = []
+        variables["HF_HUB_OFFLINE"] = "1"
+    variables["VLLM_ENGINE_READY_TIMEOUT_S"] = str(pod.startup.budget)
+    # Longer than the idle timeout of proxies, which could otherwise reuse a connection that vLLM
+    # has just closed: nginx keeps connections 60 s, an ALB for its own timeout.
+    variables["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"] = str(max(pod.response_timeout, 65) + 10)
+    secrets = []
     if pod.hf_token is not None:
-        secret.append(secret_variable("HF_TOKEN", pod.hf_token))
+        secrets.append(secret_variable("HF_TOKEN", pod.hf_token))
     if pod.api_key is not None:
-        secret.append(secret_variable("VLLM_API_KEY", pod.api_key))
-    found |= {k: pod.env[k].replace("$(", "$$(") for k in sorted(pod.env)}
-    return [{"name": name, "value": value} for name, value in found.items()] + secret
+        secrets.append(secret_variable("VLLM_API_KEY", pod.api_key))
+    # The kubelet would replace a reference such as `$(HOME)`.
+    variables |= {name: pod.env[name].replace("$(", "$$(") for name in sorted(pod.env)}
+    return [{"name": name, "value": value} for name, value in variables.items()] + secrets
 
 
 def _probe(period: int, timeout: int, failures: int) -> dict[str, Any]:
@@ -61,25 +85,25 @@ def _probe(period: int, timeout: int, failures: int) -> dict[str, Any]:
     }
 
 
-def volumes(pod: GpuPodSpec, config_map: str | None) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Each volume of the pod, with its mount in the container."""
+def volumes(pod: PodFacts, config_map: str | None) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The volumes of the pod, each with its mount in the container."""
     shm = {"emptyDir": {"medium": "Memory", "sizeLimit": pod.shared_memory_size}}
     cache_mount: dict[str, Any] = {"mountPath": storage.MOUNT_PATH}
     if pod.cache.is_read_only:
         cache_mount["readOnly"] = True
-    found: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    pairs: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         ("shm", shm, {"mountPath": "/dev/shm"}),  # noqa: S108  # not a temporary file
         ("model-cache", pod.cache.volume(), cache_mount),
     ]
     if not pod.run_as_root:
-        found.append(("home", {"emptyDir": {}}, {"mountPath": pod.release.family.home}))
+        pairs.append(("home", {"emptyDir": {}}, {"mountPath": pod.release.family.home}))
     if config_map is not None:
         volume = {"configMap": {"name": config_map}}
-        found.append(("engine", volume, {"mountPath": _CONFIG_PATH, "readOnly": True}))
-    return [({"name": n, **volume}, {"name": n, **mount}) for n, volume, mount in found]
+        pairs.append(("engine", volume, {"mountPath": _CONFIG_PATH, "readOnly": True}))
+    return [({"name": name, **volume}, {"name": name, **mount}) for name, volume, mount in pairs]
 
 
-def _resources(pod: GpuPodSpec) -> dict[str, Any]:
+def _resources(pod: PodFacts) -> dict[str, Any]:
     cpu, cpu_limit = pod.cpu_pair
     memory, memory_limit = pod.memory_pair
     gpu = {pod.gpu.resource: str(pod.gpu.count)}
@@ -92,10 +116,20 @@ def _resources(pod: GpuPodSpec) -> dict[str, Any]:
 
 
 def manifest(
-    pod: GpuPodSpec, kubernetes: Kubernetes, mounts: Sequence[dict[str, Any]]
+    pod: PodFacts,
+    kubernetes: Kubernetes,
+    mounts: Sequence[dict[str, Any]],
+    root_path: str | None,
 ) -> dict[str, Any]:
-    """The container that runs the engine."""
-    pause = pod.answers.pre_stop
+    """The container that runs the engine.
+
+    Args:
+        pod: The pod.
+        kubernetes: The target release, which decides how the `preStop` hook waits.
+        mounts: The entries of `volumeMounts`.
+        root_path: Path of the API behind an ingress; None if there is none.
+    """
+    pause = pod.drain_time.pre_stop
     if kubernetes.has_sleep_action:
         pre_stop: dict[str, Any] = {"sleep": {"seconds": pause}}
     else:
@@ -105,7 +139,7 @@ def manifest(
         "name": NAME,
         "image": pod.image,
         "command": ["vllm", "serve"],
-        "args": _args(pod),
+        "args": _args(pod, root_path),
         "env": _environment(pod),
         "ports": [{"name": PORT_NAME, "containerPort": pod.port, "protocol": "TCP"}],
         "resources": _resources(pod),

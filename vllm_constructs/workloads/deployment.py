@@ -1,4 +1,4 @@
-"""Deployment: the workload of one model, and the ConfigMap of its engine."""
+"""Deployment: the workload of one model, and the ConfigMap with the flags of its engine."""
 
 from __future__ import annotations
 
@@ -7,23 +7,13 @@ from typing import Any
 from vllm_constructs.kube.kubernetes import Kubernetes
 
 from .availability import Rollout
-from .container import CONFIG_FILE, PORT_NAME
+from .container import CONFIG_FILE
 from .pod import GpuPodSpec
-
-NAME_LABEL = "app.kubernetes.io/name"
-INSTANCE_LABEL = "app.kubernetes.io/instance"
-
-
-def selector(name: str) -> dict[str, str]:
-    """The labels that select a model's pods: never the user's, never a version.
-
-    Selectors of Deployments are immutable, so nothing that changes may be in them.
-    """
-    return {NAME_LABEL: "vllm", INSTANCE_LABEL: name}
+from .workload import Workload
 
 
 def config_map(name: str, pod: GpuPodSpec) -> dict[str, Any] | None:
-    """The ConfigMap of the engine's flags, or None where they are arguments."""
+    """The ConfigMap with the engine's flags, or None if they are arguments."""
     config = pod.config()
     if config is None:
         return None
@@ -35,58 +25,66 @@ def config_map(name: str, pod: GpuPodSpec) -> dict[str, Any] | None:
     }
 
 
-def service(*, name: str, selector: dict[str, str], port: int) -> dict[str, Any]:
-    """The Service: ClusterIP, on the port of the pods.
-
-    Its labels are the selector's, by which a ServiceMonitor finds it.
-    """
-    entry = {"name": PORT_NAME, "port": port, "protocol": "TCP", "targetPort": port}
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": name, "labels": selector},
-        "spec": {"ports": [entry], "selector": dict(sorted(selector.items())), "type": "ClusterIP"},
-    }
-
-
 def manifest(
     *,
-    name: str,
+    workload: Workload,
     pod: GpuPodSpec,
-    replicas: int,
+    replicas: int | None,
     rollout: Rollout,
     labels: dict[str, str],
     annotations: dict[str, str],
     kubernetes: Kubernetes,
     config_map_name: str | None,
+    scrape_hints: bool,
+    root_path: str | None,
 ) -> dict[str, Any]:
-    """The Deployment. `labels` reach object and pods, but not the selector."""
-    selects = selector(name)
-    spec = pod.manifest(kubernetes=kubernetes, config_map=config_map_name)
+    """The Deployment of a model.
+
+    Args:
+        workload: Its name, kind and selector.
+        pod: Its pod.
+        replicas: Its replicas; None if a scaler sets them.
+        rollout: The resources that a rollout may use.
+        labels: Labels of the Deployment and its pods, which do not become part of the selector.
+        annotations: Annotations of the Deployment.
+        kubernetes: The target release.
+        config_map_name: Name of the ConfigMap with the engine's flags; None if there is none.
+        scrape_hints: Whether the pods have annotations by which Prometheus finds them.
+        root_path: Path of the API behind an ingress; None if there is none.
+    """
+    selector = workload.selector
+    spec = pod.manifest(kubernetes=kubernetes, config_map=config_map_name, root_path=root_path)
     spec["topologySpreadConstraints"] = [
         {
             "maxSkew": 1,
             "topologyKey": "kubernetes.io/hostname",
             "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": {"matchLabels": selects},
-            # Else the pods of the old revision count during a rollout.
+            "labelSelector": {"matchLabels": selector},
+            # Otherwise the pods of the old revision would count during a rollout.
             "matchLabelKeys": ["pod-template-hash"],
         }
     ]
+    template = {
+        "metadata": {
+            "labels": labels | selector,
+            "annotations": pod.annotations(scrape_hints=scrape_hints),
+        },
+        "spec": spec,
+    }
+    strategy = rollout.strategy(gpus=pod.gpu.count, can_share_cache=pod.cache.can_be_shared)
     return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "labels": labels | selects, "annotations": annotations},
+        "apiVersion": workload.kind.api_version,
+        "kind": workload.kind.kind,
+        "metadata": {
+            "name": workload.name,
+            "labels": labels | selector,
+            "annotations": annotations,
+        },
         "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": selects},
-            "strategy": rollout.strategy(
-                gpus=pod.gpu.count, can_share_cache=pod.cache.can_be_shared
-            ),
+            **({} if replicas is None else {"replicas": replicas}),
+            "selector": {"matchLabels": selector},
+            "strategy": strategy,
             "progressDeadlineSeconds": pod.startup.progress_deadline,
-            "template": {
-                "metadata": {"labels": labels | selects, "annotations": pod.annotations()},
-                "spec": spec,
-            },
+            "template": template,
         },
     }

@@ -1,33 +1,31 @@
-"""Annotations: what was said of a model and has no field of its own in its manifest.
+"""Annotations of a workload for `vllm-constructs plan`: options for which there is no field.
 
-They stand on the Deployment, not on its pods, so that they roll nothing. `vllm-constructs plan`
-reads them, and plans from manifests what the app planned.
+With them, manifests have the same plan as the app that rendered them. The workload has them, not
+its pod template, so that a change of them starts no rollout.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vllm_constructs.accelerators.nvidia import TimeSlicedGpu
+from vllm_constructs.accelerators.nvidia import Gpu, TimeSlicedGpu
+from vllm_constructs.kube.names import PREFIX
 
-if TYPE_CHECKING:
-    from .pod import GpuPodSpec
-
-VLLM = "vllm-constructs/vllm"
-MODEL_SHAPE = "vllm-constructs/model-shape"
-GPU_MEMORY = "vllm-constructs/gpu-memory-mib"
-GPU_SHARING = "vllm-constructs/gpu-sharing"
+VLLM = f"{PREFIX}/vllm"
+MODEL_SHAPE = f"{PREFIX}/model-shape"
+GPU_MEMORY = f"{PREFIX}/gpu-memory-mib"
+GPU_SHARING = f"{PREFIX}/gpu-sharing"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
-    """What the annotations of a Deployment say; None where they do not.
+class PlanAnnotations:
+    """The annotations of a workload that its plan needs; None for those that it lacks.
 
     Args:
         vllm: The release in the image.
-        model_shape: The model of the catalogue that has the model's shape.
+        model_shape: The model of the catalogue whose shape the model has.
         gpu_memory_mib: Memory of one GPU in MiB.
         gpu_sharing: How pods share a GPU, and how many of them.
     """
@@ -38,38 +36,39 @@ class Said:
     gpu_sharing: tuple[str, int] | None = None
 
 
-def annotations_of(pod: GpuPodSpec, shape: str | None) -> dict[str, str]:
-    """The annotations of a model's Deployment.
+def make_plan_annotations(*, gpu: Gpu, vllm: str | None, shape: str | None) -> dict[str, str]:
+    """The annotations of a model's workload.
 
     Args:
-        pod: The pod.
-        shape: Name of the shape that was given, where it is one of the catalogue.
+        gpu: What a pod gets.
+        vllm: The release that is given for the image; None if its tag has it.
+        shape: Name of the shape in the catalogue; None if no shape is given, or another one.
     """
-    found: dict[str, str] = {}
-    memory = getattr(pod.gpu, "memory_mib", None)
+    annotations: dict[str, str] = {}
+    memory = getattr(gpu, "memory_mib", None)
     if memory is not None:
-        found[GPU_MEMORY] = str(memory)
-    if isinstance(pod.gpu, TimeSlicedGpu):
-        found[GPU_SHARING] = f"{pod.gpu.sharing}/{pod.gpu.replicas}"
+        annotations[GPU_MEMORY] = str(memory)
+    if isinstance(gpu, TimeSlicedGpu):
+        annotations[GPU_SHARING] = f"{gpu.sharing}/{gpu.replicas}"
     if shape is not None:
-        found[MODEL_SHAPE] = shape
-    if pod.vllm is not None:
-        found[VLLM] = pod.vllm
-    return found
+        annotations[MODEL_SHAPE] = shape
+    if vllm is not None:
+        annotations[VLLM] = vllm
+    return annotations
 
 
-def said_in(found: Mapping[str, Any]) -> Said:
-    """What a Deployment's annotations say, as far as it can be read.
+def read_plan_annotations(annotations: Mapping[str, Any]) -> PlanAnnotations:
+    """The plan annotations of a workload, without those that are invalid.
 
     Args:
-        found: The annotations, as the manifest has them.
+        annotations: All annotations of the workload.
     """
-    texts = {key: value for key, value in found.items() if isinstance(value, str)}
-    memory = texts.get(GPU_MEMORY, "")
-    sharing, _, pods = texts.get(GPU_SHARING, "").partition("/")
-    return Said(
-        vllm=texts.get(VLLM),
-        model_shape=texts.get(MODEL_SHAPE),
+    strings = {key: value for key, value in annotations.items() if isinstance(value, str)}
+    memory = strings.get(GPU_MEMORY, "")
+    sharing, _, pods = strings.get(GPU_SHARING, "").partition("/")
+    return PlanAnnotations(
+        vllm=strings.get(VLLM),
+        model_shape=strings.get(MODEL_SHAPE),
         gpu_memory_mib=int(memory) if _is_number(memory) else None,
         gpu_sharing=(sharing, int(pods)) if _is_number(pods) else None,
     )

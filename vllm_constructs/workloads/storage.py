@@ -1,15 +1,14 @@
-"""Storage: where a model's weights are kept, and the shared memory of its workers."""
+"""Storage: volumes for the weights of a model, and the shared memory of its workers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from vllm_constructs import require
-from vllm_constructs.errors import refuse, warn
+from vllm_constructs.errors import Problem, refuse, warn
 from vllm_constructs.kube import names, quantity
-
-from .secrets import HasName, name_of
+from vllm_constructs.kube.references import HasName, name_of, namespace_of
 
 AccessMode: TypeAlias = Literal[
     "ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"
@@ -17,38 +16,43 @@ AccessMode: TypeAlias = Literal[
 ACCESS_MODES = ("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany")
 
 MOUNT_PATH = "/model-cache"
-"""Where the cache is mounted: a path of its own, which exists in no image, so that nothing is
-hidden and no parent folder belongs to root."""
+"""Where the cache is mounted: a path that no image has, so that the mount hides no files and no
+parent folder is owned by root."""
 
 
 @dataclass(frozen=True)
 class ExistingClaim:
-    """A PersistentVolumeClaim that something else makes.
+    """A PersistentVolumeClaim that exists, or that another tool creates.
 
     Args:
-        claim_name: Name of the claim, in the namespace of the model.
-        access: Its access mode, default `ReadWriteMany`. `ReadOnlyMany` mounts it read-only
-            and turns downloads off (`HF_HUB_OFFLINE=1`), since nothing could be written.
+        claim_name: Name of the claim, which is in the namespace of the model.
+        access: Access mode of the claim. Default: `ReadWriteMany`. With `ReadOnlyMany` it is
+            mounted read-only and downloads are off (`HF_HUB_OFFLINE=1`), since they could not be
+            written.
+        namespace: Namespace of the claim; models in other namespaces are then rejected.
+            Default: not known.
 
     Raises:
-        VllmConstructsError: An illegal name or an unknown access mode.
+        VllmConstructsError: A name is invalid, or the access mode is unknown.
     """
 
     claim_name: str
     access: AccessMode = field(default="ReadWriteMany", kw_only=True)
+    namespace: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         names.subdomain("ExistingClaim.claim_name", self.claim_name)
+        if self.namespace is not None:
+            names.label("ExistingClaim.namespace", self.namespace)
         require.choice("ExistingClaim.access", self.access, ACCESS_MODES)
 
     @classmethod
     def from_claim(
         cls, claim: str | HasName, *, access: AccessMode = "ReadWriteMany"
     ) -> ExistingClaim:
-        """Refer to a claim by name or by a cdk8s-plus `IPersistentVolumeClaim`."""
-        return cls(
-            name_of("ExistingClaim.from_claim claim", claim, "PersistentVolumeClaim"), access=access
-        )
+        """Refer to a claim by its name or as a cdk8s-plus `IPersistentVolumeClaim`."""
+        name = name_of("ExistingClaim.from_claim claim", claim, "PersistentVolumeClaim")
+        return cls(name, access=access, namespace=namespace_of(claim))
 
     @property
     def can_be_shared(self) -> bool:
@@ -57,11 +61,11 @@ class ExistingClaim:
 
     @property
     def is_read_only(self) -> bool:
-        """Whether nothing can be downloaded into it."""
+        """Whether pods cannot write to it."""
         return self.access == "ReadOnlyMany"
 
     def volume(self) -> dict[str, Any]:
-        """The pod's volume."""
+        """The volume of the pod."""
         claim: dict[str, Any] = {"claimName": self.claim_name}
         if self.is_read_only:
             claim["readOnly"] = True
@@ -70,14 +74,15 @@ class ExistingClaim:
 
 @dataclass(frozen=True, kw_only=True)
 class EphemeralCache:
-    """Weights on the node's disk, downloaded by each pod again.
+    """A volume on the disk of the node, to which every pod downloads the weights again.
 
     Args:
-        size: Most that the pod may write, such as `100Gi`; also its ephemeral-storage request,
-            so that it is scheduled where there is room. Default: no limit and no request.
+        size: Limit of the volume, such as `100Gi`. It is also the `ephemeral-storage` request of
+            the container, so that the pod is scheduled on a node that has as much. Default: no
+            limit and no request.
 
     Raises:
-        VllmConstructsError: A size that is no quantity of bytes.
+        VllmConstructsError: The size is not a quantity of bytes.
     """
 
     size: str | None = None
@@ -88,16 +93,16 @@ class EphemeralCache:
 
     @property
     def can_be_shared(self) -> bool:
-        """Each pod has its own, so any number of pods works."""
+        """True: each pod has a volume of its own, so there may be any number of pods."""
         return True
 
     @property
     def is_read_only(self) -> bool:
-        """Never: it begins empty."""
+        """False: the volume is empty at first, so pods must write to it."""
         return False
 
     def volume(self) -> dict[str, Any]:
-        """The pod's volume."""
+        """The volume of the pod."""
         return {"emptyDir": {} if self.size is None else {"sizeLimit": self.size}}
 
 
@@ -105,17 +110,36 @@ CacheVolume: TypeAlias = "ExistingClaim | EphemeralCache"
 
 
 def check_sharing(where: str, cache: CacheVolume, replicas: int, *, downloads: bool) -> None:
-    """Refuse a claim of one node for more than one replica (Kubernetes docs, access modes)."""
+    """Reject a cache that the replicas cannot mount (Kubernetes docs, "Access Modes").
+
+    Args:
+        where: Name of the model, for the sentence.
+        cache: The cache.
+        replicas: The largest number of replicas.
+        downloads: Whether pods download their weights; several that do without a shared cache
+            cause a warning.
+
+    Raises:
+        VllmConstructsError: Only one node can mount the cache, and there may be several replicas.
+    """
     if isinstance(cache, EphemeralCache) and replicas > 1 and downloads:
         warn(
-            f"{where} has up to {replicas} replicas without a cache that they share, so each "
-            "downloads the weights again; give cache=ModelCache(...)."
+            Problem(
+                where=where,
+                text=f"has up to {replicas} replicas without a shared cache, so each pod "
+                "downloads the weights again",
+                advice="give {cache=ModelCache(...)}",
+            )
         )
     if isinstance(cache, ExistingClaim) and not cache.can_be_shared and replicas > 1:
         refuse(
-            f"{where} has up to {replicas} replicas, and the cache {cache.claim_name!r} is "
-            f"{cache.access}, which pods on two nodes cannot mount; use storage that takes "
-            "access='ReadWriteMany' or 'ReadOnlyMany', cache=EphemeralCache(), or one replica."
+            Problem(
+                where=where,
+                text=f"has up to {replicas} replicas, but the cache {cache.claim_name!r} is "
+                f"{cache.access}, which pods on two nodes cannot mount",
+                advice="use storage with {access='ReadWriteMany'} or 'ReadOnlyMany', "
+                "{cache=EphemeralCache()}, or one replica",
+            )
         )
 
 
@@ -140,30 +164,86 @@ def claim_manifest(
 
 
 def shared_memory_needed(gpus: int) -> int:
-    """Bytes that `/dev/shm` must have for the workers of `gpus` GPUs.
+    """Bytes of `/dev/shm` that the workers of `gpus` GPUs need.
 
     vLLM's queues take 160 MiB, 240 MiB per worker and 24 MiB for the group
-    (shm_broadcast.py). With more than one GPU NCCL adds its own segments, for which 256 MiB per
-    GPU are kept: where GPUs have no peer-to-peer access, all traffic goes through them.
+    (shm_broadcast.py). With several GPUs, NCCL adds segments of its own, for which 256 MiB per GPU
+    are reserved: without peer-to-peer access, all traffic between GPUs goes through them.
     """
     nccl = 256 * gpus if gpus > 1 else 0
     return (160 + 240 * gpus + 24 + nccl) * quantity.MI
 
 
-def shared_memory(gpus: int, asked: str | None, memory_limit: str) -> str:
-    """The `sizeLimit` of `/dev/shm`: what was asked for, or what is needed in whole Gi."""
+def shared_memory(gpus: int, given: str | None, memory_limit: str) -> str:
+    """The `sizeLimit` of `/dev/shm`: the given size, or what is needed in whole Gi.
+
+    Args:
+        gpus: GPUs of the pod.
+        given: The given size, if any.
+        memory_limit: Memory limit of the container.
+
+    Raises:
+        VllmConstructsError: The size is less than what is needed, or not below the memory limit.
+    """
     needed = shared_memory_needed(gpus)
-    size = asked if asked is not None else quantity.gibibytes(needed)
+    size = given if given is not None else quantity.gibibytes(needed)
     amount = quantity.memory("shared_memory", size)
     limit = quantity.memory("memory", memory_limit)
     if amount < needed:
         refuse(
-            f"shared_memory is {size!r}, less than the workers of {gpus} GPU(s) need; "
-            f"give at least '{needed // quantity.MI}Mi', or leave it out to get that."
+            Problem(
+                where="shared_memory",
+                text=f"is {size!r}, less than the workers of {gpus} GPU{'s' * (gpus > 1)} need",
+                value=repr(size),
+                allowed=f"at least '{needed // quantity.MI}Mi'",
+                advice="leave it out to get what they need",
+            )
         )
     if amount >= limit:
         refuse(
-            f"shared_memory is {size!r}, not below the memory limit {memory_limit!r} "
-            "against which its pages count; lower it or raise memory."
+            Problem(
+                where="shared_memory",
+                text=f"is {size!r}, not below the {{memory}} limit {memory_limit!r}, which "
+                "includes it",
+                value=repr(size),
+                advice="lower it, or raise {memory}",
+            )
         )
     return size
+
+
+class HasClaim(Protocol):
+    """A construct with a claim, such as `ModelCache`."""
+
+    @property
+    def volume(self) -> ExistingClaim:
+        """The claim."""
+        ...
+
+
+Cache: TypeAlias = ExistingClaim | EphemeralCache | HasClaim | HasName
+
+
+def claim_of(cache: object) -> ExistingClaim | EphemeralCache:
+    """The volume that the option `cache` stands for."""
+    if isinstance(cache, (ExistingClaim, EphemeralCache)):
+        return cache
+    volume = getattr(cache, "volume", None)
+    if isinstance(volume, ExistingClaim):
+        return volume
+    if hasattr(cache, "__jsii_type__"):
+        # A cdk8s-plus claim that is only imported by its name has no access modes.
+        modes = [_spelt(str(mode.value)) for mode in getattr(cache, "access_modes", None) or []]
+        return ExistingClaim.from_claim(cast("HasName", cache), access=_best_mode(modes))
+    return require.wrong("cache", cache, "a ModelCache, ExistingClaim, EphemeralCache or a claim")
+
+
+def _spelt(mode: str) -> str:
+    """`READ_WRITE_ONCE` spelled as `ReadWriteOnce`."""
+    return "".join(part.capitalize() for part in mode.split("_"))
+
+
+def _best_mode(modes: list[str]) -> Any:
+    """The mode that allows most: writing from several nodes, then reading from several."""
+    ranked = ("ReadWriteMany", "ReadOnlyMany", "ReadWriteOncePod", "ReadWriteOnce")
+    return next((mode for mode in ranked if mode in modes), "ReadWriteMany")

@@ -84,7 +84,7 @@ MISTAKES = [
             *(put(*where, "nvidia.com/mig-1g.10gb", to="2") for where in (LIMITS, REQUESTS)),
         ),
         admitted="to the API server they are resources like others",
-        ours=lambda: MigSlice("1g.10gb", count=2),
+        ours=pod(gpu=MigSlice("1g.10gb"), engine=EngineArgs(tensor_parallel_size=2)),
     ),
     Mistake(
         "G02",

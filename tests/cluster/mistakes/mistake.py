@@ -17,7 +17,7 @@ from vllm_constructs import (
     DisruptionBudget,
     EngineArgs,
     F5Nginx,
-    Gateway,
+    GatewayRef,
     GpuPodSpec,
     HpaScaler,
     HuggingFaceToken,
@@ -125,7 +125,7 @@ def _rendered() -> list[Manifest]:
         ],
     )
     StreamingIngress(chart, "ingress", target=qwen, host="llm.example.com", controller=F5Nginx())
-    ModelRoute(chart, "route", target=qwen, host="llm.example.com", gateway=Gateway("edge"))
+    ModelRoute(chart, "route", target=qwen, host="llm.example.com", gateway=GatewayRef("edge"))
     release = {"release": "kube-prometheus-stack"}
     ModelMonitor(chart, "monitor", target=qwen, labels=release, dashboard=False)
     DisruptionBudget(chart, "budget", target=qwen, min_available=1)
@@ -139,7 +139,7 @@ def _rendered() -> list[Manifest]:
         cache=weights,
     )
     HpaScaler(
-        chart, "hpa", target=coder, max_replicas=3, metrics=[QueueDepth(5), CpuUtilization(70)]
+        chart, "hpa", target=coder, max_replicas=3, triggers=[QueueDepth(5), CpuUtilization(70)]
     )
     found: list[Manifest] = chart.to_json()
     template = next(item for item in found if item["kind"] == "Deployment")["spec"]["template"]

@@ -1,0 +1,276 @@
+"""What constructs say of a model, and what they ask it first."""
+
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import cdk8s_plus_27 as kplus
+import pytest
+from cdk8s import App, Chart
+
+import vllm_constructs
+from tests.cdk.samples import (
+    CACHE,
+    SAMPLES,
+    Keywords,
+    chart,
+    manifests,
+    model,
+    named,
+    only,
+    rejected,
+    unwarned,
+)
+from vllm_constructs import (
+    DisruptionBudget,
+    EngineArgs,
+    ExistingClaim,
+    KedaScaler,
+    ModelDeployment,
+    ModelMonitor,
+    VllmConstructsError,
+)
+from vllm_constructs.cdk.links import ModelLinks, links_of
+from vllm_constructs.cdk.registry import chart_context
+from vllm_constructs.kube import peers
+from vllm_constructs.scaling.pace import Replicas
+from vllm_constructs.workloads.availability import Budget
+
+# Each construct that refers to a model.
+READERS = (
+    "DisruptionBudget",
+    "HpaScaler",
+    "KedaScaler",
+    "ModelFleet",
+    "ModelMonitor",
+    "ModelRoute",
+    "StreamingIngress",
+)
+
+
+def read(scope: Chart, kind: str, target: object) -> None:
+    """Put a construct on a model."""
+    given = SAMPLES[kind]["minimal"](chart())
+    name = "models" if "models" in given else "target"
+    given[name] = [target] if name == "models" else target
+    with unwarned():
+        getattr(vllm_constructs, kind)(scope, "reader", **given)
+
+
+def links(qwen: ModelDeployment) -> ModelLinks:
+    """The links of a model."""
+    return qwen._links
+
+
+def known(qwen: ModelDeployment) -> dict[str, object]:
+    """A copy of all that a model knows of the others."""
+    return {
+        name: [*item] if isinstance(item, list) else item
+        for name, item in vars(links(qwen)).items()
+    }
+
+
+class TestReach:
+    """A construct can refer to a model of its own app and namespace."""
+
+    def test_readers(self) -> None:
+        """The list is complete."""
+        assert set(READERS) == {
+            kind
+            for kind in SAMPLES
+            for given in [SAMPLES[kind]["minimal"](chart())]
+            if {"target", "models"} & set(given)
+        }
+
+    @pytest.mark.parametrize("kind", READERS)
+    def test_same(self, kind: str) -> None:
+        """Two charts of one namespace may share a model between them."""
+        app = App()
+        first, second = (Chart(app, id, namespace="llm") for id in ("a", "b"))
+        read(second, kind, model(first, replicas=2, cache=CACHE))
+        assert 1 <= len(manifests(second))
+        assert 3 == len(manifests(first))
+
+    @pytest.mark.parametrize("kind", READERS)
+    @pytest.mark.parametrize("namespace", ["other", None])
+    def test_namespace(self, kind: str, namespace: str | None) -> None:
+        """A model of another namespace is rejected with one sentence, and nothing is made."""
+        app = App()
+        qwen = model(Chart(app, "a", namespace="llm"), replicas=2, cache=CACHE)
+        scope = Chart(app, "b", namespace=namespace)
+        sentence = (
+            f"{kind} is in namespace {namespace!r} and 'qwen' in 'llm'; put both into charts of "
+            "one namespace."
+        )
+        before = known(qwen)
+        with rejected(scope, f"^{re.escape(sentence)}$"):
+            read(scope, kind, qwen)
+        assert before == known(qwen)
+        assert [] == scope.node.children
+
+    @pytest.mark.parametrize("kind", READERS)
+    def test_app(self, kind: str) -> None:
+        """A model of another app is rejected, though its namespace is the same."""
+        qwen = model(chart(), replicas=2, cache=CACHE)
+        scope = chart()
+        sentence = f"{kind} is in another app than ModelDeployment 'qwen'; put both into one app."
+        with rejected(scope, f"^{re.escape(sentence)}$"):
+            read(scope, kind, qwen)
+        assert [] == scope.node.children
+
+    @pytest.mark.parametrize("kind", READERS)
+    @pytest.mark.parametrize(
+        "wrong", [None, "qwen", 5, SimpleNamespace(_links="x"), ModelDeployment, ModelLinks]
+    )
+    def test_wrong(self, kind: str, wrong: object) -> None:
+        """What is no model is rejected by the name of the option."""
+        scope = chart()
+        with rejected(scope, rf"^{kind}\.(target|models) is .*expected .*ModelDeployment"):
+            read(scope, kind, wrong)
+
+    def test_other_constructs(self) -> None:
+        """Neither is another construct, of cdk8s-plus or of this library."""
+        scope = chart()
+        others = [
+            kplus.Deployment(scope, "plus"),
+            ModelMonitor(scope, "monitor", target=model(scope), labels={"release": "x"}),
+            scope,
+        ]
+        for other in others:
+            with pytest.raises(VllmConstructsError, match="expected a ModelDeployment"):
+                links_of("KedaScaler.target", other, chart_context(scope, "x"))
+
+
+class TestFacts:
+    """What a model knows of the others."""
+
+    def test_none(self) -> None:
+        """A model alone has no scaler, monitor or root path, and no peers."""
+        found = links(model(chart()))
+        assert found.scaler is None
+        assert found.job is None
+        assert found.root_path is None
+        assert [] == found.peers
+        assert not found.is_measured
+
+    def test_scaler(self) -> None:
+        """A scaler's range, and whether it reads metrics, are known."""
+        scope = chart()
+        qwen = model(scope, cache=CACHE)
+        replicas = Replicas(scaler="KedaScaler", minimum=1, maximum=3)
+        links(qwen).attach_scaler(replicas, reads_metrics=False)
+        assert (replicas, False) == (links(qwen).scaler, links(qwen).is_measured)
+        assert (qwen.has_autoscaler, (1, 3)) == (True, qwen.replica_range)
+        assert "replicas" not in only(scope, "Deployment")["spec"]
+
+    @pytest.mark.parametrize(
+        ("kind", "job"), [("ServiceMonitor", "vllm-service"), ("PodMonitor", "llm/own")]
+    )
+    def test_monitor(self, kind: Any, job: str) -> None:
+        """The job of a monitor is that of the series that it makes."""
+        scope = chart()
+        qwen = model(scope, service_name="vllm-service")
+        ModelMonitor(scope, "m", target=qwen, kind=kind, name="own", labels={"release": "x"})
+        assert (job, True) == (links(qwen).job, links(qwen).is_measured)
+
+    def test_peers(self) -> None:
+        """Who may come in is noted once, in the order of coming."""
+        found = links(model(chart()))
+        one, two = peers.from_namespace("one"), peers.from_namespace("two")
+        found.allow([one])
+        found.allow([two, one])
+        assert [one, two] == found.peers
+
+    @pytest.mark.parametrize("kind", READERS)
+    def test_own(self, kind: str) -> None:
+        """What is said of one model is not said of another."""
+        scope = chart()
+        qwen = model(scope, served_name="qwen", replicas=2, cache=CACHE)
+        other = named(scope, "other")
+        before = known(qwen), known(other)
+        read(scope, kind, qwen)
+        # The sample's Gateway is in the model's namespace, which may come in anyway.
+        assert (before[0] == known(qwen)) == (kind == "ModelRoute")
+        assert before[1] == known(other)
+
+
+class TestChecks:
+    """Each check rejects in one sentence, and leaves the model as it was."""
+
+    @pytest.mark.parametrize(
+        ("first", "second", "sentence"),
+        [
+            ("HpaScaler", "KedaScaler", "'qwen' has a HpaScaler already"),
+            ("KedaScaler", "HpaScaler", "'qwen' has a KedaScaler already"),
+            ("ModelMonitor", "ModelMonitor", "'qwen' has a ModelMonitor already"),
+            ("DisruptionBudget", "DisruptionBudget", "'qwen' has a budget already"),
+        ],
+    )
+    def test_twice(self, first: str, second: str, sentence: str) -> None:
+        """A second scaler, monitor or budget is rejected."""
+        scope = chart()
+        qwen = model(scope, replicas=2, cache=CACHE)
+        read(scope, first, qwen)
+        before = known(qwen)
+        given: Keywords = SAMPLES[second]["minimal"](chart()) | {"target": qwen, "name": "second"}
+        with unwarned(), rejected(scope, sentence):
+            getattr(vllm_constructs, second)(scope, "second", **given)
+        assert before == known(qwen)
+
+    def test_metrics(self) -> None:
+        """A reader of metrics is named where there are none."""
+        found = links(model(chart(), engine=EngineArgs(disable_log_stats=True)))
+        with pytest.raises(VllmConstructsError, match="no metrics, which KedaScaler reads"):
+            found.need_metrics("KedaScaler")
+        replicas = Replicas(scaler="KedaScaler", minimum=1, maximum=1)
+        found.check_scaler(replicas, reads_metrics=False)
+        with pytest.raises(VllmConstructsError, match="disable_log_stats"):
+            found.check_scaler(replicas, reads_metrics=True)
+
+    def test_sharing(self) -> None:
+        """A range that the cache cannot bear is rejected with the number of replicas."""
+        found = links(model(chart(), cache=ExistingClaim("w", access="ReadWriteOnce")))
+        found.check_range(Replicas(scaler="KedaScaler", minimum=1, maximum=1))
+        with pytest.raises(VllmConstructsError, match="has up to 3 replicas, but the cache 'w'"):
+            found.check_range(Replicas(scaler="KedaScaler", minimum=1, maximum=3))
+
+    def test_budget(self) -> None:
+        """A budget is kept, and each range that comes after it is compared with it."""
+        found = links(model(chart(), replicas=3, cache=CACHE))
+        budget = Budget(min_available=2)
+        found.check_budget("DisruptionBudget 'qwen'", budget, 3)
+        found.attach_budget("DisruptionBudget 'qwen'", budget)
+        found.check_range(Replicas(scaler="KedaScaler", minimum=3, maximum=5))
+        with pytest.raises(VllmConstructsError, match="the scaler's minimum"):
+            found.check_range(Replicas(scaler="KedaScaler", minimum=2, maximum=5))
+
+    def test_root_path(self) -> None:
+        """One root path may be said several times; a second one is rejected."""
+        found = links(model(chart()))
+        found.check_root_path("/qwen")
+        found.root_path = "/qwen"
+        found.check_root_path("/qwen")
+        with pytest.raises(VllmConstructsError, match="served under '/qwen' already"):
+            found.check_root_path("/other")
+
+    def test_annotate_service(self) -> None:
+        """An annotation that a controller needs is put on the Service."""
+        scope = chart()
+        links(model(scope)).annotate_service("example.com/a", "b")
+        assert {"example.com/a": "b"} == only(scope, "Service")["metadata"]["annotations"]
+
+    def test_order(self) -> None:
+        """A budget before a scaler and one after it are judged alike."""
+        for is_first in (True, False):
+            scope = chart()
+            qwen = model(scope, replicas=3, cache=CACHE)
+            steps = [
+                lambda s=scope, q=qwen: DisruptionBudget(s, "b", target=q, min_available=2),
+                lambda s=scope, q=qwen: KedaScaler(
+                    s, "s", **SAMPLES["KedaScaler"]["minimal"](chart()) | {"target": q}
+                ),
+            ]
+            first, second = steps if is_first else reversed(steps)
+            first()
+            with rejected(scope, "the scaler's minimum"):
+                second()

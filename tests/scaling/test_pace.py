@@ -1,0 +1,95 @@
+"""Pace: how fast replicas come and go, and the range that they stay in."""
+
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from tests import strategies
+from vllm_constructs import CronFloor, QueueDepth, ScalingPace
+from vllm_constructs.scaling.pace import Replicas, pace_for
+
+
+@settings(max_examples=100, deadline=None)
+@given(strategies.paces(), strategies.startups())
+def test_pace(pace: ScalingPace, startup: Any) -> None:
+    """A pod has time to load before the next is added, within what an HPA takes."""
+    found = pace.behavior(startup.budget)
+
+    up, down = found["scaleUp"], found["scaleDown"]
+    period = up["policies"][0]["periodSeconds"]
+    assert (pace.up_seconds or min(startup.budget, 1800)) == period
+    assert pace.down_seconds == down["policies"][0]["periodSeconds"]
+    windows = (up["stabilizationWindowSeconds"], down["stabilizationWindowSeconds"])
+    assert (pace.up_window, pace.down_window) == windows
+    pods = (up["policies"][0]["value"], down["policies"][0]["value"])
+    assert (pace.up_pods, pace.down_pods) == pods
+    assert {"Pods"} == {one["policies"][0]["type"] for one in (up, down)}
+
+
+@pytest.mark.parametrize(
+    ("lowest", "minimum", "maximum"), [(1, 1, 1), (1, 1, 1000), (0, 0, 1), (0, 7, 7)]
+)
+def test_replicas(lowest: int, minimum: int, maximum: int) -> None:
+    """A range may be of one number, and begin at the lowest one that the scaler allows."""
+    found = Replicas(scaler="KedaScaler", minimum=minimum, maximum=maximum, lowest=lowest)
+
+    assert (minimum, maximum) == (found.minimum, found.maximum)
+
+
+def test_pace_of_a_floor() -> None:
+    """A floor's replicas come in one step, since its time is known."""
+    floors = [
+        CronFloor("Asia/Shanghai", "0 9 * * *", "0 22 * * *", replicas=replicas)
+        for replicas in (3, 5)
+    ]
+
+    assert 3 == pace_for(floors, 2).up_pods
+    assert 3 == pace_for([QueueDepth(5), *floors], 2).up_pods
+    assert 1 == pace_for(floors, 9).up_pods
+    assert ScalingPace() == pace_for([], 2) == pace_for([QueueDepth(5)], 0)
+
+
+REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
+    (lambda: ScalingPace(up_pods=0), ("ScalingPace.up_pods is 0", "pods from 1")),
+    (lambda: ScalingPace(down_pods=1001), ("ScalingPace.down_pods is 1001", "to 1000")),
+    (lambda: ScalingPace(up_seconds=1801), ("up_seconds is 1801", "to 1800")),
+    (lambda: ScalingPace(down_seconds=0), ("down_seconds is 0", "seconds from 1")),
+    (lambda: ScalingPace(up_window=3601), ("up_window is 3601", "to 3600")),
+    (lambda: ScalingPace(down_window=-1), ("down_window is -1", "seconds from 0")),
+    (
+        lambda: Replicas(scaler="HpaScaler", minimum=5, maximum=2),
+        ("HpaScaler.min_replicas is 5", "above max_replicas (2)", "swap"),
+    ),
+    (
+        lambda: Replicas(scaler="HpaScaler", minimum=0, maximum=2),
+        ("HpaScaler.min_replicas is 0", "from 1"),
+    ),
+    (
+        lambda: Replicas(scaler="KedaScaler", minimum=0, maximum=2),
+        ("KedaScaler.min_replicas is 0", "from 1"),
+    ),
+    (
+        lambda: Replicas(scaler="KedaScaler", minimum=-1, maximum=2, lowest=0),
+        ("KedaScaler.min_replicas is -1", "from 0"),
+    ),
+    (
+        lambda: Replicas(scaler="KedaScaler", minimum=0, maximum=0, lowest=0),
+        ("KedaScaler.max_replicas is 0", "from 1"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), REFUSED)
+def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
+    """What an HPA does not take is rejected with the value and what is allowed."""
+    sentence = strategies.refusal(call)
+
+    assert [word for word in words if word not in sentence] == [], sentence
+
+
+def test_frozen() -> None:
+    """A pace cannot be changed after it was checked."""
+    with pytest.raises(FrozenInstanceError):
+        ScalingPace().up_pods = 0  # type: ignore[misc]  # the point

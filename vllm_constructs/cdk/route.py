@@ -1,0 +1,85 @@
+"""ModelRoute: how clients outside of the cluster reach a model through the Gateway API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_constructs import require
+from vllm_constructs.kube import names
+from vllm_constructs.traffic import ingress, route
+from vllm_constructs.traffic.route import GatewayRef
+
+from .base import VllmConstruct
+from .endpoints import check_endpoints, endpoints_of
+from .ingress import proxy_settings
+from .links import links_of
+from .registry import chart_context
+
+if TYPE_CHECKING:
+    from cdk8s import ApiObject
+    from constructs import Construct
+
+    from .deployment import ModelDeployment
+
+
+class ModelRoute(VllmConstruct):
+    """An HTTPRoute of the Gateway API for one model.
+
+    Args:
+        scope: Chart or construct that it belongs to.
+        id: Its id in the scope.
+        target: The model.
+        host: Host name.
+        gateway: The Gateway that it attaches to.
+        path: Path prefix. Default `/v1`, the API.
+        name: Name of the HTTPRoute. Default: the model's.
+
+    Attributes:
+        route: The HTTPRoute.
+        policies: What the implementation needs beside it.
+
+    Raises:
+        VllmConstructsError: An illegal host or path, or a value that is not a GatewayRef.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        target: ModelDeployment,
+        host: str,
+        gateway: GatewayRef,
+        path: str = "/v1",
+        name: str | None = None,
+    ) -> None:
+        context = chart_context(scope, id)
+        links = links_of("ModelRoute.target", target, context)
+        gateway = require.instance("ModelRoute.gateway", gateway, GatewayRef, "a GatewayRef(...)")
+        backend = ingress.Backend(
+            host=names.host("ModelRoute.host", host),
+            path=ingress.check_path("ModelRoute.path", path),
+            service=target.service_name,
+            port=links.pod.port,
+        )
+        own = links.workload.name if name is None else name
+        settings = proxy_settings([links], 1, None, context)
+        body = route.manifest(name=own, gateway=gateway, backends=[backend], settings=settings)
+        beside = route.policies(
+            name=own, gateway=gateway, services=[target.service_name], settings=settings
+        )
+        root_path = ingress.root_path_of("ModelRoute.path", backend.path)
+        if root_path is not None:
+            links.check_root_path(root_path)
+        endpoints = endpoints_of(gateway, context, [links], [backend])
+        check_endpoints(context, gateway, endpoints)
+        context.check_free(body, *beside)
+        super().__init__(scope, id, context)
+        context.app.endpoints.extend(endpoints)
+        links.allow(gateway.peers())
+        if root_path is not None:
+            links.serve_below(root_path)
+        self.route: ApiObject = self._add("Default", body)
+        self.policies: list[ApiObject] = [
+            self._add(f"policy-{i}", manifest) for i, manifest in enumerate(beside)
+        ]

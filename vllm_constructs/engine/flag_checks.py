@@ -1,0 +1,373 @@
+"""The checks of EngineArgs: values of flags, flags together, and flags against a release."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+
+from vllm_constructs import require
+from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse, warn
+from vllm_constructs.frozen import FrozenDict, frozen
+from vllm_constructs.releases.release import (
+    NEWEST,
+    VllmRelease,
+    built_in,
+    catalogue,
+    other_spelling,
+    releases,
+)
+
+from .conflicts import conflict
+from .flag_types import check_json, check_value, is_number
+from .reserved_flags import RESERVED
+
+if TYPE_CHECKING:
+    from collections.abc import KeysView
+
+    from vllm_constructs.releases.release import Flag
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_BUILT_IN = ("tool_call_parsers", "reasoning_parsers", "kv_connectors")
+_LOWEST = {
+    "max_num_seqs": 1,
+    "max_num_batched_tokens": 1,
+    "max_num_queued_reqs": 0,
+    "tensor_parallel_size": 1,
+    "pipeline_parallel_size": 1,
+    "data_parallel_size": 1,
+    "max_loras": 1,
+    "max_lora_rank": 1,
+    "seed": 0,
+    "block_size": 1,
+}
+
+
+class CheckedFlags:
+    """The base class of `EngineArgs`, with its checks."""
+
+    # How many keywords come first, since most engines are given them.
+    _COMMON: ClassVar[int]
+
+    # `EngineArgs` and its subclasses define these.
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    extra: Mapping[str, Any]
+    delivery: Literal["args", "config-map"]
+
+    def _keep(self, given: Mapping[str, Any], unknown: Mapping[str, object]) -> None:
+        """Check the keywords, and keep immutable copies of their values.
+
+        Args:
+            given: The keywords with their values; None is left out.
+            unknown: Unknown keywords, which are rejected.
+        """
+        for keyword in unknown:
+            self._refuse_keyword(keyword)
+        given = {name: value for name, value in given.items() if value is not None}
+        vars(self).update({"extra": FrozenDict()} | given)
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        require.choice("EngineArgs.delivery", self.delivery, ("args", "config-map"))
+        self._check_values()
+        self._check_extra()
+        self._check_together()
+        # Only now, so that errors show the values as they were given.
+        kept = vars(self)
+        kept.update({name: frozen(kept[name]) for name in self.keywords() if name in kept})
+
+    @classmethod
+    def keywords(cls) -> KeysView[str]:
+        """The names of all keywords, the most common ones first."""
+        # A subclass may have fields of its own, which are not flags.
+        owner = next(owner for owner in cls.__mro__ if "_COMMON" in vars(owner))
+        keywords: KeysView[str] = vars(owner)["__dataclass_fields__"].keys()
+        return keywords
+
+    @classmethod
+    def _refuse_keyword(cls, keyword: str) -> NoReturn:
+        name, where = keyword.replace("_", "-"), f"EngineArgs.{require.shown(keyword)[1:-1]}"
+        if name in RESERVED:
+            refuse(_reserved(where, name))
+        known, flag = catalogue(), f"--{name}"
+        older = [release for release in releases() if flag in catalogue(release)["flags"]]
+        if older or flag in known["removed"]:
+            advice = known["removed"].get(flag, "leave it out")
+            advice += f" (up to vLLM {older[-1]}: extra={{{name!r}: ...}})" if older else ""
+            text = f"is no longer a flag of vLLM {NEWEST}"
+            refuse(Problem(where=where, text=text, advice=escaped(advice)))
+        other = (other_spelling(known, flag) or other_spelling(known, f"-{name}")).replace("-", "_")
+        if other:
+            text = "is an alias or the negation of a flag"
+            refuse(Problem(where=where, text=text, advice=f"use {{{other}}} instead"))
+        advice = require.nearest(keyword, cls.keywords()) or "look it up in vLLM's documentation"
+        refuse(Problem(where=where, text=f"is not a flag of vLLM {NEWEST}", advice=advice))
+
+    def __eq__(self, other: object) -> bool:
+        return vars(self) == vars(other) if type(self) is type(other) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # the flags may hold dicts
+
+    def __repr__(self) -> str:
+        given = dict(vars(self))
+        if not self.extra:
+            del given["extra"]
+        return f"EngineArgs({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
+    def given(self) -> dict[str, Any]:
+        """The flags with keywords that are given, by their Python names."""
+        kept = vars(self)
+        names = (name for name in self.keywords() if name not in ("extra", "delivery"))
+        return {name: kept[name] for name in names if kept.get(name) is not None}
+
+    def get(self, name: str) -> Any:
+        """A flag by its Python name, from its keyword or from `extra`; None if it is not given.
+
+        Args:
+            name: Name of the flag with underscores, such as `max_num_seqs`.
+        """
+        value = getattr(self, name, None)
+        return self.extra.get(name.replace("_", "-")) if value is None else value
+
+    def _check_values(self) -> None:
+        given = self.given()
+        for name, value in given.items():
+            where = f"EngineArgs.{name}"
+            _check_any(where, f"--{name.replace('_', '-')}", value)
+            if name in _LOWEST and not isinstance(value, str):
+                most = 2**32 - 1 if name == "seed" else 2**31 - 1
+                require.integer(where, value, _LOWEST[name], most)
+        _check_numbers(given)
+        if self.delivery == "config-map" and not isinstance(
+            given.get("middleware"), (str, type(None))
+        ):
+            refuse(
+                Problem(
+                    where="EngineArgs.middleware",
+                    text="is a list, which vLLM's --config file cannot hold",
+                    value=require.shown(given["middleware"]),
+                    advice="give one string, or {delivery='args'}",
+                )
+            )
+        self._check_built_in((NEWEST,), releases)
+
+    def _check_built_in(
+        self, known: tuple[str, ...], others: Callable[[], tuple[str, ...]] = tuple
+    ) -> None:
+        """Reject a name that none of the releases has, unless the user's own file may add it."""
+        given = self.given()
+        transfer = given.get("kv_transfer_config") or {}
+        is_own = transfer.get("kv_connector_module_path")
+        connector = None if is_own else transfer.get("kv_connector")
+        reasoning = given.get("reasoning_parser")
+        # For vLLM "none" means no parser.
+        reasoning = None if str(reasoning).lower() == "none" else reasoning
+        named = [
+            ("tool_call_parser", given.get("tool_call_parser"), given.get("tool_parser_plugin")),
+            ("reasoning_parser", reasoning, given.get("reasoning_parser_plugin")),
+            ("kv_transfer_config['kv_connector']", connector, is_own),
+        ]
+        for (name, value, plugin), kind in zip(named, _BUILT_IN, strict=True):
+            if value is None or plugin is not None:
+                continue
+            has = any(value in built_in(release, kind) for release in (*known, *others()))
+            if not has:
+                require.choice(f"EngineArgs.{name}", value, built_in(known[-1], kind))
+
+    def _check_extra(self) -> None:
+        if not isinstance(self.extra, Mapping):
+            require.wrong("EngineArgs.extra", self.extra, "a dict of flags and values")
+        typed = self.keywords()
+        for name, value in self.extra.items():
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
+                plain = str(name).strip("-").replace("_", "-")
+                is_near = isinstance(name, str) and _NAME.fullmatch(plain)
+                refuse(
+                    Problem(
+                        where="EngineArgs.extra",
+                        text=f"has the key {escaped(require.shown(name))}",
+                        value=require.shown(name),
+                        allowed="the name of a flag without leading dashes, such as 'max-logprobs'",
+                        advice=f"write {plain!r}" if is_near else "",
+                    )
+                )
+            where, keyword = f"EngineArgs.extra[{name!r}]", name.replace("-", "_")
+            if name in RESERVED:
+                refuse(_reserved(where, name))
+            if keyword in typed:
+                advice = f"give {{{keyword}=...}} instead"
+                refuse(Problem(where=where, text="has a keyword of its own", advice=advice))
+            if value is None:
+                require.wrong(where, value, "a value", "leave the flag out for vLLM's default")
+            check_json(where, value)
+
+    def _check_together(self) -> None:
+        given = self.given()
+        problem = conflict(given)
+        if problem is not None:
+            refuse(problem)
+        if given.get("trust_remote_code") and given.get("revision") is None:
+            warn(
+                Problem(
+                    where="EngineArgs.trust_remote_code",
+                    text=(
+                        "is True without {revision}: code from the model's repository runs here "
+                        "and may change at any restart"
+                    ),
+                    value="True",
+                    advice="pin {revision} to a commit",
+                )
+            )
+
+    def check(self, release: VllmRelease) -> None:
+        """Reject what the vLLM release of the image does not accept.
+
+        Args:
+            release: The vLLM release in the image.
+
+        Raises:
+            VllmConstructsError: A flag that the release does not have, or a value that it rejects.
+        """
+        for name, value in self.given().items():
+            self._check_in(release, f"EngineArgs.{name}", name.replace("_", "-"), value)
+        for name, value in self.extra.items():
+            self._check_in(release, f"EngineArgs.extra[{name!r}]", name, value)
+        try:
+            self._check_built_in(release.known_releases)
+        except VllmConstructsError as error:
+            refuse(on_release(release, error.problem))
+        # An image of an unknown release may be an older one, which has Ray.
+        is_without_ray = release.is_official and not (
+            release.version is None or release.behaves("ray-in-image")
+        )
+        if self.get("distributed_executor_backend") == "ray" and is_without_ray:
+            warn(
+                Problem(
+                    where="EngineArgs.distributed_executor_backend",
+                    text=f"is 'ray', but {release.image!r} has no Ray",
+                    value="'ray'",
+                    advice="leave it out, or use an image of your own that has Ray",
+                )
+            )
+
+    @staticmethod
+    def _check_in(release: VllmRelease, where: str, name: str, value: object) -> None:
+        """Reject a value that no catalogue of the release accepts."""
+        problem: Problem | None = None
+        for flag in release.flags(where, name):
+            try:
+                check_value(where, flag, value)
+            except VllmConstructsError as error:
+                problem = problem or error.problem
+            else:
+                _warn_of_plugin(release, where, name, value)
+                return
+        if problem is not None:
+            refuse(on_release(release, problem))
+
+    def options(self, derived: Mapping[str, Any]) -> dict[str, Any]:
+        """All flags and values, in a stable order.
+
+        The most common flags come first, then the derived ones, then all others by their names.
+
+        Args:
+            derived: Values of the flags that this library derives, by their names without dashes.
+        """
+        given = {name.replace("_", "-"): value for name, value in self.given().items()}
+        first = [name.replace("_", "-") for name in list(self.keywords())[: self._COMMON]]
+        options = {name: given.pop(name) for name in first if name in given}
+        options.update(derived)
+        options.update(sorted((given | dict(self.extra)).items()))
+        return options
+
+
+def _reserved(where: str, name: str) -> Problem:
+    return Problem(where=where, text="is reserved by this library", advice=RESERVED[name])
+
+
+def on_release(release: VllmRelease, problem: Problem) -> Problem:
+    """A problem of a value, with the image's release unless it is the newest known one.
+
+    Args:
+        release: The vLLM release that rejects the value.
+        problem: The problem without a release.
+    """
+    if release.known_releases == (NEWEST,):
+        return problem
+    text = problem.text or f"is {escaped(problem.value)}"
+    return replace(problem, text=f"{text} on {release.description}")
+
+
+def _check_numbers(given: Mapping[str, Any]) -> None:
+    """Reject numbers that vLLM's parser accepts and its engine rejects."""
+    share = given.get("gpu_memory_utilization")
+    if share is not None:
+        require.ratio("EngineArgs.gpu_memory_utilization", share)
+    limits = given.get("limit_mm_per_prompt")
+    for kind, limit in limits.items() if isinstance(limits, Mapping) else ():
+        if not isinstance(limit, Mapping) and not is_number(limit, whole=True):
+            require.integer(f"EngineArgs.limit_mm_per_prompt[{kind!r}]", limit, 0, 2**31 - 1)
+    offloaded, length = given.get("cpu_offload_gb"), given.get("max_model_len")
+    if offloaded is not None and offloaded < 0:
+        require.wrong("EngineArgs.cpu_offload_gb", offloaded, "0 GiB or more")
+    if length == -1:
+        require.wrong("EngineArgs.max_model_len", -1, "a number of tokens, or 'auto' for what fits")
+    if length not in (None, "auto"):
+        require.integer("EngineArgs.max_model_len", length, 1, 2**31 - 1, "tokens")
+    ahead = (given.get("speculative_config") or {}).get("num_speculative_tokens")
+    if isinstance(ahead, int):
+        where = "EngineArgs.speculative_config['num_speculative_tokens']"
+        require.integer(where, ahead, 1, 1024, "tokens")
+
+
+def _warn_of_plugin(release: VllmRelease, where: str, name: str, value: object) -> None:
+    """Warn about a name that is not built into any of the releases, and not a class's either."""
+    options = {
+        str(option)
+        for known in release.catalogues
+        for option in _known_of(known["flags"], f"--{name}")
+    }
+    lowered = {option.lower() for option in options}
+    if not options or not isinstance(value, str) or value.lower() in lowered or "." in value:
+        return
+    shown = require.shown(value)
+    warn(
+        Problem(
+            where=where,
+            text=(
+                f"is {escaped(shown)}, which is not built into {release.description}, so that the "
+                "image needs a plugin that adds it"
+            ),
+            value=shown,
+            advice=require.nearest(value, sorted(options)),
+        )
+    )
+
+
+def _known_of(flags: Mapping[str, Flag], flag: str) -> Sequence[object]:
+    if flag == "--attention-backend" and "--attention-config" in flags:
+        # An alias of that flag's key, whose parser accepts any string.
+        fields = flags["--attention-config"].get("fields", {})
+        return fields["backend"].get("known", ()) if "backend" in fields else ()
+    return flags[flag].get("known", ()) if flag in flags else ()
+
+
+def _check_any(where: str, flag: str, value: object) -> None:
+    """Reject a value that no release accepts; the image's release is not known here."""
+    try:
+        check_value(where, catalogue()["flags"][flag], value)
+    except VllmConstructsError:
+        for release in releases():
+            known = catalogue(release)["flags"].get(flag)
+            if release != NEWEST and known is not None and _accepts(known, value):
+                return
+        raise
+
+
+def _accepts(flag: Any, value: object) -> bool:
+    try:
+        check_value("", flag, value)
+    except VllmConstructsError:
+        return False
+    return True

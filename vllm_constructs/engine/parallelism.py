@@ -1,0 +1,77 @@
+"""Parallelism: the sizes with which an engine is split over the GPUs of its pod.
+
+Without `tensor_parallel_size`, each layer is split over all GPUs that the other sizes leave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vllm_constructs.accelerators.nvidia import MOST_GPUS, Gpu
+from vllm_constructs.errors import Problem
+
+from .engine_args import EngineArgs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parallelism:
+    """The tensor, pipeline and data parallel sizes of an engine.
+
+    Args:
+        tensor: GPUs that split each layer.
+        pipeline: Stages that split the layers.
+        data: Replicas of the engine in the pod.
+    """
+
+    tensor: int
+    pipeline: int
+    data: int
+
+    @classmethod
+    def of(cls, engine: EngineArgs, gpus: int) -> Parallelism:
+        """The sizes of an engine in a pod, with defaults filled in.
+
+        Args:
+            engine: Flags of the engine.
+            gpus: GPUs of the pod.
+        """
+        pipeline, data = engine.pipeline_parallel_size or 1, engine.data_parallel_size or 1
+        tensor = engine.tensor_parallel_size or max(1, gpus // (pipeline * data))
+        return cls(tensor=tensor, pipeline=pipeline, data=data)
+
+    @property
+    def gpus(self) -> int:
+        """The product of the sizes: the GPUs that the engine needs."""
+        return self.tensor * self.pipeline * self.data
+
+    def problem(self, gpu: Gpu) -> Problem | None:
+        """Why an engine of these sizes cannot run on the GPUs of a pod; None if it can.
+
+        Args:
+            gpu: The GPUs that the pod requests.
+        """
+        needs = (
+            f"needs {self.gpus} GPUs (tensor {self.tensor} x pipeline {self.pipeline} x data "
+            f"{self.data})"
+        )
+        if self.gpus > 1 and not gpu.parallel:
+            return Problem(
+                where="EngineArgs",
+                text=f"{needs}, but an engine can use only one {{{type(gpu).__name__}}}",
+                advice="leave the sizes out, or use {WholeGpu}",
+                kind="does not fit",
+            )
+        if self.gpus != gpu.count:
+            return Problem(
+                where="EngineArgs",
+                text=f"{needs}, but the pod has {gpu.count}",
+                advice=self._advice(gpu.count),
+                kind="does not fit",
+            )
+        return None
+
+    def _advice(self, gpus: int) -> str:
+        fits = gpus % (self.pipeline * self.data) == 0
+        change = "leave {tensor_parallel_size} out to use them all" if fits else "lower the sizes"
+        more = f"give {{WholeGpu.count={self.gpus}}}, or " if self.gpus <= MOST_GPUS else ""
+        return f"{more}{change}"

@@ -1,0 +1,167 @@
+"""The ScaledObject of a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from vllm_constructs import require
+from vllm_constructs.errors import Problem, refuse, warn
+from vllm_constructs.kube import names
+from vllm_constructs.metrics import vllm_metrics
+from vllm_constructs.metrics.series import ModelSeries
+from vllm_constructs.workloads.workload import Workload
+
+from .pace import Replicas, ScalingPace
+from .triggers import IN_FLIGHT, PrometheusQuery, Trigger
+
+_ADDRESS = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)(:\d{1,5})?(/[\w./-]*)?", re.ASCII)
+
+
+def check_address(where: str, address: object) -> str:
+    """An address of Prometheus that KEDA's operator can resolve from its own namespace."""
+    allowed = "an address such as 'http://prometheus-operated.monitoring.svc:9090'"
+    match = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
+    if not match:
+        require.wrong(where, address, allowed)
+    host = match["host"]
+    if "." not in host and host != "localhost":
+        warn(
+            Problem(
+                where=where,
+                text=f"is {address!r}, which KEDA looks up in its own namespace",
+                value=require.shown(address),
+                advice=f"give the namespace too: 'http://{host}.<namespace>.svc:9090'",
+            )
+        )
+    return str(address)
+
+
+def namespace_of(address: str) -> str | None:
+    """The namespace in the address of a Service, `http://<service>.<namespace>.svc`, or None."""
+    match = _ADDRESS.fullmatch(address)
+    parts = match["host"].split(".") if match else []
+    return parts[1] if parts[2:3] == ["svc"] else None
+
+
+def _activation(
+    startup: int, polling_interval: int | None, cooldown: int | None, *, to_zero: bool
+) -> dict[str, int]:
+    """The fields that decide when KEDA scales from 0 and to 0.
+
+    With a minReplicaCount above 0 they have no effect, and KEDA's admission webhook warns about
+    them (apis/keda/v1alpha1/scaledobject_webhook.go).
+    """
+    fields: dict[str, int] = {}
+    for name, field, value, default, lowest, highest in (
+        ("polling_interval", "pollingInterval", polling_interval, 15, 1, 3600),
+        ("cooldown", "cooldownPeriod", cooldown, 300, 0, 86400),
+    ):
+        where = f"KedaScaler.{name}"
+        given = default if value is None else value
+        fields[field] = require.integer(where, given, lowest, highest, "seconds")
+        if value is not None and not to_zero:
+            warn(
+                Problem(
+                    where=where,
+                    text=f"is {value}, which has no effect while {{min_replicas}} is above 0",
+                    value=str(value),
+                    advice="leave it out",
+                )
+            )
+    return fields | {"initialCooldownPeriod": startup} if to_zero else {}
+
+
+def manifest(
+    *,
+    name: str,
+    target: Workload,
+    replicas: Replicas,
+    triggers: Sequence[Trigger],
+    pace: ScalingPace,
+    startup: int,
+    series: ModelSeries,
+    prometheus: str,
+    polling_interval: int | None,
+    cooldown: int | None,
+    fallback: int,
+) -> dict[str, Any]:
+    """The ScaledObject.
+
+    With a minReplicaCount of 0, a last trigger keeps the model from scaling to zero while requests
+    wait or run: it is active above 0, and its threshold is out of reach, so it never asks for a
+    second replica.
+    """
+    names.subdomain("KedaScaler.name", name)
+    if len(name) > 54:
+        refuse(
+            Problem(
+                where="KedaScaler.name",
+                text=(
+                    f"is {name!r}, {len(name)} characters long, and KEDA puts 'keda-hpa-' before "
+                    "it to name its HPA"
+                ),
+                value=require.shown(name),
+                allowed="at most 54 characters",
+                advice="give {KedaScaler.name=...}",
+            )
+        )
+    for trigger in triggers:
+        if trigger.floor > replicas.maximum:
+            refuse(
+                Problem(
+                    where="CronFloor.replicas",
+                    text=(
+                        f"is {trigger.floor}, above {{KedaScaler.max_replicas}} "
+                        f"({replicas.maximum}), so it could never be reached"
+                    ),
+                    value=str(trigger.floor),
+                    advice="lower it, or raise {max_replicas}",
+                )
+            )
+    to_zero = replicas.minimum == 0
+    if to_zero and not any(trigger.wakes for trigger in triggers):
+        refuse(
+            Problem(
+                where="KedaScaler.min_replicas",
+                text=(
+                    "is 0, but all triggers read metrics of the model's own pods, which are gone "
+                    "at 0 replicas, so nothing could activate the scaler"
+                ),
+                value="0",
+                advice=(
+                    "add a CronFloor or a PrometheusQuery of a gateway's metric, or give "
+                    "{min_replicas=1}"
+                ),
+            )
+        )
+    # A missing series is an error, which `fallback` handles, and not 0 requests.
+    entries = [
+        trigger.keda_trigger(series, prometheus, ignore_null=to_zero) for trigger in triggers
+    ]
+    if to_zero:
+        in_flight = PrometheusQuery(
+            name=IN_FLIGHT,
+            query=vllm_metrics.in_flight(series),
+            threshold=1_000_000,
+            metric_type="AverageValue",
+        )
+        entries.append(in_flight.keda_trigger(series, prometheus, ignore_null=True))
+    spec: dict[str, Any] = {
+        "scaleTargetRef": target.reference(),
+        "minReplicaCount": replicas.minimum,
+        "maxReplicaCount": replicas.maximum,
+        **_activation(startup, polling_interval, cooldown, to_zero=to_zero),
+        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": pace.behavior(startup)}},
+        "triggers": entries,
+    }
+    if any(trigger.reads_prometheus for trigger in triggers) and not to_zero:
+        behavior = "currentReplicasIfHigher"
+        spec["fallback"] = {"failureThreshold": 3, "replicas": fallback, "behavior": behavior}
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": name},
+        "spec": spec,
+    }

@@ -1,0 +1,98 @@
+"""ScalingPace: how fast replicas are added and removed, and the range that they stay in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass
+from typing import Any
+
+from vllm_constructs import require
+from vllm_constructs.errors import Problem, refuse
+
+from .triggers import Trigger
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalingPace:
+    """How fast replicas are added and removed.
+
+    Args:
+        up_pods: Pods added in one step; default 1.
+        up_seconds: Seconds between two steps up. Default: the model's startup, at most 1800,
+            since a pod that is still loading shortens no queue.
+        up_window: Seconds that a higher demand must last; default 60.
+        down_pods: Pods removed in one step; default 1.
+        down_seconds: Seconds between two steps down; default 300.
+        down_window: Seconds that a lower demand must last; default 600.
+
+    Raises:
+        VllmConstructsError: A number is outside of the range that an HPA accepts.
+    """
+
+    up_pods: int = 1
+    up_seconds: int | None = None
+    up_window: int = 60
+    down_pods: int = 1
+    down_seconds: int = 300
+    down_window: int = 600
+
+    def __post_init__(self) -> None:
+        for name in ("up_pods", "down_pods"):
+            require.integer(f"ScalingPace.{name}", getattr(self, name), 1, 1000, "pods")
+        if self.up_seconds is not None:
+            require.integer("ScalingPace.up_seconds", self.up_seconds, 1, 1800, "seconds")
+        require.integer("ScalingPace.down_seconds", self.down_seconds, 1, 1800, "seconds")
+        for name in ("up_window", "down_window"):
+            require.integer(f"ScalingPace.{name}", getattr(self, name), 0, 3600, "seconds")
+
+    def behavior(self, startup: int) -> dict[str, Any]:
+        """`behavior` of an autoscaling/v2 HPA."""
+
+        def direction(window: int, pods: int, period: int) -> dict[str, Any]:
+            policy = {"type": "Pods", "value": pods, "periodSeconds": period}
+            return {"stabilizationWindowSeconds": window, "policies": [policy]}
+
+        up_seconds = self.up_seconds or min(startup, 1800)
+        return {
+            "scaleUp": direction(self.up_window, self.up_pods, up_seconds),
+            "scaleDown": direction(self.down_window, self.down_pods, self.down_seconds),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replicas:
+    """The range of a scaler's replicas.
+
+    Args:
+        scaler: Name of the scaler, for the message.
+        minimum: Replicas at least.
+        maximum: Replicas at most.
+        lowest: Lowest minimum that the scaler allows: 1 (default), or 0 where it scales to zero.
+
+    Raises:
+        VllmConstructsError: A number is out of range, or the minimum is above the maximum.
+    """
+
+    scaler: str
+    minimum: int
+    maximum: int
+    lowest: InitVar[int] = 1
+
+    def __post_init__(self, lowest: int) -> None:
+        require.integer(f"{self.scaler}.min_replicas", self.minimum, lowest, 1000)
+        require.integer(f"{self.scaler}.max_replicas", self.maximum, 1, 1000)
+        if self.minimum > self.maximum:
+            refuse(
+                Problem(
+                    where=f"{self.scaler}.min_replicas",
+                    text=f"is {self.minimum}, above {{max_replicas}} ({self.maximum})",
+                    value=str(self.minimum),
+                    advice="swap them or raise {max_replicas}",
+                )
+            )
+
+
+def pace_for(triggers: Sequence[Trigger], minimum: int) -> ScalingPace:
+    """The pace that adds the replicas of a CronFloor in one step, since its time is known."""
+    highest = max((trigger.floor for trigger in triggers), default=0)
+    return ScalingPace(up_pods=max(1, highest - minimum))

@@ -1,0 +1,375 @@
+"""PodFacts: the options of a pod with their defaults, checked, and what follows from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Unpack
+
+from vllm_constructs import require
+from vllm_constructs.accelerators import nvidia
+from vllm_constructs.accelerators.nvidia import Gpu
+from vllm_constructs.engine.engine_args import EngineArgs
+from vllm_constructs.engine.parallelism import Parallelism
+from vllm_constructs.errors import Problem, escaped, refuse, warn
+from vllm_constructs.frozen import FrozenDict, frozen
+from vllm_constructs.kube import names, quantity
+from vllm_constructs.kube.references import name_of
+from vllm_constructs.releases import environment
+from vllm_constructs.releases.release import DEFAULT_IMAGE, VllmRelease
+
+from . import storage
+from .availability import Drain, Startup
+from .pod_options import PodOptions, Toleration
+from .secrets import ApiKey, HuggingFaceToken
+from .storage import EphemeralCache, ExistingClaim
+
+_MODEL = re.compile(r"/?[A-Za-z0-9][\w.-]*(/[\w.-]+)*(:[\w.-]+)?", re.ASCII)
+_SERVED = re.compile(r"[A-Za-z0-9][\w.:/@+-]{0,252}", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+MODEL_ANNOTATION = f"{names.PREFIX}/model"
+CHECKSUM_ANNOTATION = f"{names.PREFIX}/engine-checksum"
+SCRAPE_ANNOTATIONS = ("prometheus.io/scrape", "prometheus.io/port", "prometheus.io/path")
+
+# Variables that would repeat, or break, what is derived here: what is wrong, and what to do.
+_LEAVE_OUT = "leave it out"
+_GPUS = ("is set by the device plugin, which assigns the GPUs", _LEAVE_OUT)
+_TOKEN = ("would put the token into the manifests", "give {hf_token}, which refers to a Secret")
+_USER = ("is set together with the user of the pod", _LEAVE_OUT)
+_RESERVED = {
+    "CUDA_VISIBLE_DEVICES": _GPUS,
+    "NVIDIA_VISIBLE_DEVICES": _GPUS,
+    "HF_HOME": ("is the path where {cache} is mounted", _LEAVE_OUT),
+    "HF_TOKEN": _TOKEN,
+    "HUGGING_FACE_HUB_TOKEN": _TOKEN,
+    "HOME": _USER,
+    "USER": _USER,
+    "VLLM_API_KEY": (
+        "would put the key into the manifests",
+        "give {api_key}, which refers to a Secret",
+    ),
+    "VLLM_ENGINE_READY_TIMEOUT_S": ("is set by {startup}", _LEAVE_OUT),
+    "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": ("is set by {response_timeout}", _LEAVE_OUT),
+    "VLLM_PORT": (
+        "is vLLM's internal port, not the port of the API",
+        "leave it out, or give {port} for the API",
+    ),
+    "VLLM_HOST_IP": ("is only for engines on several nodes", _LEAVE_OUT),
+    "VLLM_SERVER_DEV_MODE": ("opens administrative endpoints to every client", _LEAVE_OUT),
+}
+
+
+def _defaults() -> dict[str, Any]:
+    """The default of each option that may be left out."""
+    return {
+        "served_name": None,
+        "image": DEFAULT_IMAGE,
+        "vllm": None,
+        "engine": EngineArgs(),
+        "port": 8000,
+        "cpu": None,
+        "memory": None,
+        "shared_memory": None,
+        "cache": EphemeralCache(),
+        "hf_token": None,
+        "api_key": None,
+        "startup": Startup(),
+        "drain": None,
+        "response_timeout": 300,
+        "env": FrozenDict(),
+        "node_selector": FrozenDict(),
+        "tolerations": (),
+        "priority_class": None,
+        "runtime_class": None,
+        "service_account": None,
+        "image_pull_secrets": (),
+        "pod_annotations": FrozenDict(),
+        "run_as_root": False,
+    }
+
+
+def reject_unknown(owner: str, given: Mapping[str, object], own: Mapping[str, object]) -> None:
+    """Reject unknown options, and the absence of required ones.
+
+    Args:
+        owner: Name of the class that accepts the options.
+        given: The options that are given.
+        own: Options of the class beside those of a pod.
+
+    Raises:
+        VllmConstructsError: An option is unknown, or a required one is missing.
+    """
+    known = {**PodOptions.__annotations__, **own}
+    for name in given:
+        if name not in PodOptions.__annotations__:
+            advice = require.nearest(name, known) or "see its documentation"
+            text = f"has no option {escaped(require.shown(name))}"
+            refuse(Problem(where=owner, text=text, advice=advice))
+    for name in sorted(PodOptions.__required_keys__, reverse=True):
+        if given.get(name) is None:
+            refuse(Problem(where=name, text="is missing", advice=f"give {owner}({name}=...)"))
+
+
+@dataclass(frozen=True, kw_only=True, init=False)
+class PodFacts:
+    """The options of a pod with their defaults, checked, and what follows from them."""
+
+    model: str
+    gpu: Gpu
+    served_name: str | None
+    image: str
+    vllm: str | None
+    engine: EngineArgs
+    port: int
+    cpu: str | tuple[str, str] | None
+    memory: str | tuple[str, str] | None
+    shared_memory: str | None
+    cache: ExistingClaim | EphemeralCache
+    hf_token: HuggingFaceToken | None
+    api_key: ApiKey | None
+    startup: Startup
+    drain: Drain | None
+    response_timeout: int
+    env: Mapping[str, str]
+    node_selector: Mapping[str, str]
+    tolerations: tuple[Toleration, ...]
+    priority_class: str | None
+    runtime_class: str | None
+    service_account: str | None
+    image_pull_secrets: tuple[str, ...]
+    pod_annotations: Mapping[str, str]
+    run_as_root: bool
+
+    def __init__(self, **options: Unpack[PodOptions]) -> None:
+        """Check the options, and keep copies of them."""
+        reject_unknown("GpuPodSpec", options, {})
+        given = {name: value for name, value in options.items() if value is not None}
+        values = _defaults() | given
+        order = self.__dataclass_fields__
+        vars(self).update({name: values[name] for name in order})
+        self._check()
+        # After the checks, so that errors show values as they are given.
+        vars(self).update({name: frozen(vars(self)[name]) for name in order})
+
+    def _keep(self, name: str, value: object) -> None:
+        vars(self)[name] = value
+
+    def _check(self) -> None:
+        allowed = "a Hugging Face id such as 'Qwen/Qwen2.5-7B-Instruct', or an absolute path"
+        require.matching("model", self.model, _MODEL, allowed)
+        if self.served_name is not None:
+            allowed = "at most 253 letters, digits and any of '._:/@+-', first a letter or digit"
+            require.matching("served_name", self.served_name, _SERVED, allowed)
+        self._keep("cache", storage.claim_of(self.cache))
+        self._check_kinds()
+        require.integer("port", self.port, 1024, 65535)
+        require.integer("response_timeout", self.response_timeout, 1, 86400, "seconds")
+        require.boolean("run_as_root", self.run_as_root)
+        self._check_scheduling()
+        self._check_references()
+        self._check_image()
+        self._check_environment()
+        self._check_resources()
+        storage.shared_memory(self.gpu.count, self.shared_memory, self.memory_pair[1])
+        self._check_gpu()
+        self.engine.check(self.release)
+        if self.drain_time.seconds == 0 and self.engine.runner != "pooling":
+            refuse(
+                Problem(
+                    where="Drain.seconds",
+                    text="is 0, which aborts streamed responses at every rollout",
+                    value="0",
+                    advice="give the seconds that running requests may take (0 is for "
+                    "{runner='pooling'} only)",
+                )
+            )
+
+    def _check_kinds(self) -> None:
+        kinds: dict[str, tuple[type | tuple[type, ...], str]] = {
+            "gpu": (nvidia.KINDS, nvidia.EXPECTED),
+            "engine": (EngineArgs, "EngineArgs(...)"),
+            "hf_token": (
+                (HuggingFaceToken, type(None)),
+                "HuggingFaceToken.from_secret(name of a Secret)",
+            ),
+            "api_key": ((ApiKey, type(None)), "ApiKey.from_secret(name of a Secret)"),
+            "startup": (Startup, "Startup(minutes=...)"),
+            "drain": ((Drain, type(None)), "Drain(seconds=...)"),
+        }
+        for name, (kind, allowed) in kinds.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                if name in ("hf_token", "api_key"):
+                    text = f"is a {type(value).__name__} (not shown)"
+                    refuse(Problem(where=name, text=text, allowed=allowed))
+                require.wrong(name, value, allowed)
+
+    def _check_scheduling(self) -> None:
+        self._keep(
+            "node_selector", FrozenDict(names.label_map("node_selector", self.node_selector))
+        )
+        for key in self.node_selector:
+            if key in self.gpu.node_labels:
+                where = f"node_selector[{key!r}]"
+                refuse(Problem(where=where, text="is set by {gpu}", advice=_LEAVE_OUT))
+        allowed = "a list of Toleration(...)"
+        for item in require.items("tolerations", self.tolerations, allowed):
+            require.instance("tolerations", item, Toleration, allowed)
+
+    def _check_references(self) -> None:
+        for name in ("priority_class", "runtime_class"):
+            if getattr(self, name) is not None:
+                names.subdomain(name, getattr(self, name))
+        if self.service_account is not None:
+            account = name_of("service_account", self.service_account, "ServiceAccount")
+            self._keep("service_account", account)
+        allowed = "a list of names of Secrets"
+        secrets = require.items("image_pull_secrets", self.image_pull_secrets, allowed)
+        kept = tuple(name_of("image_pull_secrets", item, "Secret") for item in secrets)
+        self._keep("image_pull_secrets", kept)
+        annotations = names.annotation_map("pod_annotations", self.pod_annotations)
+        for key in annotations:
+            if key in SCRAPE_ANNOTATIONS or key.startswith(f"{names.PREFIX}/"):
+                where = f"pod_annotations[{key!r}]"
+                refuse(Problem(where=where, text="is set by this library", advice=_LEAVE_OUT))
+        self._keep("pod_annotations", FrozenDict(annotations))
+
+    def _check_image(self) -> None:
+        image = require.shown(self.image)
+        if self.drain_time.seconds and not self.release.behaves("shutdown-timeout"):
+            warn(
+                Problem(
+                    where="image",
+                    text=f"is {escaped(image)}, whose {self.release.description} has no "
+                    "--shutdown-timeout, so requests that run when a pod stops are aborted after "
+                    "the pause of {Drain.pre_stop}",
+                    value=image,
+                    advice="use 0.19.1 or newer",
+                )
+            )
+        family = self.release.family
+        if family.accelerator != "CUDA":
+            refuse(
+                Problem(
+                    where="image",
+                    text=f"is {escaped(image)}, which is built for {family.accelerator}, but "
+                    "{gpu} is a GPU of NVIDIA",
+                    value=image,
+                    advice="use 'vllm/vllm-openai'",
+                )
+            )
+
+    def _check_environment(self) -> None:
+        self._keep("env", FrozenDict(require.text_map("env", self.env)))
+        for name, value in self.env.items():
+            allowed = "a variable of letters, digits and '_'"
+            require.matching("a key of env", name, _VARIABLE, allowed)
+            where = f"env[{name!r}]"
+            if name in _RESERVED:
+                text, advice = _RESERVED[name]
+                refuse(Problem(where=where, text=text, advice=advice))
+            if name == "HF_HUB_OFFLINE" and self.cache.is_read_only:
+                text = "is set by a read-only {cache}"
+                refuse(Problem(where=where, text=text, advice=_LEAVE_OUT))
+            environment.check(self.release, name, value)
+
+    def _check_resources(self) -> None:
+        for name, amount in (("cpu", quantity.cpu), ("memory", quantity.memory)):
+            value = getattr(self, name)
+            pair = (value, value) if isinstance(value, str) else value
+            if pair is None:
+                continue
+            allowed = "one quantity, or (request, limit)"
+            parts = require.items(name, pair, allowed)
+            if len(parts) != 2:
+                require.wrong(name, value, allowed)
+            request, limit = (amount(name, part) for part in parts)
+            if request > limit:
+                refuse(
+                    Problem(
+                        where=name,
+                        text=f"has a request of {parts[0]!r} above its limit of {parts[1]!r}",
+                        value=require.shown(value),
+                        advice="lower the request, or raise the limit",
+                    )
+                )
+
+    def _check_gpu(self) -> None:
+        problem = Parallelism.of(self.engine, self.gpu.count).problem(self.gpu)
+        if problem is not None:
+            refuse(problem)
+        gpu, utilization = self.gpu, self.engine.gpu_memory_utilization
+        if gpu.share < 1 and utilization is not None and utilization >= gpu.share:
+            refuse(
+                Problem(
+                    where="EngineArgs.gpu_memory_utilization",
+                    text=f"is {utilization}, but {gpu.sharers} pods share the memory of the GPU",
+                    value=str(utilization),
+                    advice=f"give a value below {gpu.share:.2f}, or leave it out",
+                )
+            )
+
+    @cached_property
+    def _release(self) -> VllmRelease:
+        return VllmRelease(self.image, vllm=self.vllm)
+
+    @property
+    def release(self) -> VllmRelease:
+        """The vLLM release in the image."""
+        return self._release
+
+    @property
+    def name_in_metrics(self) -> str:
+        """The `model_name` of all metrics: the served name if there is one, else the model."""
+        return self.served_name if self.served_name is not None else self.model
+
+    @property
+    def drain_time(self) -> Drain:
+        """The given drain, otherwise one of `response_timeout` seconds."""
+        return self.drain or Drain(seconds=self.response_timeout)
+
+    @property
+    def cpu_pair(self) -> tuple[str, str | None]:
+        """CPU cores as request and limit; the limit may be None."""
+        if self.cpu is None:
+            return str(4 * self.gpu.count), None
+        return (self.cpu, None) if isinstance(self.cpu, str) else self.cpu
+
+    @property
+    def memory_pair(self) -> tuple[str, str]:
+        """Memory as request and limit."""
+        if self.memory is None:
+            return f"{16 * self.gpu.count}Gi", f"{32 * self.gpu.count}Gi"
+        return (self.memory, self.memory) if isinstance(self.memory, str) else self.memory
+
+    @property
+    def shared_memory_size(self) -> str:
+        """Size of `/dev/shm`: the given one, otherwise what the workers need."""
+        return storage.shared_memory(self.gpu.count, self.shared_memory, self.memory_pair[1])
+
+    def _derived_options(self) -> dict[str, Any]:
+        """The flags that follow from the other options."""
+        derived: dict[str, Any] = {}
+        if self.served_name is not None or self.cache.is_read_only:
+            # Offline, vLLM would use the model's path in the cache as its name.
+            derived["served-model-name"] = [self.name_in_metrics]
+        if self.port != 8000:
+            derived["port"] = self.port
+        engine = self.engine
+        tensor = Parallelism.of(engine, self.gpu.count).tensor
+        if engine.tensor_parallel_size is None and tensor > 1:
+            derived["tensor-parallel-size"] = tensor
+        share = self.gpu.gpu_memory_utilization
+        if share is not None and engine.gpu_memory_utilization is None:
+            derived["gpu-memory-utilization"] = share
+        # A release without the flag always aborts running requests at SIGTERM.
+        if self.drain_time.seconds and self.release.behaves("shutdown-timeout"):
+            derived["shutdown-timeout"] = self.drain_time.seconds
+        return derived
+
+    def options(self) -> dict[str, Any]:
+        """All flags of the engine, the given and the derived ones."""
+        return self.engine.options(self._derived_options())

@@ -25,7 +25,8 @@ class DisruptionBudget(VllmConstruct):
         id: Its id in the scope.
         target: The model. Where a scaler decides about its replicas, make the scaler first.
         min_available: Pods that stay; less than the replicas, or than the scaler's minimum.
-        max_unavailable: Pods that may be evicted at a time. Default 1, where min_available is left out.
+        max_unavailable: Pods that may be evicted at a time. Default: 1, where min_available is
+            left out.
         name: Name of the budget. Default: the model's.
 
     Attributes:

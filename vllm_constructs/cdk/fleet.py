@@ -130,7 +130,8 @@ def _backends(
         if label in taken:
             refuse(
                 f"ModelFleet has {taken[label]!r} and {model.name!r} both at {label!r}, since they "
-                f"are served as {model.served_name!r} or a similar name; change the served_name= of one."
+                f"are served as {model.served_name!r} or a similar name; change the served_name= "
+                "of one."
             )
         taken[label] = model.name
         found.append(
@@ -170,7 +171,10 @@ def _routes(
 ) -> list[dict[str, Any]]:
     """One HTTPRoute per host, since a route's hosts share its rules."""
     if settings.tls is not None:
-        refuse("ModelFleet.tls is given with gateway=, whose listeners have the certificate; leave it out.")
+        refuse(
+            "ModelFleet.tls is given with gateway=, whose listeners have the certificate; leave it "
+            "out."
+        )
     hosts: dict[str, list[Backend]] = {}
     for backend in backends:
         hosts.setdefault(backend.host, []).append(backend)

@@ -110,7 +110,10 @@ class TokenSecret(VllmConstruct):
                 "manifest; use HuggingFaceToken.from_secret or ExternalToken, or set it to True."
             )
         if not isinstance(value, str) or not value.strip() or not value.isprintable():
-            refuse("TokenSecret.value is not a non-empty string of one line (not shown); give the token.")
+            refuse(
+                "TokenSecret.value is not a non-empty string of one line (not shown); give the "
+                "token."
+            )
         secret = names.sanitised(id) if name is None else names.subdomain("TokenSecret.name", name)
         names.secret_key("TokenSecret.key", key)
         self.token = HuggingFaceToken(secret, key, namespace=context.namespace)

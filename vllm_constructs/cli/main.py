@@ -117,9 +117,7 @@ def _unknown(word: str, options: argparse.Namespace) -> Problem:
     elif name in catalogue()["flags"] or other_spelling(catalogue(), name):
         text, advice = "is a flag of vllm serve", "give it after --"
     else:
-        known = [
-            f"--{one.replace('_', '-')}" for one in vars(options) if one not in ("app", "verb")
-        ]
-        near = require.nearest(name, known)
+        known = [key.replace("_", "-") for key in vars(options) if key not in ("app", "verb")]
+        near = require.nearest(name.lstrip("-"), known)
         text, advice = "is not an option", near or "see vllm-constructs plan --help"
     return Problem(where=require.shown(name), text=text, advice=advice)

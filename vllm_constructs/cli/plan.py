@@ -66,7 +66,7 @@ def _refused(sentence: str, options: argparse.Namespace, **more: str) -> tuple[s
 
 def _one(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
     """The plan of one model, without an app."""
-    from vllm_constructs.engine.command_line_parser import parse_args, read
+    from vllm_constructs.engine.command_line_parser import parsed, read
     from vllm_constructs.memory import fit
     from vllm_constructs.memory.shapes import ModelShape
     from vllm_constructs.releases.release import DEFAULT_IMAGE, VllmRelease
@@ -82,7 +82,10 @@ def _one(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
     if line.model or "config" in line.options:
         advice = "give --model and --config before it"
         refuse(Problem(where="--", text="may be followed by flags only", advice=advice))
-    parsed = parse_args([options.model or "model", *length, *flags], release=release)
+    line = read([options.model or "model", *length, *flags], release, has_variables=False)
+    for problem in line.problems:
+        refuse(problem)
+    engine = parsed(line, release, is_complete=False).engine
     if len(options.config) > 1:
         advice = "give the model's config.json only"
         refuse(Problem(where="--config", text="is given more than once", advice=advice))
@@ -91,7 +94,7 @@ def _one(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
     else:
         shape = ModelShape.named(options.model)
     try:
-        plan = fit.plan_of(shape, gpu, parsed.engine, release)
+        plan = fit.plan_of(shape, gpu, engine, release)
     except VllmConstructsError as error:
         return _refused(error.problem.sentence(as_command), options, model=shape.name)
     if isinstance(plan, Problem):

@@ -106,18 +106,20 @@ def read(words: Sequence[str], release: VllmRelease, *, has_variables: bool = Tr
     return _Reader(release, has_variables=has_variables).read(words)
 
 
-def parsed(line: CommandLine, release: VllmRelease) -> ParsedArgs:
+def parsed(line: CommandLine, release: VllmRelease, *, is_complete: bool = True) -> ParsedArgs:
     """A parsed command line, as EngineArgs and the flags that this library derives.
 
     Args:
         line: The parsed command line.
         release: The vLLM that reads it.
+        is_complete: Whether vLLM has no other flags than these. Default: True; otherwise this
+            library adds some, such as the tensor parallel size.
 
     Raises:
         VllmConstructsError: vLLM does not start with these flags.
     """
     given = {name.replace("-", "_"): value for name, value in line.options.items()}
-    problem = conflict(given, is_complete=True)
+    problem = conflict(given, is_complete=is_complete)
     if problem is not None:
         raise VllmConstructsError(problem, as_flags)
     if line.model is None and "served-model-name" in line.options and "config" not in line.options:

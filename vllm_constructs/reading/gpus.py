@@ -109,7 +109,9 @@ def gpus_in_use(gpu: Gpu, engine: EngineArgs) -> tuple[Gpu | None, Problem | Non
     if sizes.gpus < gpu.count and isinstance(gpu, WholeGpu):
         text = f"vLLM uses {sizes.gpus} of the pod's {gpu.count} GPUs"
         return replace(gpu, count=sizes.gpus), Problem(text=text)
-    return None, problem
+    # Without a tensor parallel size vLLM uses one GPU, whatever the pod has.
+    advice = f"give {{WholeGpu.count={sizes.gpus}}}, or smaller sizes"
+    return None, replace(problem, advice=advice)
 
 
 def _check_one(count: int, what: str) -> None:

@@ -309,6 +309,7 @@ class PodFacts:
                     text=f"is {utilization}, but {gpu.sharers} pods share the memory of the GPU",
                     value=str(utilization),
                     advice=f"give a value below {gpu.share:.2f}, or leave it out",
+                    kind="does not fit",
                 )
             )
 

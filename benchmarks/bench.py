@@ -136,6 +136,21 @@ def objects() -> None:
     report("an object of ours / a bare ApiObject with a JsonPatch", ours / bare, 1.5, detail)
 
 
+def validation() -> None:
+    """What the tests' validation of one object against one Kubernetes release costs."""
+    from tests.support.schemas import ALL_RELEASES, validate
+
+    chart = Chart(App(), "sample", namespace="llm")
+    ModelDeployment(chart, "m", model="Qwen/Qwen2.5-7B-Instruct", gpu=WholeGpu("NVIDIA-L40S"))
+    manifest = chart.to_json()[0]
+    validate(manifest)
+    started = time.perf_counter()
+    for _ in range(5):
+        validate(manifest)
+    each = 1000 * (time.perf_counter() - started) / 5 / len(ALL_RELEASES)
+    report("validating an object for one release in the tests, ms", each, 10, "")
+
+
 def whole(count: int) -> float:
     """Seconds for an app of `count` models, synth included."""
     with tempfile.TemporaryDirectory() as folder:
@@ -171,3 +186,4 @@ if __name__ == "__main__":
         app()
         objects()
         many()
+        validation()

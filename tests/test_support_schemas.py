@@ -3,7 +3,6 @@
 import copy
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,27 @@ DROP = object()
 LABELS = {"app.kubernetes.io/name": "vllm", "app.kubernetes.io/instance": "qwen"}
 NEWEST = (ALL_RELEASES[-1],)
 # Those that some mutation below shows to work.
+# The kinds of custom resources that the library or main.py renders, and that have a CRD at hand.
+RENDERED = (
+    "Application",
+    "ClusterIssuer",
+    "ExternalSecret",
+    "HTTPRoute",
+    "HelmRelease",
+    "HelmRepository",
+    "PodMonitor",
+    "PrometheusRule",
+    "ScaledObject",
+    "ServiceMonitor",
+)
 CEL_FUNCTIONS = {"contains", "duration", "endsWith", "matches", "size", "split", "startsWith"}
+
+
+def crd_specs() -> Iterator[dict[str, Any]]:
+    """The `spec` of each CRD that is at hand."""
+    for path in sorted(crds_module._FOLDER.glob("*_*.yaml")):
+        (document,) = load_yaml(path)
+        yield document["spec"]
 
 
 def metadata(name: str = "qwen", **fields: Any) -> Manifest:
@@ -994,22 +1013,27 @@ class TestHarness:
         with pytest.raises(AssertionError):
             assert_valid(stranger, changed(BASES["ConfigMap"], "data/n", 1))
 
-    def test_every_crd_is_found(self) -> None:
-        """Each file serves its kind, and no CEL rule uses what the evaluator lacks."""
-        needs_crds("HTTPRoute")
+    @pytest.mark.parametrize("kind", RENDERED)
+    def test_crd(self, kind: str) -> None:
+        """The CRD of a kind that is rendered is found, and its rules can be evaluated."""
+        needs_crds(kind)
         functions: set[str] = set()
-        for path in sorted(crds_module._FOLDER.glob("*_*.yaml")):
-            (document,) = load_yaml(path)
-            spec = document["spec"]
-            for version in spec["versions"]:
-                if version["served"]:
-                    api_version = f"{spec['group']}/{version['name']}"
-                    known = crds_module.crd(api_version, spec["names"]["kind"])
-                    assert known is not None
-                    functions.update(*(cel.compile(one).functions() for one in rules(known.schema)))
+        for spec in (spec for spec in crd_specs() if spec["names"]["kind"] == kind):
+            for version in (version for version in spec["versions"] if version["served"]):
+                known = crds_module.crd(f"{spec['group']}/{version['name']}", kind)
+                assert known is not None
+                functions.update(*(cel.compile(one).functions() for one in rules(known.schema)))
 
-        named = {one for one in functions if one.isalpha()}
-        assert named <= CEL_FUNCTIONS
+        assert {one for one in functions if one.isalpha()} <= CEL_FUNCTIONS
+
+    def test_other_crds(self) -> None:
+        """CRDs of kinds that nothing renders yet are named."""
+        needs_crds("HTTPRoute")
+        kinds = {spec["names"]["kind"] for spec in crd_specs()}
+
+        assert set(RENDERED) <= kinds
+        if others := sorted(kinds - set(RENDERED)):
+            pytest.skip(f"nothing renders these kinds yet: {', '.join(others)}")
 
     def test_cel_error_is_a_refusal(self) -> None:
         """A rule that can not be evaluated never passes in silence."""
@@ -1018,16 +1042,6 @@ class TestHarness:
         errors = [one.message for one in Rules({"x-kubernetes-validations": rules}).iter_errors({})]
 
         assert errors[0].startswith("too low (the rule could not be evaluated")
-
-    def test_is_quick(self) -> None:
-        """An object and release costs about a millisecond."""
-        validate(BASES["Deployment"])
-        start = time.perf_counter()
-
-        for _ in range(5):
-            validate(BASES["Deployment"])
-
-        assert (time.perf_counter() - start) / 5 / len(ALL_RELEASES) < 0.01
 
 
 class TestQuantity:

@@ -4,7 +4,8 @@ Each name is loaded when it is first used. Values (such as `EngineArgs`, `WholeG
 need no Node.js; constructs (such as `ModelDeployment`) start it.
 """
 
-from typing import TYPE_CHECKING
+# Type checkers take it for typing's, which takes longer to import than all else here.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .accelerators.nvidia import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu

@@ -307,8 +307,9 @@ class TestRendering:
             head = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "x"}}
             return {**head, "spec": dict(facts)}
 
-        made = LateObject(scope, "thing", chart_context(scope, "thing"), make)
+        made = LateObject(scope, "thing", chart_context(scope, "thing"), make(), make)
         facts["n"] = 2
+        made.change()
         assert not made.is_rendered
         made.render()
         assert (True, False) == (made.is_rendered, made.is_final)

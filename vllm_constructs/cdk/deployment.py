@@ -172,10 +172,9 @@ class ModelDeployment(VllmConstruct):
                 more_peers=links.peers,
             )
 
-        manifests = [make_deployment(), self._service_manifest()]
-        manifests += [config] if config else []
-        manifests += [make_policy()] if network_policy else []
-        context.check_free(*manifests)
+        body, policy = make_deployment(), make_policy() if network_policy else None
+        beside = [manifest for manifest in (config, policy) if manifest is not None]
+        context.check_free(body, self._service_manifest(), *beside)
         key = (context.namespace, self.pod.name_in_metrics)
         same = context.app.models.setdefault(key, [])
         if any(other.is_measured for other in same):
@@ -186,11 +185,11 @@ class ModelDeployment(VllmConstruct):
         same.append(links)
         self._links = links
         self.config_map: ApiObject | None = None if config is None else self._add("engine", config)
-        self.deployment: ApiObject = self._add_late("Default", make_deployment)
+        self.deployment: ApiObject = self._add_late("Default", body, make_deployment)
         self._service = self._add_service()
         links.service = self._service
         self.network_policy: ApiObject | None = (
-            self._add_late("network-policy", make_policy) if network_policy else None
+            None if policy is None else self._add_late("network-policy", policy, make_policy)
         )
 
     def _labels(self, chart: Mapping[str, str], labels: Mapping[str, str] | None) -> dict[str, str]:
@@ -212,10 +211,12 @@ class ModelDeployment(VllmConstruct):
         self._claim(manifest)
         return plus.service(self, manifest)
 
-    def _add_late(self, id: str, make: Callable[[], dict[str, Any]]) -> LateObject:
+    def _add_late(
+        self, id: str, manifest: dict[str, Any], make: Callable[[], dict[str, Any]]
+    ) -> LateObject:
         """Put a manifest into the tree whose body is made when the app is rendered."""
-        self._claim(make())
-        made = LateObject(self, id, self._context, make)
+        self._claim(manifest)
+        made = LateObject(self, id, self._context, manifest, make)
         self._links.objects.append(made)
         return made
 

@@ -56,9 +56,22 @@ class LateObject(ApiObject):
     """
 
     def __init__(
-        self, scope: Construct, id: str, context: ChartContext, make: Callable[[], dict[str, Any]]
+        self,
+        scope: Construct,
+        id: str,
+        context: ChartContext,
+        manifest: dict[str, Any],
+        make: Callable[[], dict[str, Any]],
     ) -> None:
-        manifest = make()
+        """Put the object into the tree.
+
+        Args:
+            scope: The construct that it belongs to.
+            id: Its id in the scope.
+            context: The context of its chart.
+            manifest: The manifest with the facts that are known now.
+            make: Makes the manifest with the facts that are known then; metadata stays.
+        """
         super().__init__(
             scope,
             id,
@@ -66,6 +79,7 @@ class LateObject(ApiObject):
             kind=manifest["kind"],
             metadata=_metadata(manifest),
         )
+        self._manifest: dict[str, Any] | None = manifest
         self._make = make
         self._app = context.app
         self._waiting: list[JsonPatch] = []
@@ -89,6 +103,7 @@ class LateObject(ApiObject):
 
     def change(self) -> None:
         """Note that other facts are known now."""
+        self._manifest = None
         if self._is_current:
             self._is_current = False
             self._app.late.append(self)
@@ -96,8 +111,9 @@ class LateObject(ApiObject):
     def render(self) -> None:
         """Make the body with the facts that are known now."""
         if not self._is_current:
-            ApiObject.add_json_patch(self, *_body(self._make()), *self._waiting)
-            self._waiting = []
+            manifest = self._make() if self._manifest is None else self._manifest
+            ApiObject.add_json_patch(self, *_body(manifest), *self._waiting)
+            self._manifest, self._waiting = manifest, []
             self._is_rendered = self._is_current = True
 
     def _patch(self, *patches: JsonPatch) -> None:

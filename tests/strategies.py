@@ -39,8 +39,8 @@ from vllm_constructs import (
     VllmConstructsError,
     WholeGpu,
 )
-from vllm_constructs.accelerators.nvidia import catalogue
-from vllm_constructs.releases.release import catalogue as release_catalogue
+from vllm_constructs.accelerators.nvidia import catalog
+from vllm_constructs.releases.release import catalog as release_catalog
 from vllm_constructs.workloads.storage import ACCESS_MODES
 
 Manifest = dict[str, Any]
@@ -49,8 +49,8 @@ Call = Callable[[], object]
 _FACTS = Path(__file__).parents[2] / "shared" / "facts"
 
 _LOWER = string.ascii_lowercase + string.digits
-_PRODUCTS = sorted(catalogue())
-_SLICES = [(product, profile) for product in _PRODUCTS for profile in catalogue()[product]["mig"]]
+_PRODUCTS = sorted(catalog())
+_SLICES = [(product, profile) for product in _PRODUCTS for profile in catalog()[product]["mig"]]
 # The label of its nodes would be too long with the single strategy.
 _LONG = "NVIDIA-RTX-PRO-6000-Blackwell-Max-Q-Workstation-Edition"
 _IMAGES = (
@@ -264,7 +264,7 @@ def engines(draw: st.DrawFn, gpu: Any = None) -> EngineArgs:
     data = draw(st.sampled_from([n for n in (1, 2) if gpu.count // pipeline % n == 0]))
     tensor = gpu.count // pipeline // data
     highest = 0.95 if gpu.share == 1 else gpu.share * 0.9
-    known = release_catalogue()
+    known = release_catalog()
     seqs = draw(st.one_of(st.none(), st.integers(1, 512)))
     parser = draw(st.one_of(st.none(), st.sampled_from(known["tool_call_parsers"])))
     found: dict[str, Any] = {

@@ -113,12 +113,12 @@ def test_contents(wheel: Path) -> None:
 
 
 def test_data(wheel: Path) -> None:
-    """The catalogues and the marker that tells type checkers to look are in it."""
+    """The catalogs and the marker that tells type checkers to look are in it."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    catalogues = {f"vllm_constructs/data/{path.name}" for path in _data_files()}
-    assert len(catalogues) >= 2
-    assert {*catalogues, "vllm_constructs/py.typed"} <= names
+    catalogs = {f"vllm_constructs/data/{path.name}" for path in _data_files()}
+    assert len(catalogs) >= 2
+    assert {*catalogs, "vllm_constructs/py.typed"} <= names
 
 
 def _data_files() -> list[Path]:

@@ -1,4 +1,4 @@
-"""The release catalogue's files: that they agree with the facts and with each other."""
+"""The release catalog's files: that they agree with the facts and with each other."""
 
 import datetime as dt
 import importlib

@@ -1,4 +1,4 @@
-"""The script that makes the release catalogue's files: what it reads in a wheel, and how."""
+"""The script that makes the release catalog's files: what it reads in a wheel, and how."""
 
 import importlib
 import json

@@ -13,7 +13,7 @@ DATA = Path(__file__).parents[1] / "vllm_constructs" / "data"
 
 
 def main() -> None:
-    """Write the catalogue: product label to memory, NVLink and MIG profiles."""
+    """Write the catalog: product label to memory, NVLink and MIG profiles."""
     facts = json.loads(Path(sys.argv[1]).read_text())
     products = {
         gpu["product_label"]: {

@@ -177,7 +177,7 @@ def removed(
     }
 
 
-def catalogue(
+def catalog(
     release: str, date: str, found: Mapping[str, Any], metrics: dict[str, Any]
 ) -> dict[str, Any]:
     """The data file of a release."""
@@ -214,7 +214,7 @@ def make(release: str) -> str:
         date = unpack(wheel_of(release), Path(folder))
         found = read(Path(folder), reader_python())
         metrics = metrics_of(Path(folder), found["info_labels"])
-    return dumps(catalogue(release, date, found, metrics))
+    return dumps(catalog(release, date, found, metrics))
 
 
 def main() -> None:

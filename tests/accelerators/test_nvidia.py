@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from tests import strategies
 from vllm_constructs import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
 from vllm_constructs.accelerators.accelerator import Accelerator
-from vllm_constructs.accelerators.nvidia import EXPECTED, KINDS, Gpu, catalogue
+from vllm_constructs.accelerators.nvidia import EXPECTED, KINDS, Gpu, catalog
 
 PRODUCT = "nvidia.com/gpu.product"
 A100 = "NVIDIA-A100-80GB-PCIe"
 LONG = "NVIDIA-RTX-PRO-6000-Blackwell-Max-Q-Workstation-Edition"
 
 
-def test_catalogue() -> None:
-    """The catalogue has the products, sizes and profiles of the facts."""
+def test_catalog() -> None:
+    """The catalog has the products, sizes and profiles of the facts."""
     known = {one["product_label"]: one for one in strategies.facts("accelerators.json")["nvidia"]}
 
-    assert set(known) == set(catalogue())
-    for product, ours in catalogue().items():
+    assert set(known) == set(catalog())
+    for product, ours in catalog().items():
         theirs = known[product]
         assert theirs["memory_mib"] == ours["memory_mib"]
         assert theirs["nvlink"] == ours["nvlink"]
@@ -45,7 +45,7 @@ def test_kinds(gpu: Any) -> None:
 
 
 def test_whole_gpu() -> None:
-    """Whole GPUs are found by their product, which the catalogue may lack."""
+    """Whole GPUs are found by their product, which the catalog may lack."""
     gpu = WholeGpu(A100, count=4)
 
     assert gpu.resource == "nvidia.com/gpu"

@@ -457,7 +457,7 @@ class TestMemory:
     """Whether the model fits."""
 
     def test_plan(self) -> None:
-        """The plan of a model of the catalogue is an attribute."""
+        """The plan of a model of the catalog is an attribute."""
         qwen = model(chart(), engine=EngineArgs(max_model_len=4096))
         plan = qwen.memory_plan
         assert plan is not None
@@ -465,7 +465,7 @@ class TestMemory:
         assert (qwen.pod.gpu, "fits") == (plan.gpu, plan.verdict)
 
     def test_shape(self) -> None:
-        """A model that the catalogue lacks is planned by its shape, else not at all."""
+        """A model that the catalog lacks is planned by its shape, else not at all."""
         scope = chart()
         shape = ModelShape.named("Qwen/Qwen3-8B")
         plan = model(scope, "a", model="/models/a", shape=shape).memory_plan

@@ -74,7 +74,7 @@ qwen.deployment.add_json_patch(JsonPatch.add("/spec/revisionHistoryLimit", 3))
 SAME = 'other = ModelDeployment(chart, "b", model="a/b", gpu=GPU)\n'
 
 CASES = [
-    of_model("gpu-product", 'gpu=WholeGpu("AMD-MI300X")', "not in the catalogue"),
+    of_model("gpu-product", 'gpu=WholeGpu("AMD-MI300X")', "not in the catalog"),
     of_model("gpu-misspelt", 'gpu=WholeGpu("NVIDIA-L4OS")', "did you mean 'NVIDIA-L40S'"),
     of_model("mig-profile", 'gpu=MigSlice("1g.11gb")', "did you mean '1g.10gb'"),
     of_model("gpu-count", 'gpu=WholeGpu("NVIDIA-L40S", count=0)', "WholeGpu.count is 0"),

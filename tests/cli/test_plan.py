@@ -264,11 +264,11 @@ class TestFolder:
         assert {"minimum": 8, "maximum": 16, "rollout": 20} == found["gpus"]
 
     def test_config(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """A shape that the catalogue lacks is read from a config.json."""
-        from vllm_constructs.memory.shapes import catalogue
+        """A shape that the catalog lacks is read from a config.json."""
+        from vllm_constructs.memory.shapes import catalog
 
         file = tmp_path / "config.json"
-        file.write_text(json.dumps(catalogue()["Qwen/Qwen3-0.6B"]["config"]), encoding="utf-8")
+        file.write_text(json.dumps(catalog()["Qwen/Qwen3-0.6B"]["config"]), encoding="utf-8")
         given = f"Qwen/Qwen3-Embedding-0.6B={file}"
         assert 0 == main(["plan", str(ROOT / "examples/fleet/dist"), "--config", given])
         assert "?" not in capsys.readouterr().out
@@ -344,11 +344,11 @@ class TestModel:
         assert "on MIG slice 1g.10gb of any GPU: too large" in capsys.readouterr().out
 
     def test_config(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """A config.json will do instead of a name of the catalogue."""
-        from vllm_constructs.memory.shapes import catalogue
+        """A config.json will do instead of a name of the catalog."""
+        from vllm_constructs.memory.shapes import catalog
 
         file = tmp_path / "config.json"
-        file.write_text(json.dumps(catalogue()[QWEN]["config"]), encoding="utf-8")
+        file.write_text(json.dumps(catalog()[QWEN]["config"]), encoding="utf-8")
         assert 0 == main(["plan", "--config", str(file), "--gpu", "NVIDIA-L40S"])
         assert "14.29 GiB" in capsys.readouterr().out
 

@@ -51,7 +51,7 @@ class TestRow:
             (
                 replace(FOUND, model="a/b"),
                 "unknown",
-                "a/b is not in the catalogue; give its file with --config a/b=config.json",
+                "a/b is not in the catalog; give its file with --config a/b=config.json",
             ),
             (replace(FOUND, problem=Problem(text="no GPU")), "unknown", "no GPU."),
             (replace(FOUND, refusal=Problem(text="too few GPUs")), "refused", "too few GPUs."),
@@ -77,7 +77,7 @@ class TestRow:
         assert (verdict in ("fits", "tight", "too large")) == (row.plan is not None)
 
     def test_shapes(self) -> None:
-        """A shape that is given stands for a model that the catalogue lacks."""
+        """A shape that is given stands for a model that the catalog lacks."""
         row = plan_table.row(replace(FOUND, model="a/b"), {"a/b": ModelShape.named(QWEN)})
         assert "fits" == row.verdict
 
@@ -151,7 +151,7 @@ def test_text() -> None:
         "all NVIDIA-L40S                                                         1    4        5",
         "all GPUs                                                                2    8       10",
         "",
-        "llm/x: a/b is not in the catalogue; give its file with --config a/b=config.json.",
+        "llm/x: a/b is not in the catalog; give its file with --config a/b=config.json.",
         "llm/x: limits['nvidia.com/gpu'] goes with --max-num-seqs=8.",
     ]
 
@@ -183,5 +183,5 @@ def test_braces(text: str) -> None:
     """Braces in the name of a model are shown as they are."""
     row = plan_table.row(replace(FOUND, model=text), {})
 
-    assert row.reason.startswith(f"{text} is not in the catalogue; give")
+    assert row.reason.startswith(f"{text} is not in the catalog; give")
     assert f"--config {text}=config.json" in row.reason

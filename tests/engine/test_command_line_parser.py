@@ -20,7 +20,7 @@ from vllm_constructs.engine.flag_types import fields_of, is_level
 from vllm_constructs.engine.reserved_flags import RESERVED
 from vllm_constructs.engine.spelling import as_flags
 from vllm_constructs.frozen import frozen
-from vllm_constructs.releases.release import Flag, catalogue, releases
+from vllm_constructs.releases.release import Flag, catalog, releases
 
 
 def read(line: str, **options: Any) -> ParsedArgs:
@@ -309,7 +309,7 @@ def engine_flags(release: str) -> dict[str, Flag]:
     """The flags of a release that a user may give."""
     return {
         name.removeprefix("--"): flag
-        for name, flag in catalogue(release)["flags"].items()
+        for name, flag in catalog(release)["flags"].items()
         if name.removeprefix("--") not in RESERVED
     }
 

@@ -12,7 +12,7 @@ from vllm_constructs import EngineArgs, VllmRelease
 from vllm_constructs.engine.command_line_parser import file_words, parse_args
 from vllm_constructs.engine.command_line_writer import arguments, as_text, differing, file_options
 from vllm_constructs.engine.flag_types import plain
-from vllm_constructs.releases.release import catalogue, releases
+from vllm_constructs.releases.release import catalog, releases
 
 
 def image(release: str) -> VllmRelease:
@@ -28,7 +28,7 @@ class Dtype(str, enum.Enum):  # noqa: UP042  # unlike a StrEnum, its text is not
 
 def read(args: list[str]) -> dict[str, Any]:
     """Read arguments as vLLM's parser does, after kubelet has replaced its variables."""
-    flags = catalogue()["flags"]
+    flags = catalog()["flags"]
     negated = {one["negation"]: name for name, one in flags.items() if "negation" in one}
     found: dict[str, Any] = {}
     last = ""
@@ -58,7 +58,7 @@ def test_arguments(engine: EngineArgs) -> None:
 
     found = read(arguments(options))
 
-    flags = catalogue()["flags"]
+    flags = catalog()["flags"]
     for name, value in options.items():
         flag = flags[f"--{name}"]
         if name not in found:
@@ -75,7 +75,7 @@ def test_arguments(engine: EngineArgs) -> None:
 @pytest.mark.parametrize("release", releases())
 def test_defaults(release: str) -> None:
     """No flag is written that only says the default of the image's release."""
-    flags = catalogue(release)["flags"]
+    flags = catalog(release)["flags"]
     defaults = {
         name.removeprefix("--"): flag["default"]
         for name, flag in flags.items()

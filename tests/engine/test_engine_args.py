@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests import strategies
 from vllm_constructs import EngineArgs, GpuPodSpec, MemoryPlan, ModelShape, VllmRelease, WholeGpu
 from vllm_constructs.engine.command_line_writer import arguments
-from vllm_constructs.releases.release import catalogue
+from vllm_constructs.releases.release import catalog
 
 
 @settings(max_examples=60, deadline=None)
@@ -33,7 +33,7 @@ def test_order(engine: EngineArgs, random: Any) -> None:
 
 def test_keywords() -> None:
     """Every keyword is a flag of the release."""
-    known = {name.removeprefix("--").replace("-", "_") for name in catalogue()["flags"]}
+    known = {name.removeprefix("--").replace("-", "_") for name in catalog()["flags"]}
 
     keywords = {one.name for one in fields(EngineArgs)} - {"delivery", "extra"}
 

@@ -13,7 +13,7 @@ from tests import strategies
 from vllm_constructs import EngineArgs, VllmConstructsError, VllmConstructsWarning, VllmRelease
 from vllm_constructs.engine.command_line_writer import arguments
 from vllm_constructs.engine.reserved_flags import RESERVED
-from vllm_constructs.releases.release import catalogue
+from vllm_constructs.releases.release import catalog
 
 OLDEST = VllmRelease("vllm/vllm-openai:v0.6.0")
 
@@ -48,7 +48,7 @@ OTHER_WAY = {
 
 def value_of(name: str, text: str) -> Any:
     """Return the value of a snippet as a user writes it in Python."""
-    flag = catalogue()["flags"].get(f"--{name}", {})
+    flag = catalog()["flags"].get(f"--{name}", {})
     kind = flag.get("type", "str")
     if not text:
         return True
@@ -85,7 +85,7 @@ def test_cases() -> None:
                 assert (other or "") in strategies.refusal(partial(engine_with, name, value))
 
 
-@pytest.mark.parametrize("flag", sorted(catalogue()["removed"]))
+@pytest.mark.parametrize("flag", sorted(catalog()["removed"]))
 def test_removed_flags(flag: str) -> None:
     """A flag that is gone names what took its place."""
     name = flag.removeprefix("--")
@@ -93,7 +93,7 @@ def test_removed_flags(flag: str) -> None:
     sentence = strategies.refusal(lambda: engine_with(name, "1"))
 
     assert repr(name) in sentence
-    assert f"is no longer a flag of vLLM 0.33.0; {catalogue()['removed'][flag]}" in sentence
+    assert f"is no longer a flag of vLLM 0.33.0; {catalog()['removed'][flag]}" in sentence
 
 
 @pytest.mark.parametrize(

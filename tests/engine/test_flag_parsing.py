@@ -7,9 +7,9 @@ import pytest
 
 from tests import strategies
 from vllm_constructs.engine.flag_parsing import amount, value_of
-from vllm_constructs.releases.release import catalogue
+from vllm_constructs.releases.release import catalog
 
-FLAGS = catalogue()["flags"]
+FLAGS = catalog()["flags"]
 
 
 @pytest.mark.parametrize(

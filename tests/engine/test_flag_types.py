@@ -6,9 +6,9 @@ import pytest
 
 from tests import strategies
 from vllm_constructs.engine.flag_types import check_json, check_value, fields_of
-from vllm_constructs.releases.release import catalogue
+from vllm_constructs.releases.release import catalog
 
-FLAGS = catalogue()["flags"]
+FLAGS = catalog()["flags"]
 ACCEPTED: list[tuple[str, Any]] = [
     ("--enable-dbo", False),
     ("--block-size", 16),

@@ -11,7 +11,7 @@ import pytest
 
 from vllm_constructs import EngineArgs
 from vllm_constructs.engine.reserved_flags import RESERVED
-from vllm_constructs.releases.release import NEWEST, catalogue
+from vllm_constructs.releases.release import NEWEST, catalog
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,7 +41,7 @@ def test_newest() -> None:
 
 def test_complete() -> None:
     """Every flag that a user may give is a keyword, and no other."""
-    known = {name.removeprefix("--") for name in catalogue()["flags"]} - set(RESERVED)
+    known = {name.removeprefix("--") for name in catalog()["flags"]} - set(RESERVED)
 
     keywords = {one.name for one in fields(EngineArgs)} - {"delivery", "extra"}
 

@@ -6,13 +6,13 @@ from typing import Any
 from tests import strategies
 from vllm_constructs import EngineArgs
 from vllm_constructs.engine.reserved_flags import RESERVED
-from vllm_constructs.releases.release import catalogue
+from vllm_constructs.releases.release import catalog
 
 
 def test_reserved_flags() -> None:
     """Every reserved flag is one of the release, and its rejection says where to give the fact."""
     for name, advice in RESERVED.items():
-        assert f"--{name}" in catalogue()["flags"]
+        assert f"--{name}" in catalog()["flags"]
         sentence = strategies.refusal(partial(EngineArgs, extra={name: "secret-value"}))
         assert advice in sentence
         assert "secret-value" not in sentence

@@ -6,10 +6,10 @@ import pytest
 
 from vllm_constructs import EngineArgs, VllmConstructsError
 from vllm_constructs.engine.spelling import as_flags
-from vllm_constructs.releases.release import catalogue
+from vllm_constructs.releases.release import catalog
 
 
-@pytest.mark.parametrize("flag", sorted(catalogue()["flags"]))
+@pytest.mark.parametrize("flag", sorted(catalog()["flags"]))
 def test_every_flag(flag: str) -> None:
     """Every flag of the newest release is spelt as vLLM has it, by either of its names."""
     name = flag.removeprefix("--").replace("-", "_")

@@ -26,13 +26,13 @@ NAMES = st.one_of(
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=80), st.integers(1, 63))
-def test_sanitised(text: str, limit: int) -> None:
+def test_sanitized(text: str, limit: int) -> None:
     """Every text becomes a legal label of the length asked for, always the same one."""
-    found = names.sanitised(text, limit)
+    found = names.sanitized(text, limit)
 
     assert [*dns_label_problems(found)] == []
     assert len(found) <= limit
-    assert names.sanitised(found, limit) == found
+    assert names.sanitized(found, limit) == found
 
 
 @settings(max_examples=200, deadline=None)

@@ -12,7 +12,7 @@ from vllm_constructs.memory.activations import (
     activation_bytes,
     graph_sizes,
 )
-from vllm_constructs.memory.shapes import ModelShape, catalogue
+from vllm_constructs.memory.shapes import ModelShape, catalog
 from vllm_constructs.memory.weights import Split
 
 LLAMA = ModelShape.named("meta-llama/Llama-3.1-8B-Instruct")
@@ -58,7 +58,7 @@ def test_experts() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.sampled_from(sorted(catalogue())), st.integers(1, 2**16), st.integers(1, 2**12))
+@given(st.sampled_from(sorted(catalog())), st.integers(1, 2**16), st.integers(1, 2**12))
 def test_monotone(name: str, tokens: int, requests: int) -> None:
     """Larger batches take more, more GPUs never do."""
     shape = ModelShape.named(name)

@@ -20,11 +20,11 @@ from vllm_constructs import (
 from vllm_constructs.accelerators.nvidia import Gpu
 from vllm_constructs.memory import fit
 from vllm_constructs.memory.shapes import is_named
-from vllm_constructs.releases.release import catalogue
+from vllm_constructs.releases.release import catalog
 
 QWEN = "Qwen/Qwen2.5-7B-Instruct"
 L40S = WholeGpu("NVIDIA-L40S")
-FLAGS = catalogue()["flags"]
+FLAGS = catalog()["flags"]
 
 
 def known(flag: str) -> list[str]:
@@ -75,8 +75,8 @@ def test_known_flags() -> None:
 class TestPlan:
     """Where a plan is made, and where none is."""
 
-    def test_catalogue(self) -> None:
-        """A model of the catalogue is planned with the pod's GPU, flags and release."""
+    def test_catalog(self) -> None:
+        """A model of the catalog is planned with the pod's GPU, flags and release."""
         engine = EngineArgs(max_model_len=4096)
         image = "vllm/vllm-openai:v0.20.0"
         found = plan(engine=engine, image=image)
@@ -94,7 +94,7 @@ class TestPlan:
         assert shape == found.shape
 
     def test_shape_first(self) -> None:
-        """A shape that is given goes before the one of the catalogue."""
+        """A shape that is given goes before the one of the catalog."""
         shape = ModelShape.named("Qwen/Qwen3-8B")
         found = fit.check_fit("a pod", pod(), shape)
         assert found is not None
@@ -266,7 +266,7 @@ class TestKind:
 
 
 def test_names() -> None:
-    """Every name of the catalogue has a shape, its other names too; no other name has one."""
+    """Every name of the catalog has a shape, its other names too; no other name has one."""
     assert is_named("Qwen/Qwen2.5-Coder-7B-Instruct")
     assert not is_named("a/b")
     found = fit.shape_of("Qwen/Qwen2.5-Coder-7B-Instruct")

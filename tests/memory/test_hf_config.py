@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from vllm_constructs import VllmConstructsError
-from vllm_constructs.memory.shapes import ModelShape, catalogue
+from vllm_constructs.memory.shapes import ModelShape, catalog
 
 LLAMA: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
@@ -139,14 +139,14 @@ _JSON = st.recursive(
     ),
     max_leaves=4,
 )
-_KEYS = sorted({key for one in catalogue().values() for key in one["config"]})
+_KEYS = sorted({key for one in catalog().values() for key in one["config"]})
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_garbage(data: st.DataObject) -> None:
     """Whatever a key holds, the file is read or refused with a sentence."""
-    config = catalogue()[data.draw(st.sampled_from(sorted(catalogue())))]["config"]
+    config = catalog()[data.draw(st.sampled_from(sorted(catalog())))]["config"]
     changes = data.draw(st.dictionaries(st.sampled_from(_KEYS), _JSON, min_size=1, max_size=2))
     try:
         shape = ModelShape.from_config(config | changes, name="m")

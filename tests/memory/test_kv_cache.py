@@ -11,12 +11,12 @@ from tests import strategies
 from tests.memory.test_hf_config import read
 from tests.memory.test_hf_layers import GDN
 from vllm_constructs.memory.kv_cache import CacheOptions, cache_of, state_bytes, token_bytes
-from vllm_constructs.memory.shapes import ModelShape, catalogue
+from vllm_constructs.memory.shapes import ModelShape, catalog
 
 named = ModelShape.named
 LLAMA = named("meta-llama/Llama-3.1-8B-Instruct")
 OPTIONS = CacheOptions()
-NAMES = st.sampled_from(sorted(catalogue()))
+NAMES = st.sampled_from(sorted(catalog()))
 OSS = named("openai/gpt-oss-20b")
 
 
@@ -65,7 +65,7 @@ def test_tensor(tensor: int, heads: int) -> None:
 
 def test_indexer() -> None:
     """Sparse attention keeps the indexer's keys too: 128 bytes and a scale for each token."""
-    config = dict(catalogue()["deepseek-ai/DeepSeek-V3"]["config"])
+    config = dict(catalog()["deepseek-ai/DeepSeek-V3"]["config"])
     config |= {"index_topk": 2048, "index_n_heads": 64, "index_head_dim": 128}
     shape = ModelShape.from_config(config)
     cache = cache_of(shape, replace(OPTIONS, dtype="fp8"), 4096)

@@ -7,7 +7,7 @@ import pytest
 from tests import strategies
 from tests.memory.test_hf_config import read
 from vllm_constructs import EngineArgs, MigSlice, TimeSlicedGpu, VirtualGpu, VllmRelease, WholeGpu
-from vllm_constructs.accelerators.nvidia import Gpu, catalogue
+from vllm_constructs.accelerators.nvidia import Gpu, catalog
 from vllm_constructs.memory.activations import GIB, MIB
 from vllm_constructs.memory.options import UNCOUNTED, MemoryOptions, cuda_memory, resolve, uncounted
 from vllm_constructs.memory.shapes import ModelShape
@@ -50,7 +50,7 @@ def test_measured_total() -> None:
     [
         (MigSlice("1g.10gb", product="NVIDIA-H100-80GB-HBM3"), 9.75),
         (MigSlice("3g.40gb", product="NVIDIA-A100-SXM4-80GB"), 39.25),
-        # Not in the catalogue, so the least that slices have for their name.
+        # Not in the catalog, so the least that slices have for their name.
         (MigSlice("3g.20gb", product="NVIDIA-A100-SXM4-40GB"), 17.6),
         # Any product, so the one with the least.
         (MigSlice("1g.12gb"), 10.75),
@@ -66,8 +66,8 @@ def test_memory(gpu: Gpu, expected: float) -> None:
 
 
 def test_slices() -> None:
-    """No slice of the catalogue has less than what an unknown one is taken to have."""
-    for product, gpu in catalogue().items():
+    """No slice of the catalog has less than what an unknown one is taken to have."""
+    for product, gpu in catalog().items():
         for profile, one in gpu["mig"].items():
             nominal = float(profile.split(".")[1].split("gb")[0])
             assert cuda_memory(MigSlice(profile, product=product)) >= 0.88 * nominal * GIB - 1

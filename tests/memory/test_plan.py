@@ -22,11 +22,11 @@ from vllm_constructs import (
     WholeGpu,
 )
 from vllm_constructs.accelerators.nvidia import Gpu
-from vllm_constructs.accelerators.nvidia import catalogue as gpus
+from vllm_constructs.accelerators.nvidia import catalog as gpus
 from vllm_constructs.engine.spelling import as_flags
 from vllm_constructs.memory.activations import GIB
 from vllm_constructs.memory.plan import MemoryPlan
-from vllm_constructs.memory.shapes import ModelShape, catalogue
+from vllm_constructs.memory.shapes import ModelShape, catalog
 
 named = ModelShape.named
 H100 = "NVIDIA-H100-80GB-HBM3"
@@ -328,7 +328,7 @@ def test_refused(changes: dict[str, Any], part: str) -> None:
     assert part in strategies.refusal(lambda: MemoryPlan(**arguments))
 
 
-NAMES = st.sampled_from(sorted(catalogue()))
+NAMES = st.sampled_from(sorted(catalog()))
 PRODUCTS = st.sampled_from(sorted(gpus()))
 FEW = settings(max_examples=150, deadline=None)
 

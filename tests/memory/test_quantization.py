@@ -42,7 +42,7 @@ def test_config(config: dict[str, Any], bits: float, group: int) -> None:
     "extra", [{"kv_cache_scheme": {"num_bits": 8}}, {"kv_cache_quant_algo": "FP8"}]
 )
 def test_kv_cache(extra: dict[str, Any]) -> None:
-    """A checkpoint may ask for a quantised cache."""
+    """A checkpoint may ask for a quantized cache."""
     config = {"quant_method": "compressed-tensors"}
 
     assert from_config("m", config | extra).kv_cache == "fp8"

@@ -1,4 +1,4 @@
-"""Model shapes: the catalogue, and what a shape refuses."""
+"""Model shapes: the catalog, and what a shape refuses."""
 
 from dataclasses import replace
 from functools import partial
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests import strategies
-from vllm_constructs.memory.shapes import ModelShape, catalogue
+from vllm_constructs.memory.shapes import ModelShape, catalog
 
 QWEN = ModelShape.named("Qwen/Qwen2.5-7B-Instruct")
 # What is counted beside the text layers: vision towers, and biases that choose experts.
@@ -19,25 +19,25 @@ BESIDE = {
 }
 
 
-def test_catalogue() -> None:
-    """The catalogue has many models, each with its source and under one name only."""
-    names = [*catalogue(), *(other for one in catalogue().values() for other in one["also"])]
+def test_catalog() -> None:
+    """The catalog has many models, each with its source and under one name only."""
+    names = [*catalog(), *(other for one in catalog().values() for other in one["also"])]
 
-    assert len(catalogue()) >= 25
+    assert len(catalog()) >= 25
     assert len(names) == len(set(names))
-    kinds = [one["source"].partition(": ")[0] for one in catalogue().values()]
+    kinds = [one["source"].partition(": ")[0] for one in catalog().values()]
     assert {"config.json", "config.json of a sibling", "tables"} == set(kinds)
     assert kinds.count("tables") <= 10
-    assert all(one["source"].partition(": ")[2] for one in catalogue().values())
-    assert sorted(catalogue()) == list(catalogue())
+    assert all(one["source"].partition(": ")[2] for one in catalog().values())
+    assert sorted(catalog()) == list(catalog())
 
 
-@pytest.mark.parametrize("name", catalogue())
+@pytest.mark.parametrize("name", catalog())
 def test_parameters(name: str) -> None:
     """The sizes of a model make its published number of parameters, to the last one."""
     shape = ModelShape.named(name)
 
-    assert shape.parameters == catalogue()[name]["parameters"]
+    assert shape.parameters == catalog()[name]["parameters"]
     assert shape.other_parameters == BESIDE.get(name, 0)
 
 
@@ -60,8 +60,8 @@ def test_measured_shapes() -> None:
 
 
 def test_kinds() -> None:
-    """The catalogue has models of every kind of cache."""
-    shapes = [ModelShape.named(name) for name in catalogue()]
+    """The catalog has models of every kind of cache."""
+    shapes = [ModelShape.named(name) for name in catalog()]
 
     assert {"full", "sliding", "recurrent"} <= {mixer for one in shapes for mixer in one.mixers}
     assert any(one.latent for one in shapes)

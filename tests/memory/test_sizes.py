@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests import strategies
 from vllm_constructs import ModelShape, VllmConstructsError
 from vllm_constructs.memory.quantization import Quantization
-from vllm_constructs.memory.shapes import catalogue
+from vllm_constructs.memory.shapes import catalog
 from vllm_constructs.memory.sizes import (
     FEED_FORWARDS,
     MIXERS,
@@ -60,9 +60,9 @@ def test_layers() -> None:
         found.hidden_size = 1  # type: ignore[misc]  # the point
 
 
-def test_catalogue() -> None:
-    """The layers of every model of the catalogue are of kinds that are known."""
-    shapes = [ModelShape.named(name) for name in catalogue()]
+def test_catalog() -> None:
+    """The layers of every model of the catalog are of kinds that are known."""
+    shapes = [ModelShape.named(name) for name in catalog()]
 
     assert {one for shape in shapes for one in shape.mixers} <= set(MIXERS)
     assert {one for shape in shapes for one in shape.feed_forwards} <= set(FEED_FORWARDS)

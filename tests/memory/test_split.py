@@ -9,7 +9,7 @@ import pytest
 from tests import strategies
 from tests.memory.test_options import options
 from vllm_constructs import VllmConstructsError, WholeGpu
-from vllm_constructs.memory.shapes import ModelShape, catalogue
+from vllm_constructs.memory.shapes import ModelShape, catalog
 from vllm_constructs.memory.split import check_split
 
 
@@ -99,9 +99,9 @@ def advised(name: str, count: int) -> int:
     return count
 
 
-@pytest.mark.parametrize("name", sorted(catalogue()))
+@pytest.mark.parametrize("name", sorted(catalog()))
 def test_advice(name: str) -> None:
-    """What is advised is taken, for every model of the catalogue and any number of GPUs."""
+    """What is advised is taken, for every model of the catalog and any number of GPUs."""
     for count in range(1, 17):
         best = advised(name, count)
         assert 1 <= best <= count

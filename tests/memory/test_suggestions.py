@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from vllm_constructs import EngineArgs, MigSlice, TimeSlicedGpu, VllmRelease, WholeGpu
-from vllm_constructs.accelerators.nvidia import Gpu, catalogue
+from vllm_constructs.accelerators.nvidia import Gpu, catalog
 from vllm_constructs.engine.spelling import as_flags
 from vllm_constructs.errors import spelt
 from vllm_constructs.memory.plan import MemoryPlan
@@ -26,7 +26,7 @@ def taken(plan: MemoryPlan, one: Suggestion) -> MemoryPlan:
     if one.kind != "gpu":
         change: dict[str, Any] = {one.kind: one.value}
         return replace(plan, engine=replace(plan.engine, **change))
-    if one.value in catalogue():
+    if one.value in catalog():
         count = int(one.text.split(" x ")[0])
         return replace(plan, gpu=WholeGpu(str(one.value), count=count))
     assert isinstance(plan.gpu, MigSlice)
@@ -107,8 +107,8 @@ def test_nearest() -> None:
     assert found["gpus"] == 2
     smaller = [
         product
-        for product, one in catalogue().items()
-        if one["memory_mib"] < catalogue()[str(found["gpu"])]["memory_mib"]
+        for product, one in catalog().items()
+        if one["memory_mib"] < catalog()[str(found["gpu"])]["memory_mib"]
     ]
     for product in smaller:
         other = replace(plan, gpu=WholeGpu(product))

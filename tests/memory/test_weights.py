@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vllm_constructs.memory.quantization import METHODS
-from vllm_constructs.memory.shapes import ModelShape, catalogue
+from vllm_constructs.memory.shapes import ModelShape, catalog
 from vllm_constructs.memory.sizes import Recurrent
 from vllm_constructs.memory.weights import Split, adapters, loaded, matrices, parameters, stages
 
@@ -50,7 +50,7 @@ def test_stages(layers: int, count: int, sizes: list[int]) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.sampled_from(sorted(catalogue())), st.sampled_from([1, 2, 3, 4]))
+@given(st.sampled_from(sorted(catalog())), st.sampled_from([1, 2, 3, 4]))
 def test_pipeline(name: str, pipeline: int) -> None:
     """The stages together hold each parameter once, a tied embedding twice."""
     shape = ModelShape.named(name)
@@ -126,7 +126,7 @@ def test_quantized() -> None:
 
 
 def test_unpacked() -> None:
-    """Quantised latent attention keeps an unquantised copy of one matrix."""
+    """Quantised latent attention keeps an unquantized copy of one matrix."""
     quantized = loaded(DEEPSEEK, Split(tensor=8), quantization=DEEPSEEK.quantization)
     copy = 61 * 512 * 16 * 256 * 2
     plain = loaded(DEEPSEEK, Split(tensor=8))

@@ -12,7 +12,7 @@ from tests import strategies
 from tests.support import parse_promql
 from vllm_constructs import Metric, ModelSeries, VllmConstructsWarning, VllmRelease
 from vllm_constructs.metrics import vllm_metrics
-from vllm_constructs.releases.release import catalogue, releases
+from vllm_constructs.releases.release import catalog, releases
 
 SERIES = ModelSeries(namespace="llm", model_name="qwen-7b")
 
@@ -32,7 +32,7 @@ QUERIES: list[Callable[[ModelSeries], str]] = [
 
 def entries(release: str) -> dict[str, Any]:
     """Return what the data of a release says of its metrics."""
-    found: dict[str, Any] = dict(catalogue(release))["metrics"]  # type: ignore[assignment]
+    found: dict[str, Any] = dict(catalog(release))["metrics"]  # type: ignore[assignment]
     return found
 
 
@@ -42,7 +42,7 @@ def of(release: str) -> VllmRelease:
 
 
 @pytest.mark.parametrize("release", releases())
-def test_catalogue(release: str) -> None:
+def test_catalog(release: str) -> None:
     """Every metric of a release is an object with its type, labels and a unit that fits."""
     for name, entry in entries(release).items():
         with warnings.catch_warnings(record=True) as warned:

@@ -6,7 +6,7 @@ import pytest
 
 from vllm_constructs import VllmConstructsError
 from vllm_constructs.metrics.units import UNITS, unit_of
-from vllm_constructs.releases.release import NEWEST, catalogue
+from vllm_constructs.releases.release import NEWEST, catalog
 
 
 def test_units() -> None:
@@ -31,7 +31,7 @@ def test_units() -> None:
 
     assert expected == {name: unit_of(name) for name in expected}
     assert set(UNITS) == {
-        unit_of(name) for name in cast("dict[str, Any]", catalogue(NEWEST))["metrics"]
+        unit_of(name) for name in cast("dict[str, Any]", catalog(NEWEST))["metrics"]
     }
 
 

@@ -31,7 +31,7 @@ def test_existence(metric: Metric) -> None:
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_constants(metric: Metric) -> None:
-    """Each constant is what the shipped catalogue says of that name."""
+    """Each constant is what the shipped catalog says of that name."""
     assert Metric.named(metric.name) == metric
 
 

@@ -20,7 +20,7 @@ from vllm_constructs.metrics import vllm_metrics
 from vllm_constructs.metrics.metric import Metric
 from vllm_constructs.monitoring import alerts
 from vllm_constructs.monitoring.objectives import Objectives
-from vllm_constructs.releases import metric_catalogue
+from vllm_constructs.releases import metric_catalog
 from vllm_constructs.workloads.workload import Workload, WorkloadKind
 
 ROOT = Path(__file__).parents[2]
@@ -535,5 +535,5 @@ def test_releases(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(ALERTS) == names("0.33.0") == names("0.16.0")
     assert {"VllmRequestErrors"} == set(ALERTS) - names("0.12.0")
 
-    monkeypatch.setattr(metric_catalogue, "is_exposed", lambda name, *_: "seconds" not in name)
+    monkeypatch.setattr(metric_catalog, "is_exposed", lambda name, *_: "seconds" not in name)
     assert {"VllmFirstTokenSlow", "VllmTokensSlow"} == set(ALERTS) - names("0.33.0")

@@ -15,7 +15,7 @@ from vllm_constructs import ModelSeries, VllmRelease
 from vllm_constructs.metrics.metric import Metric
 from vllm_constructs.monitoring import dashboard
 from vllm_constructs.monitoring.objectives import Objectives
-from vllm_constructs.releases import metric_catalogue
+from vllm_constructs.releases import metric_catalog
 
 ROOT = Path(__file__).parents[2]
 SERIES = ModelSeries(namespace="llm", model_name="qwen-7b")
@@ -115,9 +115,9 @@ def test_release(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ["abort"] == [legend for legend, _ in trouble[1].queries]
 
     latencies = {panel.title for panel in dict(ROWS)["Latency"]}
-    real = metric_catalogue.is_exposed
+    real = metric_catalog.is_exposed
     monkeypatch.setattr(
-        metric_catalogue,
+        metric_catalog,
         "is_exposed",
         lambda name, *rest: "seconds" not in name and real(name, *rest),
     )

@@ -4,7 +4,7 @@ import pytest
 
 from vllm_constructs import VllmConstructsError, VllmRelease
 from vllm_constructs.releases.environment import check
-from vllm_constructs.releases.release import catalogue, releases
+from vllm_constructs.releases.release import catalog, releases
 
 
 def release(version: str) -> VllmRelease:
@@ -15,7 +15,7 @@ def release(version: str) -> VllmRelease:
 @pytest.mark.parametrize("version", releases())
 def test_defaults(version: str) -> None:
     """Each variable of a release takes its own default, where there is one to write."""
-    for name, item in catalogue(version)["environment"].items():
+    for name, item in catalog(version)["environment"].items():
         default = item.get("default")
         if isinstance(default, bool):
             check(release(version), name, str(int(default)))

@@ -7,7 +7,7 @@ import pytest
 from tests import strategies
 from vllm_constructs import VllmConstructsError, VllmConstructsWarning, VllmRelease
 from vllm_constructs.engine.spelling import as_flags
-from vllm_constructs.releases.release import DEFAULT_IMAGE, NEWEST, catalogue, releases
+from vllm_constructs.releases.release import DEFAULT_IMAGE, NEWEST, catalog, releases
 
 DIGEST = "@sha256:" + "0" * 64
 
@@ -20,13 +20,13 @@ def facts() -> dict[str, dict[str, Any]]:
 
 def test_flags() -> None:
     """The data has the flags of the real parser, no more and no fewer."""
-    assert set(facts()) == set(catalogue()["flags"])
+    assert set(facts()) == set(catalog()["flags"])
 
 
 def test_flag_details() -> None:
     """Types, choices, counts, negations and fields are those of the real parser."""
     for name, theirs in facts().items():
-        ours = catalogue()["flags"][name]
+        ours = catalog()["flags"][name]
         assert theirs["type"].partition(":")[0] == ours.get("type")
         assert sorted(theirs.get("choices") or [], key=str) == sorted(
             ours.get("choices", []), key=str
@@ -42,7 +42,7 @@ def test_flag_details() -> None:
 
 def test_removed_flags() -> None:
     """What is called removed is not there, and the real parser refuses what was tried of it."""
-    removed = catalogue()["removed"]
+    removed = catalog()["removed"]
     accepted = {
         one["args"].split()[0]
         for one in strategies.facts("vllm-0.33.0-argv-cases.json")
@@ -57,8 +57,8 @@ def test_parsers() -> None:
     """The names of parsers are those of the facts."""
     found = strategies.facts("vllm-0.33.0-parsers.json")
 
-    assert sorted(found["tool_call_parsers"]) == catalogue()["tool_call_parsers"]
-    assert sorted(found["reasoning_parsers"]) == catalogue()["reasoning_parsers"]
+    assert sorted(found["tool_call_parsers"]) == catalog()["tool_call_parsers"]
+    assert sorted(found["reasoning_parsers"]) == catalog()["reasoning_parsers"]
 
 
 @pytest.mark.parametrize(
@@ -140,21 +140,21 @@ def test_releases() -> None:
     """The newest release is the newest that there is data for."""
     assert releases()[-1] == NEWEST
     assert len(releases()) >= 4
-    assert [catalogue(one)["release"] for one in releases()] == list(releases())
+    assert [catalog(one)["release"] for one in releases()] == list(releases())
 
 
 def test_default() -> None:
     """The default image is of the newest release."""
     assert VllmRelease().image == DEFAULT_IMAGE == f"vllm/vllm-openai:v{NEWEST}"
-    assert catalogue()["release"] == NEWEST
+    assert catalog()["release"] == NEWEST
 
 
 def test_flag_between_releases() -> None:
     """Between two known releases a flag of either one passes."""
     release = VllmRelease("vllm:v0.20.0")
 
-    assert release.flag("x", "swap-space") == catalogue("0.16.0")["flags"]["--swap-space"]
-    assert release.flags("x", "grpc") == (catalogue("0.22.1")["flags"]["--grpc"],)
+    assert release.flag("x", "swap-space") == catalog("0.16.0")["flags"]["--swap-space"]
+    assert release.flags("x", "grpc") == (catalog("0.22.1")["flags"]["--grpc"],)
     assert len(release.flags("x", "seed")) == 2
 
 

@@ -95,21 +95,21 @@ def test_same_plan(spec: GpuPodSpec) -> None:
 
 
 def test_shape() -> None:
-    """A model of one's own has the shape that it was given, where the catalogue has that."""
+    """A model of one's own has the shape that it was given, where the catalog has that."""
     shape = ModelShape.named(QWEN)
     spec = pod(model="/models/mine")
     expected = fit.check_fit("a pod", spec, shape)
     assert expected is not None
 
-    row = planned(manifest(spec, annotations_of(spec, fit.name_in_catalogue(shape))))
+    row = planned(manifest(spec, annotations_of(spec, fit.name_in_catalog(shape))))
 
     assert row.plan is not None
     assert row.plan.weights == expected.weights
     other = ModelShape(**{**vars(shape), "hidden_size": 1024})
-    assert fit.name_in_catalogue(other) is None
-    assert fit.name_in_catalogue(None) is None
+    assert fit.name_in_catalog(other) is None
+    assert fit.name_in_catalog(None) is None
     unknown = planned(manifest(spec, annotations_of(spec, None)))
-    assert unknown.reason.startswith("/models/mine is not in the catalogue; give ")
+    assert unknown.reason.startswith("/models/mine is not in the catalog; give ")
     assert "--config /models/mine=config.json" in unknown.reason
 
 

@@ -39,24 +39,24 @@ class _Product(TypedDict):
 
 
 @cache
-def catalogue() -> dict[str, _Product]:
+def catalog() -> dict[str, _Product]:
     """The known products, by the value of their `nvidia.com/gpu.product` label."""
     path = Path(__file__).parents[1] / "data" / "accelerators.json"
     return cast("dict[str, _Product]", json.loads(path.read_text(encoding="utf-8")))
 
 
 def _product(where: str, product: object, memory_mib: int | None = None) -> int:
-    """The memory of a product in MiB; one that the catalogue lacks needs `memory_mib`."""
+    """The memory of a product in MiB; one that the catalog lacks needs `memory_mib`."""
     if not isinstance(product, str) or not _LABEL.fullmatch(product):
         require.wrong(where, product, f"a value of the node label {PRODUCT}, such as 'NVIDIA-L40S'")
     if memory_mib is not None:
         return require.integer(
             f"{where.rsplit('.', 1)[0]}.memory_mib", memory_mib, 1024, 2**24, "MiB"
         )
-    if product not in catalogue():
-        alike = [repr(name) for name in sorted(catalogue()) if product.lower() in name.lower()]
+    if product not in catalog():
+        alike = [repr(name) for name in sorted(catalog()) if product.lower() in name.lower()]
         near = f"did you mean {' or '.join(alike)}?" if len(alike) > 1 else ""
-        near = near or require.nearest(product, catalogue())
+        near = near or require.nearest(product, catalog())
         owner = where.rsplit(".", 1)[0]
         own = f"specify {{{owner}.memory_mib}} to use it anyway"
         # The memory of a slice follows from its profile.
@@ -67,12 +67,12 @@ def _product(where: str, product: object, memory_mib: int | None = None) -> int:
         refuse(
             Problem(
                 where=where,
-                text=f"is {product!r}, a GPU that is not in the catalogue",
+                text=f"is {product!r}, a GPU that is not in the catalog",
                 value=repr(product),
                 advice=advice,
             )
         )
-    return catalogue()[product]["memory_mib"]
+    return catalog()[product]["memory_mib"]
 
 
 def _check_labels(where: str, product: str | None, labels: dict[str, str], other: str) -> None:
@@ -115,8 +115,8 @@ class WholeGpu(NvidiaGpu):
     Args:
         product: Value of the node label `nvidia.com/gpu.product`.
         count: GPUs per pod, from 1 to 16. Default 1. The engine is split over all of them.
-        memory_mib: Memory of one GPU in MiB, needed for a product that the catalogue lacks.
-            Default: as in the catalogue.
+        memory_mib: Memory of one GPU in MiB, needed for a product that the catalog lacks.
+            Default: as in the catalog.
 
     Raises:
         VllmConstructsError: An unknown product (the error names the nearest one), or an invalid
@@ -171,11 +171,11 @@ class MigSlice(NvidiaGpu):
 
     def __post_init__(self) -> None:
         require.choice("MigSlice.strategy", self.strategy, ("mixed", "single"))
-        profiles = {p: gpu for gpu, item in catalogue().items() for p in item["mig"]}
+        profiles = {p: gpu for gpu, item in catalog().items() for p in item["mig"]}
         of = ""
         if self.product is not None:
             _product("MigSlice.product", self.product)
-            profiles = dict.fromkeys(catalogue()[self.product]["mig"], self.product)
+            profiles = dict.fromkeys(catalog()[self.product]["mig"], self.product)
             of = f" of {self.product}"
             if not profiles:
                 refuse(
@@ -205,7 +205,7 @@ class MigSlice(NvidiaGpu):
 
     @property
     def _data(self) -> _Mig:
-        gpus = catalogue().values() if self.product is None else [catalogue()[self.product]]
+        gpus = catalog().values() if self.product is None else [catalog()[self.product]]
         return next(gpu["mig"][self.profile] for gpu in gpus if self.profile in gpu["mig"])
 
     @property
@@ -241,8 +241,8 @@ class TimeSlicedGpu(NvidiaGpu):
         sharing: `"time-slicing"` (default) or `"mps"`.
         renamed: Whether the device plugin runs with `renameByDefault`, so that the resource is
             `nvidia.com/gpu.shared`. Default False.
-        memory_mib: Memory of the GPU in MiB, needed for a product that the catalogue lacks.
-            Default: as in the catalogue.
+        memory_mib: Memory of the GPU in MiB, needed for a product that the catalog lacks.
+            Default: as in the catalog.
 
     Raises:
         VllmConstructsError: An unknown product (the error names the nearest one), or an invalid

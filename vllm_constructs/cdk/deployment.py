@@ -68,7 +68,7 @@ class ModelDeployment(VllmConstruct):
         network_policy: Whether to make the NetworkPolicy. Default: True.
         allow_from: More namespaces whose pods may reach the API.
         shape: The model's sizes, by which its memory is planned: a model that is too large is
-            rejected, a tight one warned about. Default: those of the catalogue, where it has
+            rejected, a tight one warned about. Default: those of the catalog, where it has
             `model`; otherwise nothing is planned.
         **pod: The options of the pod, each a keyword: `PodOptions` lists them. `model` and `gpu`
             are required.
@@ -110,7 +110,7 @@ class ModelDeployment(VllmConstruct):
     ) -> None:
         context = chart_context(scope, id)
         reject_unknown("ModelDeployment", pod, dict.fromkeys(_OWN))
-        self.name = names.sanitised(id) if name is None else names.label("name", name)
+        self.name = names.sanitized(id) if name is None else names.label("name", name)
         self.service_name = names.service(
             "service_name", self.name if service_name is None else service_name
         )
@@ -136,7 +136,7 @@ class ModelDeployment(VllmConstruct):
         links.check_sharing(replicas)
         own_labels = self._labels(context.labels, labels)
         own_annotations = make_plan_annotations(
-            gpu=self.pod.gpu, vllm=self.pod.vllm, shape=fit.name_in_catalogue(shape)
+            gpu=self.pod.gpu, vllm=self.pod.vllm, shape=fit.name_in_catalog(shape)
         )
         given = names.annotation_map("annotations", {} if annotations is None else annotations)
         for annotation in given:

@@ -78,7 +78,7 @@ class ModelFleet(VllmConstruct):
         if not members:
             require.wrong("ModelFleet.models", models, allowed)
         all_links = [links_of("ModelFleet.models", model, context) for model in members]
-        own = names.sanitised(id) if name is None else names.subdomain("ModelFleet.name", name)
+        own = names.sanitized(id) if name is None else names.subdomain("ModelFleet.name", name)
         backends = _backends(members, host, domain)
         settings = proxy_settings(all_links, max_body, tls, context)
         if (controller is None) == (gateway is None):
@@ -126,7 +126,7 @@ def _backends(
     taken: dict[str, str] = {}
     found = []
     for model in models:
-        label = names.sanitised(model.served_name)
+        label = names.sanitized(model.served_name)
         if label in taken:
             refuse(
                 f"ModelFleet has {taken[label]!r} and {model.name!r} both at {label!r}, since they "

@@ -49,7 +49,7 @@ class Namespace(VllmConstruct):
         pod_security: Literal["privileged", "baseline", "restricted"] = "restricted",
     ) -> None:
         context = chart_context(scope, id)
-        own = names.sanitised(id) if name is None else name
+        own = names.sanitized(id) if name is None else name
         body = operators.namespace(name=own, pod_security=pod_security)
         context.check_free(body)
         super().__init__(scope, id, context)
@@ -299,7 +299,7 @@ class GpuSmokeTest(VllmConstruct):
         allowed = "a list of Toleration(...)"
         for item in require.items("GpuSmokeTest.tolerations", tolerations, allowed):
             require.instance("GpuSmokeTest.tolerations", item, Toleration, allowed)
-        own = names.sanitised(id) if name is None else name
+        own = names.sanitized(id) if name is None else name
         body = operators.smoke_test(name=own, gpu=gpu, image=image, tolerations=tolerations)
         context.check_free(body)
         super().__init__(scope, id, context)

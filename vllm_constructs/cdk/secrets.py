@@ -53,7 +53,7 @@ class ExternalToken(VllmConstruct):
         key: str = "token",
     ) -> None:
         context = chart_context(scope, id)
-        secret = names.sanitised(id) if name is None else name
+        secret = names.sanitized(id) if name is None else name
         body = external_secret(
             name=secret,
             key=names.secret_key("ExternalToken.key", key),
@@ -114,7 +114,7 @@ class TokenSecret(VllmConstruct):
                 "TokenSecret.value is not a non-empty string of one line (not shown); give the "
                 "token."
             )
-        secret = names.sanitised(id) if name is None else names.subdomain("TokenSecret.name", name)
+        secret = names.sanitized(id) if name is None else names.subdomain("TokenSecret.name", name)
         names.secret_key("TokenSecret.key", key)
         self.token = HuggingFaceToken(secret, key, namespace=context.namespace)
         self.api_key = ApiKey(secret, key, namespace=context.namespace)

@@ -71,7 +71,7 @@ class ModelStack(VllmConstruct):
         parts = _Parts(require.instance("ModelStack.values", values, Values, allowed))
         parts.check()
         super().__init__(scope, id, context)
-        name = names.sanitised(id)
+        name = names.sanitized(id)
         with self._all_or_nothing(scope):
             self.cache = parts.cache(self, f"{name}-cache")
             self.model = parts.model(self, name, self.cache)

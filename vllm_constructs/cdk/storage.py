@@ -51,7 +51,7 @@ class ModelCache(VllmConstruct):
         name: str | None = None,
     ) -> None:
         context = chart_context(scope, id)
-        self.name = names.sanitised(id) if name is None else name
+        self.name = names.sanitized(id) if name is None else name
         body = claim_manifest(name=self.name, size=size, storage_class=storage_class, access=access)
         self.volume = ExistingClaim(self.name, access=access, namespace=context.namespace)
         context.check_free(body)

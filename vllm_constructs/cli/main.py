@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        help="config.json of a model that the catalogue lacks; with an app MODEL=FILE",
+        help="config.json of a model that the catalog lacks; with an app MODEL=FILE",
     )
     single = plan.add_argument_group(
         "one model, without an app", "flags of `vllm serve` may follow after --"
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         "--gpu-memory-mib",
         type=_number,
         metavar="MIB",
-        help="memory of a GPU that the catalogue lacks",
+        help="memory of a GPU that the catalog lacks",
     )
     single.add_argument("--mig", metavar="PROFILE", help="one MIG slice, of --gpu or of any GPU")
     single.add_argument("--shared", type=_number, metavar="PODS", help="pods that share the GPU")
@@ -109,12 +109,12 @@ def _run(given: list[str]) -> tuple[str, int]:
 
 def _unknown(word: str, options: argparse.Namespace) -> Problem:
     """Why a word is rejected that is neither an option of the verb nor its app."""
-    from vllm_constructs.releases.release import catalogue, other_spelling
+    from vllm_constructs.releases.release import catalog, other_spelling
 
     name = word.partition("=")[0]
     if not name.startswith("-"):
         text, advice = "is a second app or folder", "give one"
-    elif name in catalogue()["flags"] or other_spelling(catalogue(), name):
+    elif name in catalog()["flags"] or other_spelling(catalog(), name):
         text, advice = "is a flag of vllm serve", "give it after --"
     else:
         known = [key.replace("_", "-") for key in vars(options) if key not in ("app", "verb")]

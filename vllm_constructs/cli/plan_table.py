@@ -91,7 +91,7 @@ def row(model: DeployedModel, shapes: Mapping[str, ModelShape]) -> Row:
 
     Args:
         model: The model.
-        shapes: Shapes of models that the catalogue lacks, by the models' names.
+        shapes: Shapes of models that the catalog lacks, by the models' names.
     """
     if model.refusal is not None:
         return Row(model=model, plan=None, verdict="refused", problem=model.refusal)
@@ -100,7 +100,7 @@ def row(model: DeployedModel, shapes: Mapping[str, ModelShape]) -> Row:
     shape = shapes.get(model.model) or fit.shape_of(model.shape or model.model)
     if shape is None:
         problem = Problem(
-            text=f"{escaped(model.model)} is not in the catalogue",
+            text=f"{escaped(model.model)} is not in the catalog",
             advice=f"give its file with --config {escaped(model.model)}=config.json",
             kind="not counted",
         )

@@ -183,7 +183,7 @@ class _Reader:
         self.line = CommandLine()
         self.dotted: dict[str, dict[str, Any]] = {}
         self.flags: dict[str, Flag] = {}
-        for known in reversed(release.catalogues):
+        for known in reversed(release.catalogs):
             self.flags |= known["flags"]
         # Every spelling, with its flag and whether it switches the flag off.
         self.spellings: dict[str, tuple[str, bool]] = {}
@@ -302,7 +302,7 @@ class _Reader:
                     advice="write the flag in full, with two dashes",
                 )
             )
-        if name not in self.release.catalogues[-1]["removed"]:
+        if name not in self.release.catalogs[-1]["removed"]:
             options = sorted(one for one in self.spellings if one.startswith(name))
             if len(options) == 1:
                 return self.spellings[options[0]]

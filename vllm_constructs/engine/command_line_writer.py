@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from vllm_constructs.releases.release import VllmRelease, catalogue
+from vllm_constructs.releases.release import VllmRelease, catalog
 
 from .flag_types import plain
 
@@ -30,9 +30,9 @@ def _known(release: VllmRelease | None) -> dict[str, Flag]:
     The newer one accepts the older one's spelling too, such as `--no-enable-prefix-caching`.
     """
     if release is None:
-        return catalogue()["flags"]
+        return catalog()["flags"]
     flags: dict[str, Flag] = {}
-    for known in reversed(release.catalogues):
+    for known in reversed(release.catalogs):
         flags |= known["flags"]
     return flags
 
@@ -49,11 +49,11 @@ def differing(options: Mapping[str, Any], release: VllmRelease | None = None) ->
     """
     if release is not None and not release.is_certain:
         return dict(options)
-    catalogues = (catalogue(),) if release is None else release.catalogues
+    catalogs = (catalog(),) if release is None else release.catalogs
     return {
         name: value
         for name, value in options.items()
-        if not all(_is_default(known["flags"].get(f"--{name}"), value) for known in catalogues)
+        if not all(_is_default(known["flags"].get(f"--{name}"), value) for known in catalogs)
     }
 
 

@@ -14,7 +14,7 @@ from vllm_constructs.releases.release import (
     NEWEST,
     VllmRelease,
     built_in,
-    catalogue,
+    catalog,
     other_spelling,
     releases,
 )
@@ -90,8 +90,8 @@ class CheckedFlags:
         name, where = keyword.replace("_", "-"), f"EngineArgs.{require.shown(keyword)[1:-1]}"
         if name in RESERVED:
             refuse(_reserved(where, name))
-        known, flag = catalogue(), f"--{name}"
-        older = [release for release in releases() if flag in catalogue(release)["flags"]]
+        known, flag = catalog(), f"--{name}"
+        older = [release for release in releases() if flag in catalog(release)["flags"]]
         if older or flag in known["removed"]:
             advice = known["removed"].get(flag, "leave it out")
             advice += f" (up to vLLM {older[-1]}: extra={{{name!r}: ...}})" if older else ""
@@ -253,7 +253,7 @@ class CheckedFlags:
 
     @staticmethod
     def _check_in(release: VllmRelease, where: str, name: str, value: object) -> None:
-        """Reject a value that no catalogue of the release accepts."""
+        """Reject a value that no catalog of the release accepts."""
         problem: Problem | None = None
         for flag in release.flags(where, name):
             try:
@@ -325,7 +325,7 @@ def _warn_of_plugin(release: VllmRelease, where: str, name: str, value: object) 
     """Warn about a name that is not built into any of the releases, and not a class's either."""
     options = {
         str(option)
-        for known in release.catalogues
+        for known in release.catalogs
         for option in _known_of(known["flags"], f"--{name}")
     }
     lowered = {option.lower() for option in options}
@@ -356,10 +356,10 @@ def _known_of(flags: Mapping[str, Flag], flag: str) -> Sequence[object]:
 def _check_any(where: str, flag: str, value: object) -> None:
     """Reject a value that no release accepts; the image's release is not known here."""
     try:
-        check_value(where, catalogue()["flags"][flag], value)
+        check_value(where, catalog()["flags"][flag], value)
     except VllmConstructsError:
         for release in releases():
-            known = catalogue(release)["flags"].get(flag)
+            known = catalog(release)["flags"].get(flag)
             if release != NEWEST and known is not None and _accepts(known, value):
                 return
         raise

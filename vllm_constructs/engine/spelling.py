@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from vllm_constructs.errors import python
-from vllm_constructs.releases.release import catalogue
+from vllm_constructs.releases.release import catalog
 
 _EXTRA = re.compile(r"extra\['([a-z0-9-]+)'\](.*)", re.DOTALL)
 
@@ -25,7 +25,7 @@ def as_flags(option: str, value: str | None = None) -> str:
     flag = f"--{extra[1]}" if extra else f"--{name.replace('_', '-')}"
     if option == "EngineArgs":
         return "the command line"
-    if owner != "EngineArgs" or not (extra or flag in catalogue()["flags"]):
+    if owner != "EngineArgs" or not (extra or flag in catalog()["flags"]):
         return python(option, value)
     index = extra[2] if extra else bracket + rest
     given = "" if value in (None, "True") else f"={value.strip(chr(39)) if value else value}"

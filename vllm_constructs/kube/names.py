@@ -36,7 +36,7 @@ _SERVICES_THAT_STOP_VLLM = frozenset(
 )
 
 
-def sanitised(text: str, limit: int = 63) -> str:
+def sanitized(text: str, limit: int = 63) -> str:
     """A string as a DNS label: lower case, other characters as `-`, at most `limit` long.
 
     The same string always returns the same name. Two strings may return the same name, which the
@@ -49,7 +49,7 @@ def sanitised(text: str, limit: int = 63) -> str:
 def label(where: str, value: object, limit: int = 63) -> str:
     """A DNS-1123 label, at most `limit` characters long."""
     if not isinstance(value, str) or len(value) > limit or not _LABEL.fullmatch(value):
-        better = sanitised(value, limit) if isinstance(value, str) else ""
+        better = sanitized(value, limit) if isinstance(value, str) else ""
         require.wrong(
             where,
             value,
@@ -83,7 +83,7 @@ def service(where: str, value: object) -> str:
 def subdomain(where: str, value: object) -> str:
     """A DNS-1123 subdomain of at most 253 characters, as the names of most kinds are."""
     if not isinstance(value, str) or len(value) > 253 or not _SUBDOMAIN.fullmatch(value):
-        better = sanitised(value) if isinstance(value, str) else ""
+        better = sanitized(value) if isinstance(value, str) else ""
         require.wrong(
             where,
             value,

@@ -72,12 +72,12 @@ READ = frozenset(
 
 @cache
 def shape_of(model: str) -> ModelShape | None:
-    """The shape of a model of the catalogue, or None; the result is cached."""
+    """The shape of a model of the catalog, or None; the result is cached."""
     return ModelShape.named(model) if is_named(model) else None
 
 
-def name_in_catalogue(shape: ModelShape | None) -> str | None:
-    """The name under which the catalogue has exactly this shape; None if it has not."""
+def name_in_catalog(shape: ModelShape | None) -> str | None:
+    """The name under which the catalog has exactly this shape; None if it has not."""
     if shape is None or shape_of(shape.name) != shape:
         return None
     return shape.name
@@ -161,7 +161,7 @@ def check_fit(where: str, pod: PlannedPod, shape: ModelShape | None) -> MemoryPl
     Args:
         where: Name of what is checked, for the sentence.
         pod: The pod.
-        shape: The sizes of the model; None for those of the catalogue, if it has the model.
+        shape: The sizes of the model; None for those of the catalog, if it has the model.
 
     Returns:
         The plan; None if no plan can be made.

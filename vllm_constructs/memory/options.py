@@ -14,7 +14,7 @@ from vllm_constructs.accelerators.nvidia import (
     Gpu,
     MigSlice,
     TimeSlicedGpu,
-    catalogue,
+    catalog,
 )
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.engine.flag_parsing import amount
@@ -89,7 +89,7 @@ def cuda_memory(gpu: Gpu) -> int:
         VllmConstructsError: The memory is not known.
     """
     if isinstance(gpu, MigSlice):
-        known = catalogue()
+        known = catalog()
         products = [gpu.product] if gpu.product else list(known)
         sizes = {
             known[product]["mig"][gpu.profile]["gib"]
@@ -101,8 +101,8 @@ def cuda_memory(gpu: Gpu) -> int:
         default = _SLICE * int(nominal[1]) if nominal else 0.0
         return int(min(size or default for size in sizes) * GIB)
     mib = gpu.memory_mib
-    if mib is None and gpu.product in catalogue():
-        mib = catalogue()[gpu.product]["memory_mib"]
+    if mib is None and gpu.product in catalog():
+        mib = catalog()[gpu.product]["memory_mib"]
     if mib is None:
         refuse(
             Problem(

@@ -313,7 +313,7 @@ class MemoryPlan:
         if self.verdict == "fits":
             return None
         changes = ", ".join(one.change for one in self.suggestions)
-        advice = f"what fits: {changes}" if changes else "no GPU in the catalogue has enough memory"
+        advice = f"what fits: {changes}" if changes else "no GPU in the catalog has enough memory"
         reason = f"on {_description(self.gpu)}: {self._reason()}"
         model = escaped(self.shape.name)
         if self.verdict == "too large":

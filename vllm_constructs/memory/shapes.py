@@ -1,4 +1,4 @@
-"""ModelShape: the sizes of a model, from its `config.json` or from the shipped catalogue.
+"""ModelShape: the sizes of a model, from its `config.json` or from the shipped catalog.
 
 A shape has what each layer keeps in the KV cache and the number of parameters, from which
 `MemoryPlan` computes bytes.
@@ -21,7 +21,7 @@ from .weights import parameters
 
 
 class Entry(TypedDict):
-    """One model of the catalogue, as in the data file."""
+    """One model of the catalog, as in the data file."""
 
     config: dict[str, Any]
     parameters: int
@@ -30,7 +30,7 @@ class Entry(TypedDict):
 
 
 @cache
-def catalogue() -> dict[str, Entry]:
+def catalog() -> dict[str, Entry]:
     """The models that this library knows, by their name on the Hugging Face Hub."""
     path = Path(__file__).parents[1] / "data" / "models.json"
     return cast("dict[str, Entry]", json.loads(path.read_text(encoding="utf-8")))
@@ -38,13 +38,13 @@ def catalogue() -> dict[str, Entry]:
 
 @cache
 def _names() -> dict[str, str]:
-    """Every name in the catalogue, with the name of its entry."""
-    names = {name: name for name in catalogue()}
-    return names | {other: name for name, one in catalogue().items() for other in one["also"]}
+    """Every name in the catalog, with the name of its entry."""
+    names = {name: name for name in catalog()}
+    return names | {other: name for name, one in catalog().items() for other in one["also"]}
 
 
 def is_named(name: str) -> bool:
-    """Whether the catalogue has a model of this name."""
+    """Whether the catalog has a model of this name."""
     return name in _names()
 
 
@@ -117,23 +117,23 @@ class ModelShape(Sizes):
 
     @classmethod
     def named(cls, name: str) -> ModelShape:
-        """Return a shape of the catalogue.
+        """Return a shape of the catalog.
 
         Args:
             name: Name on the Hugging Face Hub, such as `Qwen/Qwen2.5-7B-Instruct`.
 
         Raises:
-            VllmConstructsError: The catalogue lacks the model; the error names the nearest one.
+            VllmConstructsError: The catalog lacks the model; the error names the nearest one.
         """
         if not isinstance(name, str) or name not in _names():
             near = require.nearest(name, _names())
             require.wrong(
                 "model",
                 name,
-                "a model in the catalogue, or {shape=ModelShape.from_config('config.json')}",
+                "a model in the catalog, or {shape=ModelShape.from_config('config.json')}",
                 near,
             )
-        entry = catalogue()[_names()[name]]
+        entry = catalog()[_names()[name]]
         return cls.from_config(entry["config"], name=name, parameters=entry["parameters"])
 
     @property

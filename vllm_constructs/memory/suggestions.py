@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from vllm_constructs.accelerators.nvidia import Gpu, MigSlice, WholeGpu, catalogue
+from vllm_constructs.accelerators.nvidia import Gpu, MigSlice, WholeGpu, catalog
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import VllmConstructsError, spelt
 from vllm_constructs.releases.release import VllmRelease
@@ -170,14 +170,14 @@ def _more(shape: Sizes, gpu: Gpu, portable: PortableEngine) -> Iterator[Suggesti
 def _other(shape: Sizes, gpu: Gpu, portable: PortableEngine) -> Iterator[Suggestion]:
     """A larger slice, or whole GPUs with more memory: the fewest first, then the smallest."""
     if isinstance(gpu, MigSlice) and gpu.product:
-        profiles = catalogue()[gpu.product]["mig"]
+        profiles = catalog()[gpu.product]["mig"]
         slices = [replace(gpu, profile=profile) for profile in profiles]
         for part in sorted(slices, key=lambda part: (cuda_memory(part), part.profile)):
             budget = _elsewhere(shape, part, portable)
             if budget:
                 change = _with_requests(f"{part.profile} of {gpu.product}", budget)
                 yield Suggestion(kind="gpu", value=part.profile, change=change)
-    known = sorted(catalogue(), key=lambda name: (catalogue()[name]["memory_mib"], name))
+    known = sorted(catalog(), key=lambda name: (catalog()[name]["memory_mib"], name))
     for count in _COUNTS:
         for product in known:
             other = WholeGpu(product, count=count)

@@ -2,7 +2,7 @@
 
 Names, types and labels: vllm/v1/metrics/loggers.py of 0.33. `model_name` is the first served
 name; `engine` numbers the data-parallel engines of one pod, so every query aggregates over it. The
-data file of a release has its metrics; `metric_catalogue` reads it only when needed.
+data file of a release has its metrics; `metric_catalog` reads it only when needed.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ class Metric:
 
     def _check_known(self) -> None:
         """Reject a type, unit or label that no release exposes under this name."""
-        from vllm_constructs.releases import metric_catalogue
+        from vllm_constructs.releases import metric_catalog
 
-        entries = metric_catalogue.entries(self.name) or [metric_catalogue.entry(self.name)]
+        entries = metric_catalog.entries(self.name) or [metric_catalog.entry(self.name)]
         for name, value, known in (
             ("type", self.type, {one["type"] for one in entries}),
             ("unit", self.unit, {unit_of(self.name)}),
@@ -118,10 +118,10 @@ class Metric:
             VllmConstructsError: The release has no such metric; the error names its replacement,
                 the release that has it, or the nearest name.
         """
-        from vllm_constructs.releases import metric_catalogue
+        from vllm_constructs.releases import metric_catalog
 
         require.text("Metric.name", name)
-        return _from(name, metric_catalogue.entry(name, release))
+        return _from(name, metric_catalog.entry(name, release))
 
     def is_exposed(self, release: VllmRelease | None = None) -> bool:
         """Whether a release exposes the metric as it is, without a flag that brings it back.
@@ -129,9 +129,9 @@ class Metric:
         Args:
             release: vLLM release of the image. Default: the newest that this library knows.
         """
-        from vllm_constructs.releases import metric_catalogue
+        from vllm_constructs.releases import metric_catalog
 
-        return metric_catalogue.is_exposed(self.name, self.type, release)
+        return metric_catalog.is_exposed(self.name, self.type, release)
 
     def _select(self, series: ModelSeries, labels: Mapping[str, str], suffix: str = "") -> str:
         """The selector of the metric for one model, with matchers of other labels."""
@@ -233,7 +233,7 @@ _QUERIES = {"counter": "rate", "gauge": "mean", "histogram": "quantile"}
 
 
 def _from(name: str, entry: dict[str, Any]) -> Metric:
-    """The metric of an entry in the catalogue."""
+    """The metric of an entry in the catalog."""
     if entry.get("hidden"):
         text = "is hidden: vLLM exposes it only with {EngineArgs.show_hidden_metrics_for_version}"
         warn(Problem(where=name, text=text))

@@ -20,7 +20,7 @@ def _vllm_metric(
     unit: Unit,
     labels: tuple[str, ...] = OWN_LABELS,
 ) -> Metric:
-    """A metric that no data file is read for at start; tests compare it with the catalogue."""
+    """A metric that no data file is read for at start; tests compare it with the catalog."""
     metric = object.__new__(Metric)
     fields = {"name": name, "type": kind, "unit": unit, "labels": labels, "has_more_labels": False}
     for key, value in fields.items():

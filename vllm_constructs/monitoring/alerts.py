@@ -31,7 +31,7 @@ from vllm_constructs.metrics.cluster_series import (
 )
 from vllm_constructs.metrics.metric import Metric
 from vllm_constructs.metrics.series import ModelSeries
-from vllm_constructs.releases.metric_catalogue import counts_errors
+from vllm_constructs.releases.metric_catalog import counts_errors
 from vllm_constructs.releases.release import VllmRelease
 from vllm_constructs.workloads import container
 from vllm_constructs.workloads.workload import Workload

@@ -13,7 +13,7 @@ from typing import Any
 from vllm_constructs.metrics import vllm_metrics
 from vllm_constructs.metrics.metric import Metric
 from vllm_constructs.metrics.series import ModelSeries
-from vllm_constructs.releases.metric_catalogue import counts_errors
+from vllm_constructs.releases.metric_catalog import counts_errors
 from vllm_constructs.releases.release import VllmRelease
 
 from .objectives import Objectives

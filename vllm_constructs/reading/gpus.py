@@ -13,7 +13,7 @@ from vllm_constructs.accelerators.nvidia import (
     TimeSlicedGpu,
     VirtualGpu,
     WholeGpu,
-    catalogue,
+    catalog,
 )
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.engine.parallelism import Parallelism
@@ -140,7 +140,7 @@ def _slice(resource: str, product: str | None, count: int) -> MigSlice | None:
 
 def _profile(resource: str) -> str:
     """The MIG profile of a resource."""
-    for gpu in catalogue().values():
+    for gpu in catalog().values():
         for profile, item in gpu["mig"].items():
             if item["resource"] == resource:
                 return profile

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped, refuse
 
-from .release import NEWEST, catalogue, is_misspelt, releases
+from .release import NEWEST, catalog, is_misspelled, releases
 
 if TYPE_CHECKING:
     from .release import VllmRelease
@@ -33,7 +33,7 @@ def check(release: VllmRelease, name: str, value: str) -> None:
     """
     if not name.startswith("VLLM_"):
         return
-    known = [one["environment"] for one in release.catalogues]
+    known = [one["environment"] for one in release.catalogs]
     entries = [one[name] for one in known if name in one]
     if not entries:
         problem = _unknown(release, name)
@@ -82,17 +82,17 @@ def _unknown(release: VllmRelease, name: str) -> Problem | None:
     version = release.version
     if version is not None and version > newest:
         return None
-    where, last = f"env[{name!r}]", release.catalogues[-1]
+    where, last = f"env[{name!r}]", release.catalogs[-1]
     hint = last["removed_environment"].get(name)
     if hint is not None:
         text = f"is no longer a variable of {release.description}"
         return Problem(where=where, text=text, advice=escaped(hint))
     text = f"is not a variable of {release.description}"
-    others = [one for one in releases() if name in catalogue(one)["environment"]]
+    others = [one for one in releases() if name in catalog(one)["environment"]]
     if others:
         advice = f"leave it out, or use an image of vLLM {', '.join(others)}"
         return Problem(where=where, text=text, advice=advice)
-    if version is None and not is_misspelt(name, last["environment"]):
+    if version is None and not is_misspelled(name, last["environment"]):
         # A custom image may have plugins with variables of their own.
         return None
     near = require.nearest(name, last["environment"])

@@ -65,7 +65,7 @@ class Flag(TypedDict, total=False):
     deprecated: bool
 
 
-class Catalogue(TypedDict):
+class Catalog(TypedDict):
     """The data file of one release."""
 
     release: str
@@ -82,10 +82,10 @@ _DATA = Path(__file__).parents[1] / "data"
 
 
 @cache
-def catalogue(release: str = NEWEST) -> Catalogue:
+def catalog(release: str = NEWEST) -> Catalog:
     """The data file of `release`, read once and only when needed."""
     path = _DATA / f"vllm-{release}.json"
-    return cast("Catalogue", json.loads(path.read_text(encoding="utf-8")))
+    return cast("Catalog", json.loads(path.read_text(encoding="utf-8")))
 
 
 @cache
@@ -96,7 +96,7 @@ def releases() -> tuple[str, ...]:
 
 def built_in(release: str, kind: str) -> list[str]:
     """Built-in names: `"tool_call_parsers"`, `"reasoning_parsers"` or `"kv_connectors"`."""
-    return cast("dict[str, list[str]]", catalogue(release))[kind]
+    return cast("dict[str, list[str]]", catalog(release))[kind]
 
 
 def check_image(image: str) -> re.Match[str]:
@@ -123,7 +123,7 @@ def check_image(image: str) -> re.Match[str]:
     return parts
 
 
-def is_misspelt(flag: str, known: Iterable[str]) -> bool:
+def is_misspelled(flag: str, known: Iterable[str]) -> bool:
     """Whether a name closely resembles a known one."""
     from difflib import get_close_matches
 
@@ -244,9 +244,9 @@ class VllmRelease:
         return (*older[-1:], *newer[:1])
 
     @property
-    def catalogues(self) -> tuple[Catalogue, ...]:
+    def catalogs(self) -> tuple[Catalog, ...]:
         """The data files of the `known_releases`, the older one first."""
-        return tuple(catalogue(one) for one in self.known_releases)
+        return tuple(catalog(one) for one in self.known_releases)
 
     @property
     def description(self) -> str:
@@ -267,7 +267,7 @@ class VllmRelease:
         return self.flags(where, name)[0]
 
     def flags(self, where: str, name: str) -> tuple[Flag, ...]:
-        """The entries of `--name` in the catalogues of the `known_releases`.
+        """The entries of `--name` in the catalogs of the `known_releases`.
 
         Between two shipped releases a flag of either one is accepted. On a release older than all
         shipped ones, so is a flag that resembles none of theirs: it may have existed before. On a
@@ -283,12 +283,12 @@ class VllmRelease:
             VllmConstructsError: The release does not have the flag.
         """
         flag = f"--{name}"
-        entries = tuple(known["flags"][flag] for known in self.catalogues if flag in known["flags"])
+        entries = tuple(known["flags"][flag] for known in self.catalogs if flag in known["flags"])
         if entries:
             return entries
         if self.may_have(name):
-            known = self.catalogues[-1]["flags"]
-            if self.version and self.version > numbers(NEWEST) and is_misspelt(flag, known):
+            known = self.catalogs[-1]["flags"]
+            if self.version and self.version > numbers(NEWEST) and is_misspelled(flag, known):
                 near = require.nearest(name, [one.removeprefix("--") for one in known])
                 text = f"{_naming(where, name)}is not yet a flag of vLLM {NEWEST}"
                 warn(Problem(where=where, text=text, advice=near))
@@ -296,20 +296,20 @@ class VllmRelease:
         return refuse_unknown(where, name, self)
 
     def may_have(self, name: str) -> bool:
-        """Whether a flag of no catalogue may exist, on a release outside of the known range."""
+        """Whether a flag of no catalog may exist, on a release outside of the known range."""
         version = self.version or numbers(NEWEST)
         is_older = version < numbers(releases()[0])
-        known, flag = self.catalogues[-1], f"--{name}"
-        is_elsewhere = any(flag in catalogue(one)["flags"] for one in releases())
+        known, flag = self.catalogs[-1], f"--{name}"
+        is_elsewhere = any(flag in catalog(one)["flags"] for one in releases())
         if is_elsewhere or other_spelling(known, flag):
             return False
         if version > numbers(NEWEST):
             # Of the flags that came with a release, one in twenty resembles an older one.
             return flag not in known["removed"]
-        return is_older and (flag in known["removed"] or not is_misspelt(flag, known["flags"]))
+        return is_older and (flag in known["removed"] or not is_misspelled(flag, known["flags"]))
 
 
-def other_spelling(known: Catalogue, flag: str) -> str:
+def other_spelling(known: Catalog, flag: str) -> str:
     """The flag of a negation or an alias, without dashes; empty if it is neither."""
     for name, item in known["flags"].items():
         if flag in (item.get("negation"), *item.get("negations", ()), *item.get("aliases", ())):
@@ -339,14 +339,14 @@ def _naming(where: str, name: str) -> str:
 
 def _unknown(name: str, release: VllmRelease) -> tuple[str, str]:
     """What is wrong with a flag that the release does not have, and what to do."""
-    flag, description, known = f"--{name}", release.description, release.catalogues[-1]
+    flag, description, known = f"--{name}", release.description, release.catalogs[-1]
     other = other_spelling(known, flag)
     if other:
         return "is an alias or the negation of a flag", f"use {other!r} instead"
     version = release.version or numbers(NEWEST)
     if flag in known["removed"] and version >= numbers(releases()[0]):
         return f"is no longer a flag of {description}", escaped(known["removed"][flag])
-    others = [one for one in releases() if flag in catalogue(one)["flags"]]
+    others = [one for one in releases() if flag in catalog(one)["flags"]]
     later = [one for one in others if numbers(one) > version]
     if later:
         advice = f"vLLM {later[0]} has it: leave it out, or use a newer image"

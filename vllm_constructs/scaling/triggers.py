@@ -353,7 +353,7 @@ class PrometheusQuery(Trigger):
         names.label("PrometheusQuery.name", self.name, 40)
         require.text("PrometheusQuery.query", self.query)
         if "vllm:" in self.query:
-            from vllm_constructs.releases.metric_catalogue import check_query
+            from vllm_constructs.releases.metric_catalog import check_query
 
             check_query("PrometheusQuery.query", self.query)
         _threshold("PrometheusQuery.threshold", self.threshold, 1e12)

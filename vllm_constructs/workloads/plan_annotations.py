@@ -25,7 +25,7 @@ class PlanAnnotations:
 
     Args:
         vllm: The release in the image.
-        model_shape: The model of the catalogue whose shape the model has.
+        model_shape: The model of the catalog whose shape the model has.
         gpu_memory_mib: Memory of one GPU in MiB.
         gpu_sharing: How pods share a GPU, and how many of them.
     """
@@ -42,7 +42,7 @@ def make_plan_annotations(*, gpu: Gpu, vllm: str | None, shape: str | None) -> d
     Args:
         gpu: What a pod gets.
         vllm: The release that is given for the image; None if its tag has it.
-        shape: Name of the shape in the catalogue; None if no shape is given, or another one.
+        shape: Name of the shape in the catalog; None if no shape is given, or another one.
     """
     annotations: dict[str, str] = {}
     memory = getattr(gpu, "memory_mib", None)

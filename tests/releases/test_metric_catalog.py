@@ -1,11 +1,11 @@
-"""Metric catalogue: which metrics a release has, and queries that ask for others."""
+"""Metric catalog: which metrics a release has, and queries that ask for others."""
 
 import pytest
 
 from tests import strategies
 from vllm_constructs import Metric, VllmRelease
 from vllm_constructs.metrics import vllm_metrics
-from vllm_constructs.releases import metric_catalogue
+from vllm_constructs.releases import metric_catalog
 from vllm_constructs.releases.release import releases
 
 
@@ -22,24 +22,24 @@ def test_releases() -> None:
     assert not retried.is_exposed(of("0.28.0"))
     assert not retried.is_exposed(of("0.30.0"))
     assert vllm_metrics.INTER_TOKEN_LATENCY.is_exposed(of("0.30.0"))
-    assert metric_catalogue.is_exposed(retried.name, "histogram")
-    assert not metric_catalogue.is_exposed(retried.name, "counter")
-    assert not metric_catalogue.is_exposed(retried.name, "histogram", of("0.28.0"))
-    assert not metric_catalogue.is_exposed("vllm:num_requests_waitin", "gauge")
+    assert metric_catalog.is_exposed(retried.name, "histogram")
+    assert not metric_catalog.is_exposed(retried.name, "counter")
+    assert not metric_catalog.is_exposed(retried.name, "histogram", of("0.28.0"))
+    assert not metric_catalog.is_exposed("vllm:num_requests_waitin", "gauge")
     assert [False, True, True] == [
-        metric_catalogue.counts_errors(one) for one in (of("0.12.0"), of("0.16.0"), None)
+        metric_catalog.counts_errors(one) for one in (of("0.12.0"), of("0.16.0"), None)
     ]
 
 
 def test_entries() -> None:
     """A metric is looked for in all releases, the newest first."""
-    assert len(metric_catalogue.entries("vllm:num_requests_waiting")) == len(releases())
-    assert len(metric_catalogue.entries("vllm:request_num_preemptions")) == 1
-    assert metric_catalogue.entries("vllm:num_requests_waitin") == []
+    assert len(metric_catalog.entries("vllm:num_requests_waiting")) == len(releases())
+    assert len(metric_catalog.entries("vllm:request_num_preemptions")) == 1
+    assert metric_catalog.entries("vllm:num_requests_waitin") == []
 
 
 def test_own() -> None:
-    """Metrics that this library has ready are those of the catalogue."""
+    """Metrics that this library has ready are those of the catalog."""
     own = [one for one in vars(vllm_metrics).values() if isinstance(one, Metric)]
 
     assert len(own) > 10
@@ -62,7 +62,7 @@ def test_own() -> None:
 )
 def test_query(query: str) -> None:
     """A query may ask for what some release has, and for anything that is not vLLM's."""
-    metric_catalogue.check_query("query", query)
+    metric_catalog.check_query("query", query)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,6 @@ def test_query(query: str) -> None:
 )
 def test_query_refused(query: str, words: tuple[str, ...]) -> None:
     """A metric or label that vLLM lacks is rejected with what it has."""
-    sentence = strategies.refusal(lambda: metric_catalogue.check_query("query", query))
+    sentence = strategies.refusal(lambda: metric_catalog.check_query("query", query))
 
     assert [word for word in words if word not in sentence] == [], sentence

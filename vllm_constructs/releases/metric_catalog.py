@@ -9,7 +9,7 @@ from typing import Any, cast
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped, refuse
 
-from .release import DEFAULT_IMAGE, VllmRelease, catalogue, releases
+from .release import DEFAULT_IMAGE, VllmRelease, catalog, releases
 
 _SUFFIXES = ("_bucket", "_sum", "_count", "_total")
 _SERIES = re.compile(r"(vllm:[A-Za-z0-9_:]+)(\s*\{([^}]*)\})?")
@@ -17,7 +17,7 @@ _MODEL = re.compile(r"(^|,)\s*model\s*[=!]")
 
 
 def _metrics(release: str) -> Mapping[str, Any]:
-    known = cast("Mapping[str, Any]", catalogue(release))
+    known = cast("Mapping[str, Any]", catalog(release))
     return cast("Mapping[str, Any]", known["metrics"])
 
 
@@ -49,7 +49,7 @@ def entry(
         VllmConstructsError: The release does not have the metric.
     """
     checked = _checked(release)
-    known = [cast("Mapping[str, Any]", one) for one in reversed(checked.catalogues)]
+    known = [cast("Mapping[str, Any]", one) for one in reversed(checked.catalogs)]
     exposed: dict[str, dict[str, Any]] = {}
     for one in reversed(known):
         exposed |= one["metrics"]
@@ -88,7 +88,7 @@ def is_exposed(name: str, kind: str, release: VllmRelease | None = None) -> bool
 
     A release between two shipped ones exposes what both of them expose.
     """
-    known = [cast("Mapping[str, Any]", one)["metrics"] for one in _checked(release).catalogues]
+    known = [cast("Mapping[str, Any]", one)["metrics"] for one in _checked(release).catalogs]
     metrics = [one.get(name, {}) for one in known]
     return all(one.get("type") == kind and not one.get("hidden") for one in metrics)
 

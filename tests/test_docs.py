@@ -177,8 +177,17 @@ def test_blocks(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 _PAGES_OF = {
     "controllers": "ingress",
     "errors": "mistakes",
+    "external_token": "secrets",
+    "gpu_operator": "platform",
+    "gpu_smoke_test": "platform",
+    "hpa_scaler": "scaling",
+    "keda_operator": "platform",
+    "keda_scaler": "scaling",
+    "namespace": "platform",
     "pod_options": "deployment",
+    "prometheus_adapter": "platform",
     "tls": "ingress",
+    "token_secret": "secrets",
 }
 
 

@@ -11,15 +11,21 @@ if TYPE_CHECKING:
     from .accelerators.nvidia import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
     from .cdk.availability import DisruptionBudget
     from .cdk.deployment import ModelDeployment
+    from .cdk.external_token import ExternalToken
     from .cdk.fleet import ModelFleet
+    from .cdk.gpu_operator import GpuOperator
+    from .cdk.gpu_smoke_test import GpuSmokeTest
+    from .cdk.hpa_scaler import HpaScaler
     from .cdk.ingress import StreamingIngress
+    from .cdk.keda_operator import KedaOperator
+    from .cdk.keda_scaler import KedaScaler
     from .cdk.monitoring import ModelMonitor
-    from .cdk.platform import GpuOperator, GpuSmokeTest, KedaOperator, Namespace, PrometheusAdapter
+    from .cdk.namespace import Namespace
+    from .cdk.prometheus_adapter import PrometheusAdapter
     from .cdk.route import ModelRoute
-    from .cdk.scaling import HpaScaler, KedaScaler
-    from .cdk.secrets import ExternalToken, TokenSecret
     from .cdk.stack import ModelStack
     from .cdk.storage import ModelCache
+    from .cdk.token_secret import TokenSecret
     from .engine.command_line_parser import ParsedArgs, parse_args
     from .engine.engine_args import EngineArgs
     from .errors import Problem, VllmConstructsError, VllmConstructsWarning
@@ -99,22 +105,22 @@ else:
     }
     _CONSTRUCTS = {
         "DisruptionBudget": "availability",
-        "ExternalToken": "secrets",
-        "GpuOperator": "platform",
-        "GpuSmokeTest": "platform",
-        "HpaScaler": "scaling",
-        "KedaOperator": "platform",
-        "KedaScaler": "scaling",
+        "ExternalToken": "external_token",
+        "GpuOperator": "gpu_operator",
+        "GpuSmokeTest": "gpu_smoke_test",
+        "HpaScaler": "hpa_scaler",
+        "KedaOperator": "keda_operator",
+        "KedaScaler": "keda_scaler",
         "ModelCache": "storage",
         "ModelDeployment": "deployment",
         "ModelFleet": "fleet",
         "ModelMonitor": "monitoring",
         "ModelRoute": "route",
         "ModelStack": "stack",
-        "Namespace": "platform",
-        "PrometheusAdapter": "platform",
+        "Namespace": "namespace",
+        "PrometheusAdapter": "prometheus_adapter",
         "StreamingIngress": "ingress",
-        "TokenSecret": "secrets",
+        "TokenSecret": "token_secret",
     }
     _MODULES = _VALUES | {name: f"cdk.{module}" for name, module in _CONSTRUCTS.items()}
 

@@ -17,13 +17,28 @@ T = TypeVar("T")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
+# Tokens of Hugging Face, keys of APIs and HTTP's. Upper case or "_" after the prefix, so that no
+# valid name of a Secret matches.
+_SECRET = re.compile(r"hf_[A-Za-z0-9]{8,}|sk-(?=\S*[A-Z_])[^\s'\"]{8,}|Bearer +[^\s'\"]+")
+
+
+def has_secret(value: object) -> bool:
+    """Whether a string or bytes look like a token or key, or hold one."""
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    return isinstance(value, str) and bool(_SECRET.search(value))
+
+
 def shown(value: object) -> str:
-    """The value for a sentence: its `repr` on one line, in at most 80 characters."""
+    """The value for a sentence: its `repr` on one line, in at most 80 characters.
+
+    What looks like a token or key is not shown.
+    """
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001  # a broken __repr__ must not hide the sentence
         text = f"<{type(value).__name__}>"
-    text = _CONTROL.sub("?", text)
+    text = _SECRET.sub("(not shown)", _CONTROL.sub("?", text))
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -110,21 +125,21 @@ def text(where: str, value: object, allowed: str = "a non-empty string") -> str:
     """A non-empty string on one line, without control characters."""
     if not isinstance(value, str) or not value.strip() or _CONTROL.search(value) or "\n" in value:
         wrong(where, value, allowed)
-    return str(value)
+    return str.__str__(value)
 
 
 def matching(where: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
     """A string that `pattern` matches as a whole."""
     if not isinstance(value, str) or not pattern.fullmatch(value):
         wrong(where, value, allowed)
-    return str(value)
+    return str.__str__(value)
 
 
 def choice(where: str, value: object, options: Sequence[str]) -> str:
     """One of `options`; the error names the nearest one."""
     if not isinstance(value, str) or value not in options:
         wrong(where, value, one_of(options), nearest(value, options))
-    return str(value)
+    return str.__str__(value)
 
 
 def one_of(options: Sequence[object]) -> str:
@@ -161,7 +176,7 @@ def text_map(where: str, value: object, allowed: str = "a dict of strings") -> d
     for key, item in value.items():
         if not isinstance(item, str) or _CONTROL.search(item):
             wrong(f"{where}[{shown(key)}]", item, "a string (quote numbers and Booleans)")
-        strings[text(f"a key of {where}", key)] = str(item)
+        strings[text(f"a key of {where}", key)] = str.__str__(item)
     return dict(sorted(strings.items()))
 
 

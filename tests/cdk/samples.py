@@ -26,6 +26,7 @@ from vllm_constructs import (
     Drain,
     EngineArgs,
     ExistingClaim,
+    ExternalToken,
     F5Nginx,
     FluxHelmRelease,
     GatewayRef,
@@ -47,6 +48,7 @@ from vllm_constructs import (
     TimeSlicedGpu,
     TimeToFirstToken,
     TlsSecret,
+    TokenSecret,
     Toleration,
     Traefik,
     VllmConstructsError,
@@ -488,3 +490,17 @@ def check_sample(kind: str, variant: str, snapshot: object) -> None:
     found = manifests(scope)
     assert snapshot == yaml.safe_dump_all(found, sort_keys=False, width=100)
     assert_valid(*found)
+
+
+def check_token(scope: Chart, source: ExternalToken | TokenSecret) -> None:
+    """Give the key `hf` of the Secret `hf-token` to a model, as the token and as the API's key."""
+    assert HuggingFaceToken("hf-token", "hf", namespace="llm") == source.token
+    assert ApiKey("hf-token", "hf", namespace="llm") == source.api_key
+    model(scope, hf_token=source.token, api_key=source.api_key)
+    found = {
+        item["name"]: item["valueFrom"]["secretKeyRef"]
+        for item in container(scope)["env"]
+        if "valueFrom" in item
+    }
+    reference = {"name": "hf-token", "key": "hf"}
+    assert {"HF_TOKEN": reference, "VLLM_API_KEY": reference} == found

@@ -1,5 +1,6 @@
 import hashlib
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import cdk8s_plus_27 as kplus
@@ -29,12 +30,15 @@ from tests.cdk.samples import (
 )
 from tests.support import assert_valid, pod_security_problems
 from vllm_constructs import (
+    ApiKey,
     AwsAlb,
     EngineArgs,
     ExistingClaim,
+    ExternalToken,
     GatewayRef,
     GkeIngress,
     HpaScaler,
+    HuggingFaceToken,
     ModelCache,
     ModelDeployment,
     ModelFleet,
@@ -45,6 +49,7 @@ from vllm_constructs import (
     QueueDepth,
     Rollout,
     StreamingIngress,
+    TokenSecret,
     Traefik,
     VllmConstructsError,
     VllmConstructsWarning,
@@ -399,6 +404,32 @@ def test_no_metrics(reader: str) -> None:
     qwen = model(scope, engine=EngineArgs(disable_log_stats=True))
     with unwarned(), rejected(scope, "disable_log_stats"):
         read(scope, reader, qwen)
+
+
+@pytest.mark.parametrize("option", ["hf_token", "api_key"])
+@pytest.mark.parametrize("made", ["external", "secret", "value"])
+def test_token_elsewhere(option: str, made: str) -> None:
+    """A pod reads only Secrets of its own namespace, wherever the reference comes from."""
+    app = App()
+    other, scope = (Chart(app, id, namespace=id) for id in ("other", "llm"))
+    source: Any
+    if made == "external":
+        source = ExternalToken(other, "keys", store="vault", remote_key="llm")
+    elif made == "secret":
+        source = TokenSecret(other, "keys", value="hf_verysecret", in_clear_text=True)
+    else:
+        source = SimpleNamespace(
+            token=HuggingFaceToken("keys", namespace="other"),
+            api_key=ApiKey("keys", namespace="other"),
+        )
+    reference = source.token if option == "hf_token" else source.api_key
+    with rejected(
+        scope, f"^{option} is in namespace 'other', and this chart is in 'llm'; put both"
+    ):
+        model(scope, **{option: reference})
+    assert [] == scope.node.children
+    model(other, **{option: reference})
+    assert "keys" in str(only(other, "Deployment"))
 
 
 class TestNetworkPolicy:

@@ -1,6 +1,7 @@
 """What constructs say of a model, and what they ask it first."""
 
 import re
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,8 @@ from tests.cdk.samples import (
     rejected,
     unwarned,
 )
+from tests.cdk.scalers import SCALERS, hpa, keda, plus
+from tests.support import assert_valid
 from vllm_constructs import (
     DisruptionBudget,
     EngineArgs,
@@ -274,3 +277,59 @@ class TestChecks:
             first()
             with rejected(scope, "the scaler's minimum"):
                 second()
+
+
+class TestScalers:
+    """What each scaler asks and says of a model, ours and that of cdk8s-plus."""
+
+    @pytest.mark.parametrize("scale", SCALERS)
+    def test_replicas(self, scale: Callable[..., object]) -> None:
+        """A scaler owns the number of replicas, so the Deployment says none."""
+        scope = chart()
+        qwen = model(scope, replicas=2, cache=CACHE)
+        assert 2 == only(scope, "Deployment")["spec"]["replicas"]
+        assert not qwen.has_autoscaler
+        scale(scope, "scaler", qwen)
+        assert qwen.has_autoscaler
+        assert "replicas" not in only(scope, "Deployment")["spec"]
+        assert (1, 3) == qwen.gpus
+        assert_valid(*manifests(scope))
+
+    @pytest.mark.parametrize("first", SCALERS)
+    @pytest.mark.parametrize("second", SCALERS)
+    def test_two_scalers(self, first: Callable[..., object], second: Callable[..., object]) -> None:
+        """A second scaler of one model is rejected, whichever the two are."""
+        scope = chart()
+        qwen = model(scope, cache=CACHE)
+        first(scope, "a", qwen)
+        # Through cdk8s-plus a refusal comes back as what jsii makes of it.
+        kind = RuntimeError if second is plus else VllmConstructsError
+        with pytest.raises(kind, match="two scalers of one Deployment"):
+            second(scope, "b", qwen, **({} if second is plus else {"name": "b"}))
+
+    @pytest.mark.parametrize("scale", [hpa, keda])
+    def test_cache_of_one_node(self, scale: Callable[..., object]) -> None:
+        """A scaler is rejected where the cache is one that only one node mounts."""
+        scope = chart()
+        qwen = model(scope, cache=ExistingClaim("weights", access="ReadWriteOnce"))
+        with rejected(scope, "ReadWriteOnce"):
+            scale(scope, "scaler", qwen)
+        scale(scope, "scaler", qwen, max_replicas=1)
+        assert (1, 1) == qwen.gpus
+
+    @pytest.mark.parametrize("scale", [hpa, keda])
+    def test_target(self, scale: Callable[..., Any]) -> None:
+        """The scaler names the Deployment, and keeps its own name."""
+        scope = chart()
+        scale(scope, "scaler", model(scope, name="vllm-server", cache=CACHE), name="own")
+        (found,) = [item for item in manifests(scope) if "scaleTargetRef" in item.get("spec", {})]
+        assert "own" == found["metadata"]["name"]
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "vllm-server"}
+        assert target == found["spec"]["scaleTargetRef"]
+
+    @pytest.mark.parametrize("wrong", [None, "qwen", object()])
+    @pytest.mark.parametrize("scale", [hpa, keda])
+    def test_target_wrong(self, scale: Callable[..., object], wrong: object) -> None:
+        """What is scaled is a ModelDeployment."""
+        with pytest.raises(VllmConstructsError, match="expected a ModelDeployment"):
+            scale(chart(), "scaler", wrong)

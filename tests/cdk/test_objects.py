@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cdk8s_plus_27 as kplus
 import pytest
@@ -462,3 +462,44 @@ class TestAfterRendering:
         keda(scope, other)
         assert "replicas" not in only(scope, "Deployment", "other")["spec"]
         assert 1 == only(scope, "Deployment", "qwen")["spec"]["replicas"]
+
+
+def test_wrong_patch() -> None:
+    """What is not a patch is rejected at the user's line, not when the app is rendered."""
+    qwen = model(chart())
+    wrong: Any = {"op": "add", "path": "/spec/x", "value": 1}
+
+    with pytest.raises(VllmConstructsError, match=r"expected JsonPatch\.add"):
+        qwen.deployment.add_json_patch(wrong)
+
+
+def test_failed_rendering() -> None:
+    """An object that could not be rendered is rendered by the next synth."""
+    scope = chart()
+    qwen = model(scope, cache=CACHE)
+    spec = only(scope, "Deployment")["spec"]
+    keda(scope, qwen)
+    made = cast("LateObject", qwen.deployment)
+
+    def broken() -> Manifest:
+        raise LookupError("missing")
+
+    make, made._make = made._make, broken
+    with pytest.raises(Exception, match="missing"):
+        scope.to_json()
+    made._make = make
+
+    assert set(spec) - {"replicas"} == set(only(scope, "Deployment")["spec"])
+
+
+def test_attributes() -> None:
+    """What somebody assigns to a model's attributes changes nothing that is rendered."""
+    scope = chart()
+    qwen = model(scope, replicas=2, cache=CACHE)
+    before = only(scope, "Deployment")
+    qwen.replicas, qwen.name = 7, "other"
+    keda(scope, qwen)
+    after = only(scope, "Deployment")
+
+    assert 2 == before["spec"].pop("replicas")
+    assert before == after

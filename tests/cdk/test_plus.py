@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cdk8s_plus_27 as kplus
@@ -19,10 +20,14 @@ from tests.cdk.samples import (
     pod,
     rejected,
 )
+from tests.cdk.scalers import plus
 from tests.support import assert_valid
 from vllm_constructs import (
     ApiKey,
+    DisruptionBudget,
+    ExistingClaim,
     HuggingFaceToken,
+    Rollout,
     StreamingIngress,
     TlsSecret,
     Traefik,
@@ -279,6 +284,103 @@ class TestTaken:
         )
         assert ["vllm"] == [item.name for item in found.containers]
         assert qwen is qwen.to_pod_selector()
+
+
+class TestScaler:
+    """A cdk8s-plus HPA, whose range and chart are known only when all is synthesised."""
+
+    @staticmethod
+    def problems(scope: Chart, monkeypatch: pytest.MonkeyPatch, path: Path) -> str:
+        """What synthesis refuses; nothing is written then."""
+        monkeypatch.setenv("CDK8S_OUTDIR", str(path))
+        app = Chart.of(scope).node.root
+        assert isinstance(app, App)
+        try:
+            app.synth()
+        except RuntimeError as error:
+            assert not list(path.glob("*.yaml"))
+            return str(error)
+        assert list(path.glob("*.yaml"))
+        return ""
+
+    def test_cache(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """A cache of one node is rejected."""
+        app = App(outdir=str(tmp_path))
+        scope = Chart(app, "x", namespace="llm")
+        qwen = model(scope, cache=ExistingClaim("weights", access="ReadWriteOnce"))
+        plus(scope, "scaler", qwen)
+        found = self.problems(scope, monkeypatch, tmp_path)
+        assert "Validation failed" in found
+        assert "'weights' is ReadWriteOnce" in found
+
+    @pytest.mark.parametrize("order", ["before", "behind"])
+    @pytest.mark.parametrize("least", [1, 2])
+    def test_budget(
+        self, order: str, least: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """A budget is compared with its minimum, wherever the budget is made."""
+        app = App(outdir=str(tmp_path))
+        scope = Chart(app, "x", namespace="llm")
+        qwen = model(scope, replicas=2, cache=CACHE)
+        make: list[Callable[[], object]] = [
+            lambda: plus(scope, "scaler", qwen, min_replicas=least),
+            lambda: DisruptionBudget(scope, "budget", target=qwen, min_available=1),
+        ]
+        found = ""
+        try:
+            for item in make if order == "behind" else reversed(make):
+                item()
+        except VllmConstructsError as error:
+            found = str(error)
+        found = found or self.problems(scope, monkeypatch, tmp_path)
+        assert (least == 1) == ("the scaler's minimum" in found)
+
+    @pytest.mark.parametrize("namespace", ["other", None])
+    @pytest.mark.parametrize("by_chart", [True, False])
+    def test_namespace(
+        self,
+        namespace: str | None,
+        by_chart: bool,  # noqa: FBT001  # a parameter
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        """One of another namespace finds no Deployment to scale, so it is rejected."""
+        app = App(outdir=str(tmp_path))
+        scope = Chart(app, "x", namespace="llm")
+        qwen = model(scope, cache=CACHE)
+        if by_chart:
+            plus(Chart(app, "y", namespace=namespace), "scaler", qwen)
+        else:
+            metadata = ApiObjectMetadata(namespace=namespace or "default")
+            plus(scope, "scaler", qwen, metadata=metadata)
+            namespace = namespace or "default"
+        assert (
+            f"HorizontalPodAutoscaler is in namespace {namespace!r} and 'qwen' in 'llm'; put both "
+            "into charts of one namespace."
+        ) in self.problems(scope, monkeypatch, tmp_path)
+
+    def test_other_chart(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """One in another chart of the model's namespace is fine."""
+        app = App(outdir=str(tmp_path))
+        scope = Chart(app, "x", namespace="llm")
+        plus(Chart(app, "y", namespace="llm"), "scaler", model(scope, cache=CACHE))
+        assert not self.problems(scope, monkeypatch, tmp_path)
+
+    def test_range(self) -> None:
+        """The range counts for the GPUs in use."""
+        scope = chart()
+        qwen = model(scope, cache=CACHE, rollout=Rollout(spare_gpus=1))
+        plus(scope, "scaler", qwen, min_replicas=2, max_replicas=5)
+        plus(scope, "more", model(scope, "other", cache=CACHE), max_replicas=9)
+        assert (2, 5) == qwen.gpus
+        assert 6 == qwen.rollout_gpus
+
+    def test_warning(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """A warning that is an error becomes a sentence, too."""
+        app = App(outdir=str(tmp_path))
+        scope = Chart(app, "x", namespace="llm")
+        plus(scope, "scaler", model(scope))
+        assert "downloads the weights again" in self.problems(scope, monkeypatch, tmp_path)
 
 
 class TestService:

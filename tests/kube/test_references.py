@@ -109,9 +109,9 @@ def test_legal_names(name: str) -> None:
 
 
 def test_other_values() -> None:
-    """What is no string is no secret; other checks reject it."""
+    """What is neither a string nor bytes is not a secret; other checks reject it."""
     reject_secret("x", None)
-    reject_secret("x", TOKEN.encode())
+    reject_secret("x", 7)
 
 
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [

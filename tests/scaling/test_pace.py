@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from tests import strategies
 from vllm_constructs import CronFloor, QueueDepth, ScalingPace
-from vllm_constructs.scaling.pace import Replicas, pace_for
+from vllm_constructs.scaling.pace import Replicas, check_pace, pace_for
 
 
 @settings(max_examples=100, deadline=None)
@@ -51,6 +51,13 @@ def test_pace_of_a_floor() -> None:
     assert ScalingPace() == pace_for([], 2) == pace_for([QueueDepth(5)], 0)
 
 
+def test_check() -> None:
+    """A pace passes as it is."""
+    pace = ScalingPace(up_pods=2)
+
+    assert pace is check_pace("HpaScaler.pace", pace)
+
+
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: ScalingPace(up_pods=0), ("ScalingPace.up_pods is 0", "pods from 1")),
     (lambda: ScalingPace(down_pods=1001), ("ScalingPace.down_pods is 1001", "to 1000")),
@@ -77,6 +84,10 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (
         lambda: Replicas(scaler="KedaScaler", minimum=0, maximum=0, lowest=0),
         ("KedaScaler.max_replicas is 0", "from 1"),
+    ),
+    (
+        lambda: check_pace("HpaScaler.pace", 60),
+        ("HpaScaler.pace is 60", "expected ScalingPace(...)"),
     ),
 ]
 

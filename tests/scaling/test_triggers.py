@@ -101,6 +101,14 @@ def test_wakes() -> None:
     assert GATEWAY.wakes
 
 
+def test_reads_prometheus() -> None:
+    """One trigger that reads Prometheus is enough; CPU and floors read none."""
+    assert not triggers.reads_prometheus([])
+    assert not triggers.reads_prometheus([CpuUtilization(70), FLOOR])
+    assert triggers.reads_prometheus([CpuUtilization(70), QueueDepth(5)])
+    assert triggers.reads_prometheus([GATEWAY])
+
+
 def test_keda_triggers() -> None:
     """Each trigger writes its own entry of a ScaledObject, and for an HPA its own metric."""
     series = ModelSeries(namespace="llm", model_name="qwen-7b")

@@ -2,7 +2,8 @@
 
 import pickle
 from copy import deepcopy
-from dataclasses import FrozenInstanceError, asdict, replace
+from dataclasses import FrozenInstanceError, asdict, dataclass, replace
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -194,7 +195,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     ),
     (lambda: pod(env={"A-B": "c"}), ("'A-B'", "a variable of letters")),
     (lambda: pod(env={"A": 1}), ("env['A'] is 1", "quote numbers")),
-    (lambda: pod(env=["A=b"]), ("env is ['A=b']", "a dict of strings")),
+    (lambda: pod(env=["A=b"]), ("env is a list (not shown)", "a dict of strings")),
     (
         lambda: pod(env={"VLLM_PORT": "1"}),
         ("env['VLLM_PORT'] is vLLM's internal port", "leave it out, or give port"),
@@ -331,3 +332,59 @@ def test_no_drain() -> None:
         pod = GpuPodSpec(model="a/b", gpu=WholeGpu("NVIDIA-L40S"), image=image)
 
     assert "shutdown-timeout" not in pod.options()
+
+
+TOKEN = "hf_AbCdEfGh12345678"
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        [{"name": "HF_TOKEN", "value": TOKEN}],
+        {"HF_TOKEN": TOKEN},
+        {"HF_TOKEN": TOKEN.encode()},
+        {"A": [TOKEN]},
+        TOKEN,
+    ],
+)
+def test_token_in_env(env: Any) -> None:
+    """A token in `env` is in no error, whatever its type."""
+    sentence = strategies.refusal(
+        lambda: GpuPodSpec(model="a/b", gpu=WholeGpu("NVIDIA-L40S"), env=env)
+    )
+
+    assert TOKEN not in sentence
+    assert TOKEN[3:] not in sentence
+
+
+def test_string_enum() -> None:
+    """A member of an enum of strings stands for its value, not for its name."""
+
+    class Zone(str, Enum):  # noqa: UP042  # a StrEnum's text is its value anyway
+        A = "zone-a"
+
+    pod = GpuPodSpec(
+        model="a/b",
+        gpu=WholeGpu("NVIDIA-L40S"),
+        env={"ZONE": Zone.A},
+        node_selector={"zone": Zone.A},
+        priority_class=Zone.A,
+    ).manifest()
+
+    assert "zone-a" == pod["nodeSelector"]["zone"]
+    assert "'zone-a'" == repr(pod["priorityClassName"])
+    assert {"name": "ZONE", "value": "zone-a"} in pod["containers"][0]["env"]
+
+
+def test_dataclass_subclass() -> None:
+    """A dataclass that inherits from a pod has its defaults, its checks and a field of its own."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Own(GpuPodSpec):
+        team: str = "search"
+
+    gpu = WholeGpu("NVIDIA-L40S")
+
+    assert "search" == Own(model="a/b", gpu=gpu).team
+    assert GpuPodSpec(model="a/b", gpu=gpu).manifest() == Own(model="a/b", gpu=gpu).manifest()
+    assert "port is 1;" in strategies.refusal(lambda: Own(model="a/b", gpu=gpu, port=1))

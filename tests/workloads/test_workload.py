@@ -81,6 +81,7 @@ def test_pod_names(length: int, digits: int) -> None:
     [
         ({"apiVersion": "apps/v1", "kind": "Deployment"}, DEPLOYMENT, True),
         ({"apiVersion": "apps/v1beta2", "kind": "Deployment"}, DEPLOYMENT, True),
+        ({"apiVersion": "extensions/v1beta1", "kind": "Deployment"}, DEPLOYMENT, True),
         ({"kind": "Deployment"}, DEPLOYMENT, True),
         ({"apiVersion": "apps/v1", "kind": "StatefulSet"}, DEPLOYMENT, False),
         ({"apiVersion": "example.com/v1", "kind": "Deployment"}, DEPLOYMENT, False),

@@ -148,12 +148,15 @@ class ModelDeployment(VllmConstruct):
         require.boolean("network_policy", network_policy)
         config = deployment.config_map(f"{self.name}-engine", self.pod)
 
+        # Not the attributes, which somebody may assign to before the app is rendered.
+        workload, spec, count, allowed = self.workload, self.pod, self.replicas, self.rollout
+
         def make_deployment() -> dict[str, Any]:
             return deployment.manifest(
-                workload=self.workload,
-                pod=self.pod,
-                replicas=self.replicas if links.scaler is None else None,
-                rollout=self.rollout,
+                workload=workload,
+                pod=spec,
+                replicas=count if links.scaler is None else None,
+                rollout=allowed,
                 labels=own_labels,
                 annotations=own_annotations,
                 kubernetes=context.kubernetes,
@@ -164,11 +167,11 @@ class ModelDeployment(VllmConstruct):
 
         def make_policy() -> dict[str, Any]:
             return policies.policy(
-                name=self.name,
-                selector=self.selector,
-                port=self.pod.port,
+                name=workload.name,
+                selector=workload.selector,
+                port=spec.port,
                 allow_from=namespaces,
-                downloads=not self.pod.cache.is_read_only,
+                downloads=not spec.cache.is_read_only,
                 more_peers=links.peers,
             )
 

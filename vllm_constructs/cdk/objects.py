@@ -12,6 +12,8 @@ from typing import Any
 from cdk8s import ApiObject, ApiObjectMetadata, JsonPatch
 from constructs import Construct
 
+from vllm_constructs import require
+
 from .registry import CLUSTER_SCOPED, ChartContext
 
 _TOP = ("apiVersion", "kind", "metadata")
@@ -117,6 +119,11 @@ class LateObject(ApiObject):
             self._is_rendered = self._is_current = True
 
     def _patch(self, *patches: JsonPatch) -> None:
+        for patch in patches:
+            # Node would say so when the app is rendered, far from the user's line.
+            require.instance(
+                "add_json_patch ops", patch, JsonPatch, "JsonPatch.add(...) and others"
+            )
         self._is_patched = True
         if self._is_rendered:
             self.render()

@@ -163,5 +163,6 @@ class _Rendering:
     def validate(self) -> list[str]:
         """No problem: what is rendered was checked when it was made."""
         while self._app.late:
-            self._app.late.pop().render()
+            self._app.late[-1].render()
+            self._app.late.pop()
         return []

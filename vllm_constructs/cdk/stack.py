@@ -19,10 +19,10 @@ from vllm_constructs.workloads.storage import EphemeralCache
 
 from .base import VllmConstruct
 from .deployment import ModelDeployment
+from .hpa_scaler import HpaScaler
 from .ingress import StreamingIngress
 from .monitoring import ModelMonitor
 from .registry import chart_context
-from .scaling import HpaScaler
 from .storage import ModelCache
 
 if TYPE_CHECKING:

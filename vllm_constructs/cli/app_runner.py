@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import subprocess
 import sys
 import tempfile
+import types
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,14 +32,18 @@ def render(app: Path, folder: Path) -> Problem | None:
     """
     with tempfile.TemporaryDirectory() as temporary:
         report = Path(temporary) / "problem.json"
-        # As `make synth` and cdk8s run it: in its own folder, with the same Python.
+        # As `make synth` and cdk8s run it: in its own folder, with the same Python. The app itself
+        # may know where this library is; the runner has to be told.
+        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         process = subprocess.run(  # noqa: S603  # the app is the user's own
-            [sys.executable, "-m", __name__, app.name, str(report)],
-            cwd=app.resolve().parent,
-            env=os.environ | {"CDK8S_OUTDIR": str(folder)},
+            [sys.executable, "-m", __name__, str(app.absolute()), str(report)],
+            cwd=app.absolute().parent,
+            env=os.environ
+            | {"CDK8S_OUTDIR": str(folder), "PYTHONPATH": os.pathsep.join(filter(None, paths))},
             check=False,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         if report.exists():
             return Problem(**json.loads(report.read_text(encoding="utf-8")))
@@ -58,11 +62,17 @@ def render(app: Path, folder: Path) -> Problem | None:
 def main() -> None:
     """Run the app on the command line."""
     app, report = sys.argv[1:]
-    sys.argv = [app]
+    sys.argv = [Path(app).name]
+    # As Python does it. `runpy` would put the whole path into `sys.argv` too.
+    module = types.ModuleType("__main__")
+    module.__file__ = app
+    sys.modules["__main__"] = module
     try:
-        runpy.run_path(app, run_name="__main__")
+        exec(compile(Path(app).read_bytes(), app, "exec"), vars(module))  # noqa: S102  # the user's own
     except VllmConstructsError as error:
-        Path(report).write_text(json.dumps(asdict(error.problem)), encoding="utf-8")
+        # A class of the user's own may have none.
+        if isinstance(getattr(error, "problem", None), Problem):
+            Path(report).write_text(json.dumps(asdict(error.problem)), encoding="utf-8")
         raise
 
 

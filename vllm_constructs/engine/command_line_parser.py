@@ -43,12 +43,13 @@ class ParsedArgs:
         engine: The flags that EngineArgs accepts.
         model: The model; None if it is left out.
         derived: The flags that this library derives from other options, by their names without
-            dashes, such as `{"served-model-name": ["qwen"], "port": 8000}`.
+            dashes, such as `{"served-model-name": ["qwen"], "port": 8000}`. They are not in the
+            `repr`, since an API key may be among them.
     """
 
     engine: EngineArgs
     model: str | None
-    derived: Mapping[str, Any]
+    derived: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(kw_only=True)

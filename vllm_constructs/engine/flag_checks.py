@@ -64,7 +64,10 @@ class CheckedFlags:
         """
         for keyword in unknown:
             self._refuse_keyword(keyword)
-        given = {name: value for name, value in given.items() if value is not None}
+        # None leaves a flag out; the delivery is none of them, and always one of two.
+        given = {
+            name: value for name, value in given.items() if value is not None or name == "delivery"
+        }
         vars(self).update({"extra": FrozenDict()} | given)
         self.__post_init__()
 

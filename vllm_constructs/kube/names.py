@@ -6,6 +6,7 @@ Rules: Kubernetes docs, "Object Names and IDs" and "Labels and Selectors".
 from __future__ import annotations
 
 import re
+from typing import TypeGuard, cast
 
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, refuse
@@ -46,17 +47,21 @@ def sanitized(text: str, limit: int = 63) -> str:
     return name[:limit].rstrip("-") or "x"
 
 
+def _may_be_shown(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and not require.has_secret(value)
+
+
 def label(where: str, value: object, limit: int = 63) -> str:
     """A DNS-1123 label, at most `limit` characters long."""
     if not isinstance(value, str) or len(value) > limit or not _LABEL.fullmatch(value):
-        better = sanitized(value, limit) if isinstance(value, str) else ""
+        better = sanitized(value, limit) if _may_be_shown(value) else ""
         require.wrong(
             where,
             value,
             f"at most {limit} lower-case letters, digits and '-', first and last a letter or digit",
             f"for example {better!r}" if better else "",
         )
-    return str(value)
+    return str.__str__(value)
 
 
 def service(where: str, value: object) -> str:
@@ -83,14 +88,14 @@ def service(where: str, value: object) -> str:
 def subdomain(where: str, value: object) -> str:
     """A DNS-1123 subdomain of at most 253 characters, as the names of most kinds are."""
     if not isinstance(value, str) or len(value) > 253 or not _SUBDOMAIN.fullmatch(value):
-        better = sanitized(value) if isinstance(value, str) else ""
+        better = sanitized(value) if _may_be_shown(value) else ""
         require.wrong(
             where,
             value,
             "at most 253 lower-case letters, digits, '-' and '.'",
             f"for example {better!r}" if better else "",
         )
-    return str(value)
+    return str.__str__(value)
 
 
 def host(where: str, value: object, *, wildcard: bool = False) -> str:
@@ -98,7 +103,7 @@ def host(where: str, value: object, *, wildcard: bool = False) -> str:
     good = isinstance(value, str) and len(value) <= 253 and bool(_HOST.fullmatch(value))
     if not good or (not wildcard and str(value).startswith("*")):
         require.wrong(where, value, "a host name in lower case, such as 'llm.example.com'")
-    return str(value)
+    return str.__str__(cast("str", value))
 
 
 def secret_key(where: str, value: object) -> str:
@@ -114,7 +119,7 @@ def key(where: str, value: object) -> str:
         slash and (len(prefix) > 253 or not _SUBDOMAIN.fullmatch(prefix))
     ):
         require.wrong(where, value, "a key such as 'team' or 'example.com/team'")
-    return str(value)
+    return str.__str__(cast("str", value))
 
 
 def label_map(where: str, value: object) -> dict[str, str]:

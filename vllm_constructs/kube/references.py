@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Protocol
 
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, refuse
 
 from . import names
-
-# Upper case or "_" after the prefix, so that no valid name of a Secret matches.
-_TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}|sk-(?=\S*[A-Z_])\S{8,}|Bearer ")
 
 
 class HasName(Protocol):
@@ -31,6 +27,7 @@ def name_of(where: str, value: object, kind: str) -> str:
         value: The name, or an object that has one.
         kind: Kind of the object.
     """
+    reject_secret(where, value)
     name = value if isinstance(value, str) else getattr(value, "name", None)
     # Objects of cdk8s-plus have a kind; other constructs may have a name, but are not objects.
     default = None if hasattr(value, "__jsii_type__") else kind
@@ -50,7 +47,7 @@ def namespace_of(value: object) -> str | None:
 
 def reject_secret(where: str, value: object) -> None:
     """Reject what looks like a token, without showing it."""
-    if isinstance(value, str) and _TOKEN.match(value):
+    if isinstance(value, (str, bytes)) and require.has_secret(value):
         refuse(
             Problem(
                 where=where,

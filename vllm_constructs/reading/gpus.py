@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vllm_constructs.accelerators.nvidia import (
+    MOST_GPUS,
     PRODUCT,
     Gpu,
     MigSlice,
@@ -109,9 +110,11 @@ def gpus_in_use(gpu: Gpu, engine: EngineArgs) -> tuple[Gpu | None, Problem | Non
     if sizes.gpus < gpu.count and isinstance(gpu, WholeGpu):
         text = f"vLLM uses {sizes.gpus} of the pod's {gpu.count} GPUs"
         return replace(gpu, count=sizes.gpus), Problem(text=text)
+    if not isinstance(gpu, WholeGpu):
+        return None, problem
     # Without a tensor parallel size vLLM uses one GPU, whatever the pod has.
-    advice = f"give {{WholeGpu.count={sizes.gpus}}}, or smaller sizes"
-    return None, replace(problem, advice=advice)
+    count = f"give {{WholeGpu.count={sizes.gpus}}}, or " if sizes.gpus <= MOST_GPUS else "give "
+    return None, replace(problem, advice=f"{count}smaller sizes")
 
 
 def _check_one(count: int, what: str) -> None:

@@ -15,6 +15,7 @@ _FIELDS = {
     "TimeSlicedGpu": "share of a GPU",
     "TimeSlicedGpu.product": _PRODUCT,
     "TimeSlicedGpu.renamed": "renameByDefault",
+    "TimeSlicedGpu.sharing": f"the annotation {plan_annotations.GPU_SHARING}",
     "TimeSlicedGpu.replicas": f"the annotation {plan_annotations.GPU_SHARING}",
     "VirtualGpu": "virtual GPU",
     "VirtualGpu.product": _PRODUCT,

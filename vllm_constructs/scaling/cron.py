@@ -11,7 +11,7 @@ from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped, refuse
 
 _EXPRESSION = re.compile(r"\S+( \S+){4}")
-_PART = re.compile(r"(?:([*?])|(\w+)(?:-(\w+))?)(?:/([1-9][0-9]?))?", re.ASCII)
+_PART = re.compile(r"(?:([*?])|(\w{1,9})(?:-(\w{1,9}))?)(?:/([1-9][0-9]?))?", re.ASCII)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 # Name, lowest and highest number, and the names of the numbers from the lowest on.

@@ -96,3 +96,13 @@ def pace_for(triggers: Sequence[Trigger], minimum: int) -> ScalingPace:
     """The pace that adds the replicas of a CronFloor in one step, since its time is known."""
     highest = max((trigger.floor for trigger in triggers), default=0)
     return ScalingPace(up_pods=max(1, highest - minimum))
+
+
+def check_pace(where: str, pace: object) -> ScalingPace:
+    """Reject what is no pace.
+
+    Args:
+        where: Name of the option, for the message.
+        pace: The value of the option.
+    """
+    return require.instance(where, pace, ScalingPace, "ScalingPace(...)")

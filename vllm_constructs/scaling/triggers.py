@@ -8,6 +8,7 @@ its own entry for KEDA and, where an HPA can read it, for an HPA.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -454,3 +455,8 @@ def check(where: str, triggers: object, *, for_hpa: bool) -> tuple[Trigger, ...]
             )
         )
     return checked
+
+
+def reads_prometheus(triggers: Iterable[Trigger]) -> bool:
+    """Whether the value of any of the triggers comes from Prometheus."""
+    return any(trigger.reads_prometheus for trigger in triggers)

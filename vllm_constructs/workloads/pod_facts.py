@@ -113,43 +113,56 @@ def reject_unknown(owner: str, given: Mapping[str, object], own: Mapping[str, ob
             refuse(Problem(where=name, text="is missing", advice=f"give {owner}({name}=...)"))
 
 
+# The defaults are made for each pod, from None.
+_DEFAULT: Any = None
+
+
 @dataclass(frozen=True, kw_only=True, init=False)
 class PodFacts:
     """The options of a pod with their defaults, checked, and what follows from them."""
 
     model: str
     gpu: Gpu
-    served_name: str | None
-    image: str
-    vllm: str | None
-    engine: EngineArgs
-    port: int
-    cpu: str | tuple[str, str] | None
-    memory: str | tuple[str, str] | None
-    shared_memory: str | None
-    cache: ExistingClaim | EphemeralCache
-    hf_token: HuggingFaceToken | None
-    api_key: ApiKey | None
-    startup: Startup
-    drain: Drain | None
-    response_timeout: int
-    env: Mapping[str, str]
-    node_selector: Mapping[str, str]
-    tolerations: tuple[Toleration, ...]
-    priority_class: str | None
-    runtime_class: str | None
-    service_account: str | None
-    image_pull_secrets: tuple[str, ...]
-    pod_annotations: Mapping[str, str]
-    run_as_root: bool
+    served_name: str | None = _DEFAULT
+    image: str = _DEFAULT
+    vllm: str | None = _DEFAULT
+    engine: EngineArgs = _DEFAULT
+    port: int = _DEFAULT
+    cpu: str | tuple[str, str] | None = _DEFAULT
+    memory: str | tuple[str, str] | None = _DEFAULT
+    shared_memory: str | None = _DEFAULT
+    cache: ExistingClaim | EphemeralCache = _DEFAULT
+    hf_token: HuggingFaceToken | None = _DEFAULT
+    api_key: ApiKey | None = _DEFAULT
+    startup: Startup = _DEFAULT
+    drain: Drain | None = _DEFAULT
+    response_timeout: int = _DEFAULT
+    env: Mapping[str, str] = _DEFAULT
+    node_selector: Mapping[str, str] = _DEFAULT
+    tolerations: tuple[Toleration, ...] = _DEFAULT
+    priority_class: str | None = _DEFAULT
+    runtime_class: str | None = _DEFAULT
+    service_account: str | None = _DEFAULT
+    image_pull_secrets: tuple[str, ...] = _DEFAULT
+    pod_annotations: Mapping[str, str] = _DEFAULT
+    run_as_root: bool = _DEFAULT
 
     def __init__(self, **options: Unpack[PodOptions]) -> None:
         """Check the options, and keep copies of them."""
         reject_unknown("GpuPodSpec", options, {})
-        given = {name: value for name, value in options.items() if value is not None}
-        values = _defaults() | given
-        order = self.__dataclass_fields__
-        vars(self).update({name: values[name] for name in order})
+        vars(self).update(options)
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        # A dataclass that inherits from this one comes here from an `__init__` of its own.
+        order = PodFacts.__dataclass_fields__
+        given = {name: vars(self).get(name) for name in order}
+        defaults = _defaults()
+        values = {
+            name: defaults.get(name) if value is None else value for name, value in given.items()
+        }
+        reject_unknown("GpuPodSpec", values, {})
+        vars(self).update(values)
         self._check()
         # After the checks, so that errors show values as they are given.
         vars(self).update({name: frozen(vars(self)[name]) for name in order})
@@ -222,7 +235,7 @@ class PodFacts:
     def _check_references(self) -> None:
         for name in ("priority_class", "runtime_class"):
             if getattr(self, name) is not None:
-                names.subdomain(name, getattr(self, name))
+                self._keep(name, names.subdomain(name, getattr(self, name)))
         if self.service_account is not None:
             account = name_of("service_account", self.service_account, "ServiceAccount")
             self._keep("service_account", account)
@@ -262,7 +275,20 @@ class PodFacts:
                 )
             )
 
+    def _check_env_types(self) -> None:
+        """Reject other types without showing values, which may be tokens."""
+        env: object = self.env
+        if not isinstance(env, Mapping):
+            text, allowed = f"is a {type(env).__name__} (not shown)", "a dict of strings"
+            refuse(Problem(where="env", text=text, allowed=allowed))
+        for name, value in env.items():
+            if not isinstance(value, (str, int, float)):
+                where = f"env[{require.shown(name)}]"
+                text = f"is of type {type(value).__name__} (not shown)"
+                refuse(Problem(where=where, text=text, allowed="a string"))
+
     def _check_environment(self) -> None:
+        self._check_env_types()
         self._keep("env", FrozenDict(require.text_map("env", self.env)))
         for name, value in self.env.items():
             allowed = "a variable of letters, digits and '_'"

@@ -35,6 +35,7 @@ class WorkloadKind:
         replicas_series: Series of kube-state-metrics with the desired replicas.
         series_label: Label of this series that has the name of the workload.
         pod_names: Returns the pattern of the pods' names for the name of a workload.
+        former_groups: Other API groups that old manifests have. Default: none.
     """
 
     group: str
@@ -45,6 +46,7 @@ class WorkloadKind:
     replicas_series: str
     series_label: str
     pod_names: Callable[[str], str]
+    former_groups: tuple[str, ...] = ()
 
     @property
     def api_version(self) -> str:
@@ -54,7 +56,7 @@ class WorkloadKind:
     def is_kind_of(self, manifest: Mapping[str, Any]) -> bool:
         """Whether a manifest is of this kind, in any version."""
         group = str(manifest.get("apiVersion") or self.group).partition("/")[0]
-        return manifest.get("kind") == self.kind and group in (self.group, self.version)
+        return manifest.get("kind") == self.kind and group in (self.group, *self.former_groups)
 
 
 def _deployment_pods(name: str) -> str:
@@ -80,6 +82,7 @@ DEPLOYMENT = WorkloadKind(
     replicas_series="kube_deployment_spec_replicas",
     series_label="deployment",
     pod_names=_deployment_pods,
+    former_groups=("extensions",),
 )
 KINDS = (DEPLOYMENT,)
 

@@ -1,4 +1,4 @@
-"""HpaScaler and KedaScaler: who decides about a model's replicas."""
+"""KedaScaler: KEDA decides about a model's replicas."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from vllm_constructs import require
 from vllm_constructs.kube import peers
-from vllm_constructs.scaling import hpa, keda
-from vllm_constructs.scaling.pace import Replicas, ScalingPace, pace_for
-from vllm_constructs.scaling.triggers import HpaTrigger, KedaTrigger, Trigger, check
+from vllm_constructs.scaling import keda
+from vllm_constructs.scaling.pace import Replicas, ScalingPace, check_pace, pace_for
+from vllm_constructs.scaling.triggers import KedaTrigger, check, reads_prometheus
 
 from .base import VllmConstruct
 from .links import links_of
@@ -20,65 +20,6 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from .deployment import ModelDeployment
-
-
-def _reads_metrics(triggers: Sequence[Trigger]) -> bool:
-    return any(trigger.reads_prometheus for trigger in triggers)
-
-
-class HpaScaler(VllmConstruct):
-    """A HorizontalPodAutoscaler on CPU and vLLM's metrics.
-
-    vLLM's metrics reach an HPA through prometheus-adapter; `PrometheusAdapter` delivers it with
-    the rules that give them the names used here.
-
-    Args:
-        scope: Chart or construct that it belongs to.
-        id: Its id in the scope.
-        target: The model.
-        max_replicas: Replicas at most.
-        triggers: What to scale on, for example `[QueueDepth(5), CpuUtilization(70)]`; the trigger
-            that asks for most replicas wins.
-        min_replicas: Replicas at least. Default 1.
-        pace: How fast replicas come and go.
-        name: Name of the HorizontalPodAutoscaler. Default: the model's.
-
-    Attributes:
-        hpa: The HorizontalPodAutoscaler.
-
-    Raises:
-        VllmConstructsError: A range, metric or target that cannot work.
-    """
-
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        target: ModelDeployment,
-        max_replicas: int,
-        triggers: Sequence[HpaTrigger],
-        min_replicas: int = 1,
-        pace: ScalingPace | None = None,
-        name: str | None = None,
-    ) -> None:
-        context = chart_context(scope, id)
-        links = links_of("HpaScaler.target", target, context)
-        replicas = Replicas(scaler="HpaScaler", minimum=min_replicas, maximum=max_replicas)
-        checked = check("HpaScaler.triggers", triggers, for_hpa=True)
-        body = hpa.manifest(
-            name=links.workload.name if name is None else name,
-            target=links.workload,
-            replicas=replicas,
-            triggers=checked,
-            pace=_pace("HpaScaler.pace", ScalingPace() if pace is None else pace),
-            startup=links.pod.startup.budget,
-        )
-        links.check_scaler(replicas, reads_metrics=_reads_metrics(checked))
-        context.check_free(body)
-        super().__init__(scope, id, context)
-        self.hpa: ApiObject = self._add("Default", body)
-        links.attach_scaler(replicas, reads_metrics=_reads_metrics(checked))
 
 
 class KedaScaler(VllmConstruct):
@@ -142,7 +83,7 @@ class KedaScaler(VllmConstruct):
             target=links.workload,
             replicas=replicas,
             triggers=checked,
-            pace=_pace(
+            pace=check_pace(
                 "KedaScaler.pace", pace_for(checked, min_replicas) if pace is None else pace
             ),
             startup=links.pod.startup.budget,
@@ -154,15 +95,11 @@ class KedaScaler(VllmConstruct):
                 "KedaScaler.fallback_replicas", fallback_replicas, 1, max_replicas
             ),
         )
-        links.check_scaler(replicas, reads_metrics=_reads_metrics(checked))
+        links.check_scaler(replicas, reads_metrics=reads_prometheus(checked))
         context.check_free(body)
         super().__init__(scope, id, context)
         self.scaled_object: ApiObject = self._add("Default", body)
         namespace = keda.namespace_of(prometheus)
         if namespace is not None:
             links.allow([peers.from_namespace(namespace)])
-        links.attach_scaler(replicas, reads_metrics=_reads_metrics(checked))
-
-
-def _pace(where: str, pace: ScalingPace) -> ScalingPace:
-    return require.instance(where, pace, ScalingPace, "ScalingPace(...)")
+        links.attach_scaler(replicas, reads_metrics=reads_prometheus(checked))

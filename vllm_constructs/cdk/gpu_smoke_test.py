@@ -1,0 +1,59 @@
+"""GpuSmokeTest: whether a pod gets a GPU at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vllm_constructs import require
+from vllm_constructs.accelerators.nvidia import EXPECTED, KINDS, Gpu
+from vllm_constructs.kube import names
+from vllm_constructs.platform import operators
+from vllm_constructs.workloads.pod_options import Toleration
+
+from .base import VllmConstruct
+from .registry import chart_context
+
+if TYPE_CHECKING:
+    from cdk8s import ApiObject
+    from constructs import Construct
+
+
+class GpuSmokeTest(VllmConstruct):
+    """A Job that runs `nvidia-smi` on one GPU.
+
+    Args:
+        scope: Chart or construct that it belongs to.
+        id: Its id in the scope.
+        gpu: The kind of GPU; one of it is used.
+        image: CUDA image. Default: a small one of CUDA 13.
+        tolerations: More taints that are tolerated.
+        name: Name of the Job. Default: the id, as a legal name.
+
+    Attributes:
+        job: The Job.
+
+    Raises:
+        VllmConstructsError: An image without tag, an illegal name, or no GPU.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        gpu: Gpu,
+        image: str = "nvidia/cuda:13.0.2-base-ubuntu24.04",
+        tolerations: Sequence[Toleration] = (),
+        name: str | None = None,
+    ) -> None:
+        context = chart_context(scope, id)
+        require.instance("GpuSmokeTest.gpu", gpu, KINDS, EXPECTED)
+        allowed = "a list of Toleration(...)"
+        for item in require.items("GpuSmokeTest.tolerations", tolerations, allowed):
+            require.instance("GpuSmokeTest.tolerations", item, Toleration, allowed)
+        own = names.sanitized(id) if name is None else name
+        body = operators.smoke_test(name=own, gpu=gpu, image=image, tolerations=tolerations)
+        context.check_free(body)
+        super().__init__(scope, id, context)
+        self.job: ApiObject = self._add("Default", body)

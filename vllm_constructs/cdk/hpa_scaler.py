@@ -1,0 +1,75 @@
+"""HpaScaler: an HPA that decides about a model's replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vllm_constructs.scaling import hpa
+from vllm_constructs.scaling.pace import Replicas, ScalingPace, check_pace
+from vllm_constructs.scaling.triggers import HpaTrigger, check, reads_prometheus
+
+from .base import VllmConstruct
+from .links import links_of
+from .registry import chart_context
+
+if TYPE_CHECKING:
+    from cdk8s import ApiObject
+    from constructs import Construct
+
+    from .deployment import ModelDeployment
+
+
+class HpaScaler(VllmConstruct):
+    """A HorizontalPodAutoscaler on CPU and vLLM's metrics.
+
+    vLLM's metrics reach an HPA through prometheus-adapter; `PrometheusAdapter` delivers it with
+    the rules that give them the names used here.
+
+    Args:
+        scope: Chart or construct that it belongs to.
+        id: Its id in the scope.
+        target: The model.
+        max_replicas: Replicas at most.
+        triggers: What to scale on, for example `[QueueDepth(5), CpuUtilization(70)]`; the trigger
+            that asks for most replicas wins.
+        min_replicas: Replicas at least. Default 1.
+        pace: How fast replicas come and go.
+        name: Name of the HorizontalPodAutoscaler. Default: the model's.
+
+    Attributes:
+        hpa: The HorizontalPodAutoscaler.
+
+    Raises:
+        VllmConstructsError: A range, metric or target that cannot work.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        target: ModelDeployment,
+        max_replicas: int,
+        triggers: Sequence[HpaTrigger],
+        min_replicas: int = 1,
+        pace: ScalingPace | None = None,
+        name: str | None = None,
+    ) -> None:
+        context = chart_context(scope, id)
+        links = links_of("HpaScaler.target", target, context)
+        replicas = Replicas(scaler="HpaScaler", minimum=min_replicas, maximum=max_replicas)
+        checked = check("HpaScaler.triggers", triggers, for_hpa=True)
+        body = hpa.manifest(
+            name=links.workload.name if name is None else name,
+            target=links.workload,
+            replicas=replicas,
+            triggers=checked,
+            pace=check_pace("HpaScaler.pace", ScalingPace() if pace is None else pace),
+            startup=links.pod.startup.budget,
+        )
+        links.check_scaler(replicas, reads_metrics=reads_prometheus(checked))
+        context.check_free(body)
+        super().__init__(scope, id, context)
+        self.hpa: ApiObject = self._add("Default", body)
+        links.attach_scaler(replicas, reads_metrics=reads_prometheus(checked))

@@ -1,0 +1,48 @@
+"""Namespace: where models run, with Pod Security labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from vllm_constructs.kube import names
+from vllm_constructs.platform import operators
+
+from .base import VllmConstruct
+from .registry import chart_context
+
+if TYPE_CHECKING:
+    from cdk8s import ApiObject
+    from constructs import Construct
+
+
+class Namespace(VllmConstruct):
+    """A Namespace with Pod Security labels.
+
+    Args:
+        scope: Chart or construct that it belongs to.
+        id: Its id in the scope.
+        name: Name of the Namespace. Default: the id, as a legal name.
+        pod_security: Level that is enforced, warned about and audited. Default `restricted`,
+            which every pod of this library passes unless it runs as root.
+
+    Attributes:
+        namespace: The Namespace.
+
+    Raises:
+        VllmConstructsError: An illegal name or level.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        name: str | None = None,
+        pod_security: Literal["privileged", "baseline", "restricted"] = "restricted",
+    ) -> None:
+        context = chart_context(scope, id)
+        own = names.sanitized(id) if name is None else name
+        body = operators.namespace(name=own, pod_security=pod_security)
+        context.check_free(body)
+        super().__init__(scope, id, context)
+        self.namespace: ApiObject = self._add("Default", body)

@@ -1,0 +1,38 @@
+"""What operators share: a Helm chart, and the tool that installs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vllm_constructs import require
+from vllm_constructs.platform.delivery import DELIVERIES, HelmChart
+
+from .base import VllmConstruct
+
+if TYPE_CHECKING:
+    from cdk8s import ApiObject
+
+
+class Operator(VllmConstruct):
+    """A Helm chart that Flux or Argo CD installs."""
+
+    def _deliver(self, bodies: Sequence[dict[str, Any]]) -> None:
+        self.objects: list[ApiObject] = [
+            self._add("Default" if i == 0 else f"object-{i}", body) for i, body in enumerate(bodies)
+        ]
+
+
+def delivered(where: str, delivery: Any, chart: HelmChart) -> list[dict[str, Any]]:
+    """The manifests that install a chart; what is no tool for it is rejected.
+
+    Args:
+        where: Name of the construct, for the message.
+        delivery: The tool.
+        chart: The chart.
+    """
+    allowed = "FluxHelmRelease(...) or ArgoApplication(...)"
+    tool: Any = require.instance(f"{where}.delivery", delivery, DELIVERIES, allowed)
+    # The release first: it is what ApiObject.of finds.
+    bodies: list[dict[str, Any]] = tool.manifests(chart)
+    return bodies[::-1]

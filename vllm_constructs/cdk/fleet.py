@@ -124,7 +124,7 @@ def _backends(
     else:
         names.host("ModelFleet.domain", domain)
     taken: dict[str, str] = {}
-    found = []
+    backends = []
     for model in models:
         label = names.sanitized(model.served_name)
         if label in taken:
@@ -134,7 +134,7 @@ def _backends(
                 "of one."
             )
         taken[label] = model.name
-        found.append(
+        backends.append(
             Backend(
                 host=host or f"{label}.{domain}",
                 path=f"/{label}/v1" if host else "/v1",
@@ -142,7 +142,7 @@ def _backends(
                 port=model.pod.port,
             )
         )
-    return found
+    return backends
 
 
 def _ingress(
@@ -153,17 +153,17 @@ def _ingress(
     settings: ProxySettings,
 ) -> list[dict[str, Any]]:
     """The Ingress, and what GKE needs beside it."""
-    found = [
+    manifests = [
         ingress.manifest(
             name=name, controller=controller, backends=backends, settings=settings, annotations={}
         )
     ]
     if isinstance(controller, GkeIngress):
-        found += [
+        manifests += [
             controller.backend_config(model.service_name, model.pod.port, settings)
             for model in models
         ]
-    return found
+    return manifests
 
 
 def _routes(
@@ -178,7 +178,7 @@ def _routes(
     hosts: dict[str, list[Backend]] = {}
     for backend in backends:
         hosts.setdefault(backend.host, []).append(backend)
-    found: list[dict[str, Any]] = []
+    manifests: list[dict[str, Any]] = []
     for host, items in hosts.items():
         own = name if len(hosts) == 1 else f"{name}-{host.partition('.')[0]}"
         if len(items) > 16:
@@ -187,6 +187,6 @@ def _routes(
                 "use domain=, or a second fleet."
             )
         services = [item.service for item in items]
-        found.append(route.manifest(name=own, gateway=gateway, backends=items, settings=settings))
-        found += route.policies(name=own, gateway=gateway, services=services, settings=settings)
-    return found
+        manifests.append(route.manifest(name=own, gateway=gateway, backends=items, settings=settings))
+        manifests += route.policies(name=own, gateway=gateway, services=services, settings=settings)
+    return manifests

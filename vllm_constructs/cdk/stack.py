@@ -191,7 +191,7 @@ class _Parts:
             for item in self.values.get("ingress", "tls", default=[])
             for host in item.get("hosts", [])
         }
-        found = []
+        ingresses = []
         for i, item in enumerate(self.values.get("ingress", "hosts")):
             paths = [entry.get("path", "/v1") for entry in item.get("paths", [{}])]
             if "host" not in item or len(paths) != 1:
@@ -199,7 +199,7 @@ class _Parts:
                     f"{self.values.name}: ingress.hosts[{i}] needs a host and one path; "
                     "give each host one entry with one path."
                 )
-            found.append(
+            ingresses.append(
                 StreamingIngress(
                     scope,
                     f"ingress-{i}",
@@ -213,7 +213,7 @@ class _Parts:
                     annotations=self._annotations(),
                 )
             )
-        return found
+        return ingresses
 
     def monitor(self, scope: Construct, model: ModelDeployment) -> ModelMonitor | None:
         get = self.values.get
@@ -269,14 +269,14 @@ class _Parts:
 
     def _annotations(self) -> dict[str, str]:
         """The annotations that are not derived; derived ones may stand there if they agree."""
-        found = {}
+        annotations = {}
         for key, value in self._given().items():
             name = key.rpartition("/")[2]
             if not key.startswith((_COMMUNITY, _F5)) or name not in _DERIVED:
-                found[key] = value
+                annotations[key] = value
             elif _DERIVED[name] and value not in _DERIVED[name]:
                 refuse(
                     f"{self.values.name}: ingress.annotations[{key!r}] is {value!r}, which buffers "
                     "streamed responses; leave it out."
                 )
-        return found
+        return annotations

@@ -31,7 +31,7 @@ MISTAKES = [
     ),
     Mistake(
         "E01",
-        "a misspelt flag",
+        "a misspelled flag",
         DEPLOYMENT,
         argue("--max-modle-len=4096"),
         admitted=ARGS,
@@ -39,7 +39,7 @@ MISTAKES = [
     ),
     Mistake(
         "E02",
-        "a value that is no choice",
+        "a value that is not one of the choices",
         DEPLOYMENT,
         argue("--dtype=bf16"),
         admitted=ARGS,
@@ -81,14 +81,14 @@ MISTAKES = [
     Mistake("E03", "a deprecated flag", DEPLOYMENT, argue("--disable-cascade-attn"), admitted=ARGS),
     Mistake(
         "E04",
-        "serve twice: the entrypoint has it",
+        "`serve` twice, in the entrypoint and the args",
         DEPLOYMENT,
         both(
             drop(*ENGINE, "command"),
             put(*ENGINE, "args", 0, to="serve"),
             argue("Qwen/Qwen2.5-7B-Instruct"),
         ),
-        admitted="the API server knows no entrypoint of an image",
+        admitted="the API server does not know the entrypoint of an image",
     ),
     Mistake("E04", "no model", DEPLOYMENT, drop(*ENGINE, "args", 0), admitted=ARGS),
     Mistake(
@@ -104,7 +104,7 @@ MISTAKES = [
         "no tensor parallel with 2 GPUs",
         DEPLOYMENT,
         drop(*ENGINE, "args", PARALLEL),
-        admitted="a GPU that is not used is legal",
+        admitted="an unused GPU is valid",
         ours=pod(gpu=WholeGpu("NVIDIA-L40S", count=2), engine=EngineArgs(tensor_parallel_size=1)),
     ),
     Mistake(
@@ -126,14 +126,14 @@ MISTAKES = [
     ),
     Mistake(
         "E09",
-        "a variable that is gone",
+        "a variable that was removed",
         DEPLOYMENT,
         variable("VLLM_ATTENTION_BACKEND", "FLASH_ATTN"),
         admitted=VARIABLES,
     ),
     Mistake(
         "E09",
-        "true for 1",
+        "true where 1 is expected",
         DEPLOYMENT,
         variable("VLLM_USE_DEEP_GEMM", "true"),
         admitted=VARIABLES,

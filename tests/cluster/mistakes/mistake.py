@@ -246,8 +246,8 @@ VARIABLES = "values of variables are free text to the API server"
 ANNOTATIONS = "annotations are free text to the API server; the controller reads them later"
 ONE = "the API server looks at one object at a time"
 METADATA = "a trigger's metadata is any text to the API server"
-LEGAL = "legal Kubernetes: only who knows vLLM knows better"
-PODS = "only the pods are refused, later, one by one, in an event of the ReplicaSet"
+LEGAL = "valid Kubernetes; it is wrong for vLLM only"
+PODS = "only its pods are rejected, later, in events of the ReplicaSet"
 
 
 def argue(*more: Any) -> Change:

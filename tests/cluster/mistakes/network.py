@@ -53,7 +53,7 @@ MISTAKES = [
     ),
     Mistake(
         "N04",
-        "a read timeout below the longest answer",
+        "a read timeout below the response timeout",
         "Ingress",
         annotation(f"{F5}/proxy-read-timeout", "60s"),
         admitted=ANNOTATIONS,
@@ -133,6 +133,6 @@ MISTAKES = [
         "a monitor without its release",
         "ServiceMonitor",
         drop("metadata", "labels", "release"),
-        admitted="which monitors an operator takes is told to the operator only",
+        admitted="which monitors an operator selects is in the operator's own configuration",
     ),
 ]

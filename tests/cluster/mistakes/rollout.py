@@ -239,7 +239,7 @@ MISTAKES = [
     ),
     Mistake(
         "R08",
-        "more than all",
+        "a percentage above 100",
         BUDGET,
         put("spec", "minAvailable", to="120%"),
         refused="must not be greater than 100%",
@@ -270,7 +270,7 @@ MISTAKES = [
     ),
     Mistake(
         "R09",
-        "a target port by a name that is none",
+        "an invalid name of a target port",
         "Service",
         put("spec", "ports", 0, "targetPort", to="HTTP_API"),
         refused="must contain only alpha-numeric characters",

@@ -80,7 +80,7 @@ MISTAKES = [
     ),
     Mistake(
         "S03",
-        "a metric type that is none",
+        "an invalid metric type",
         SCALER,
         put("spec", "triggers", QUEUE, "metricType", to="Average"),
         admitted="KEDA's CRD lists no metric types for triggers",
@@ -161,7 +161,7 @@ MISTAKES = [
     ),
     Mistake(
         "S06",
-        "a maximum of none",
+        "a maximum of 0",
         SCALER,
         both(put("spec", "maxReplicaCount", to=0), put("spec", "minReplicaCount", to=0)),
         refused="should be greater than or equal to 1",
@@ -228,7 +228,7 @@ MISTAKES = [
     ),
     Mistake(
         "S10",
-        "a Prometheus of its own namespace",
+        "an address of Prometheus without a namespace",
         SCALER,
         metadata(QUEUE, "serverAddress", "http://prometheus:9090"),
         admitted=METADATA,

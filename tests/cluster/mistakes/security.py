@@ -304,7 +304,7 @@ MISTAKES = [
     ),
     Mistake(
         "H09",
-        "a unit that is none",
+        "an invalid unit",
         DEPLOYMENT,
         put(*LIMITS, "memory", to="64GB"),
         refused="quantities must match the regular expression",

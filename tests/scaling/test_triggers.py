@@ -21,6 +21,7 @@ from vllm_constructs import (
     VllmConstructsWarning,
 )
 from vllm_constructs.scaling import triggers
+from vllm_constructs.scaling.trigger import Trigger
 
 NAN, INFINITE = float("nan"), float("inf")
 
@@ -64,7 +65,7 @@ OWN = PrometheusQuery(
     name="own", query="sum(vllm:num_requests_waiting)", threshold=1, metric_type="Value"
 )
 GATEWAY = PrometheusQuery(name="gateway", query="sum(x)", threshold=0.5, metric_type="AverageValue")
-EACH: list[triggers.Trigger] = [
+EACH: list[Trigger] = [
     QueueDepth(5),
     RunningRequests(8),
     KvCacheUsage(0.85),
@@ -160,31 +161,6 @@ def test_hpa_metrics() -> None:
     ]
 
     assert expected == [one.hpa_metric() for one in EACH if one.for_hpa]
-
-
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [(5, "5"), (5.0, "5"), (0.85, "0.85"), (1.0000001, "1"), (1e12, "1" + "0" * 12)],
-)
-def test_threshold(value: float, written: str) -> None:
-    """A threshold is a number without exponent, which KEDA and people can read."""
-    series = ModelSeries(namespace="llm", model_name="qwen-7b")
-    query = PrometheusQuery(name="x", query="sum(x)", threshold=value, metric_type="Value")
-
-    found = query.keda_trigger(series, "http://x", ignore_null=True)
-
-    assert written == found["metadata"]["threshold"]
-    assert written == triggers._decimal(value)
-
-
-@pytest.mark.parametrize(
-    ("value", "written"), [(5, "5"), (5.0, "5"), (0.85, "850m"), (2.5, "2500m"), (0.001, "1m")]
-)
-def test_threshold_for_hpa(value: float, written: str) -> None:
-    """A threshold is a quantity in thousandths where it is no integer."""
-    target = QueueDepth(value).hpa_metric()["pods"]["target"]
-
-    assert {"type": "AverageValue", "averageValue": written} == target
 
 
 def test_two_floors() -> None:

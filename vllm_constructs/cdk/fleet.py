@@ -187,6 +187,8 @@ def _routes(
                 "use domain=, or a second fleet."
             )
         services = [item.service for item in items]
-        manifests.append(route.manifest(name=own, gateway=gateway, backends=items, settings=settings))
+        manifests.append(
+            route.manifest(name=own, gateway=gateway, backends=items, settings=settings)
+        )
         manifests += route.policies(name=own, gateway=gateway, services=services, settings=settings)
     return manifests

@@ -9,7 +9,7 @@ from vllm_constructs.kube import names
 from vllm_constructs.workloads.workload import Workload
 
 from .pace import Replicas, ScalingPace
-from .triggers import Trigger
+from .trigger import Trigger
 
 
 def manifest(

@@ -14,7 +14,8 @@ from vllm_constructs.metrics.series import ModelSeries
 from vllm_constructs.workloads.workload import Workload
 
 from .pace import Replicas, ScalingPace
-from .triggers import IN_FLIGHT, PrometheusQuery, Trigger
+from .trigger import Trigger
+from .triggers import IN_FLIGHT, PrometheusQuery
 
 _ADDRESS = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)(:\d{1,5})?(/[\w./-]*)?", re.ASCII)
 

@@ -9,7 +9,7 @@ from typing import Any
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, refuse
 
-from .triggers import Trigger
+from .trigger import Trigger
 
 
 @dataclass(frozen=True, kw_only=True)

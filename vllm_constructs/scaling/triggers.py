@@ -20,117 +20,20 @@ from vllm_constructs.metrics.metric import Metric
 from vllm_constructs.metrics.series import ModelSeries
 
 from .cron import check_cron, check_zone
+from .trigger import (
+    MetricTrigger,
+    PodMetricTrigger,
+    Trigger,
+    check_threshold,
+    prometheus_trigger,
+)
 
 IN_FLIGHT = "in-flight"
 """Name of the trigger that keeps a model from scaling to zero while it has requests."""
 
 
-class Trigger:
-    """What replicas are scaled on: the base class of all triggers."""
-
-    for_hpa: ClassVar[bool] = False
-    """Whether an HPA can read the trigger."""
-    reads_prometheus: ClassVar[bool] = True
-    """Whether the value comes from Prometheus."""
-
-    @property
-    def key(self) -> str | None:
-        """What a scaler's triggers may have only once; None for a trigger that may be repeated."""
-        return type(self).__name__
-
-    @property
-    def floor(self) -> int:
-        """Replicas that it asks for at a known time; 0 for all but cron triggers."""
-        return 0
-
-    @property
-    def wakes(self) -> bool:
-        """Whether it can activate the scaler at 0 replicas, without the model's own pods."""
-        return False
-
-    def keda_trigger(
-        self, series: ModelSeries, prometheus: str, *, ignore_null: bool
-    ) -> dict[str, Any]:
-        """The entry in `triggers` of a ScaledObject.
-
-        Args:
-            series: The model's series.
-            prometheus: Address of Prometheus.
-            ignore_null: Whether a missing series counts as 0.
-        """
-        raise NotImplementedError
-
-    def hpa_metric(self) -> dict[str, Any]:
-        """The entry in `metrics` of a HorizontalPodAutoscaler."""
-        raise NotImplementedError
-
-
-def _threshold(where: str, value: object, high: float, unit: str = "") -> None:
-    """Reject a threshold below a thousandth: both scalers compare in thousandths."""
-    if require.number(where, value, 0, high, unit) < 0.001:
-        require.wrong(where, value, f"a number from 0.001 to {high:g}")
-
-
-def _decimal(value: float) -> str:
-    """A number without exponent."""
-    return str(int(value)) if value == int(value) else f"{value:.6f}".rstrip("0").rstrip(".")
-
-
-def _milli(value: float) -> str:
-    """A number as a Kubernetes quantity: 0.85 is 850m."""
-    return str(int(value)) if value == int(value) else f"{max(1, round(value * 1000))}m"
-
-
-def _prometheus(
-    name: str, query: str, threshold: float, metric_type: str, address: str, *, ignore_null: bool
-) -> dict[str, Any]:
-    metadata = {"serverAddress": address, "query": query, "threshold": _decimal(threshold)}
-    if not ignore_null:
-        metadata["ignoreNullValues"] = "false"
-    entry = {"type": "prometheus", "name": name, "metricType": metric_type}
-    return entry | {"metadata": metadata}
-
-
-class _MetricTrigger(Trigger):
-    """A trigger on one of vLLM's metrics."""
-
-    threshold: float
-    id: ClassVar[str]
-    metric_type: ClassVar[str]
-
-    def query(self, series: ModelSeries) -> str:
-        """The PromQL query, which returns one series for the whole model."""
-        raise NotImplementedError
-
-    def keda_trigger(
-        self, series: ModelSeries, prometheus: str, *, ignore_null: bool
-    ) -> dict[str, Any]:
-        """The entry of a prometheus trigger."""
-        return _prometheus(
-            self.id,
-            self.query(series),
-            self.threshold,
-            self.metric_type,
-            prometheus,
-            ignore_null=ignore_null,
-        )
-
-
-class _PodMetric(_MetricTrigger):
-    """A trigger that an HPA can read too, as a metric of the pods from prometheus-adapter."""
-
-    for_hpa: ClassVar[bool] = True
-    metric: ClassVar[Metric]
-
-    def hpa_metric(self) -> dict[str, Any]:
-        """The entry of a Pods metric."""
-        target = {"type": "AverageValue", "averageValue": _milli(self.threshold)}
-        pods = {"metric": {"name": self.metric.adapter_name}, "target": target}
-        return {"type": "Pods", "pods": pods}
-
-
 @dataclass(frozen=True)
-class _PerReplica(_PodMetric):
+class _PerReplica(PodMetricTrigger):
     """Requests per replica: a total that is divided by the replicas (AverageValue)."""
 
     threshold: float
@@ -138,7 +41,7 @@ class _PerReplica(_PodMetric):
 
     def __post_init__(self) -> None:
         where = f"{type(self).__name__}.threshold"
-        _threshold(where, self.threshold, 1_000_000, "requests per replica")
+        check_threshold(where, self.threshold, 1_000_000, "requests per replica")
 
     def query(self, series: ModelSeries) -> str:
         """The PromQL query, which returns the sum over the model's pods."""
@@ -176,7 +79,7 @@ class RunningRequests(_PerReplica):
 
 
 @dataclass(frozen=True)
-class KvCacheUsage(_PodMetric):
+class KvCacheUsage(PodMetricTrigger):
     """Fraction of the KV cache that is in use, averaged over the replicas (Value).
 
     Args:
@@ -193,7 +96,7 @@ class KvCacheUsage(_PodMetric):
 
     def __post_init__(self) -> None:
         where = "KvCacheUsage.threshold"
-        _threshold(where, require.ratio(where, self.threshold), 1)
+        check_threshold(where, require.ratio(where, self.threshold), 1)
 
     def query(self, series: ModelSeries) -> str:
         """The PromQL query, which returns the average over the model's pods."""
@@ -201,7 +104,7 @@ class KvCacheUsage(_PodMetric):
 
 
 @dataclass(frozen=True)
-class TimeToFirstToken(_MetricTrigger):
+class TimeToFirstToken(MetricTrigger):
     """A quantile of the time to first token (Value), for KedaScaler only.
 
     Args:
@@ -220,7 +123,7 @@ class TimeToFirstToken(_MetricTrigger):
     metric_type: ClassVar[str] = "Value"
 
     def __post_init__(self) -> None:
-        _threshold("TimeToFirstToken.threshold", self.threshold, 2560, "seconds")
+        check_threshold("TimeToFirstToken.threshold", self.threshold, 2560, "seconds")
         require.ratio("TimeToFirstToken.quantile", self.quantile)
         require.duration("TimeToFirstToken.window", self.window)
 
@@ -357,7 +260,7 @@ class PrometheusQuery(Trigger):
             from vllm_constructs.releases.metric_catalog import check_query
 
             check_query("PrometheusQuery.query", self.query)
-        _threshold("PrometheusQuery.threshold", self.threshold, 1e12)
+        check_threshold("PrometheusQuery.threshold", self.threshold, 1e12)
         types = ("AverageValue", "Value")
         require.choice("PrometheusQuery.metric_type", self.metric_type, types)
 
@@ -376,7 +279,7 @@ class PrometheusQuery(Trigger):
     ) -> dict[str, Any]:
         """The entry of a prometheus trigger."""
         del series
-        return _prometheus(
+        return prometheus_trigger(
             self.name,
             self.query,
             self.threshold,
@@ -434,7 +337,7 @@ def check(where: str, triggers: object, *, for_hpa: bool) -> tuple[Trigger, ...]
                     advice="keep one of them",
                 )
             )
-    ids = {IN_FLIGHT, *(trigger.id for trigger in checked if isinstance(trigger, _MetricTrigger))}
+    ids = {IN_FLIGHT, *(trigger.id for trigger in checked if isinstance(trigger, MetricTrigger))}
     for key in keys:
         if key in ids:
             refuse(

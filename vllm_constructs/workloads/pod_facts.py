@@ -17,49 +17,21 @@ from vllm_constructs.errors import Problem, escaped, refuse, warn
 from vllm_constructs.frozen import FrozenDict, frozen
 from vllm_constructs.kube import names, quantity
 from vllm_constructs.kube.references import name_of
-from vllm_constructs.releases import environment
 from vllm_constructs.releases.release import DEFAULT_IMAGE, VllmRelease
 
 from . import storage
 from .availability import Drain, Startup
 from .pod_options import PodOptions, Toleration
+from .pod_variables import check_variables
 from .secrets import ApiKey, HuggingFaceToken
 from .storage import EphemeralCache, ExistingClaim
 
 _MODEL = re.compile(r"/?[A-Za-z0-9][\w.-]*(/[\w.-]+)*(:[\w.-]+)?", re.ASCII)
 _SERVED = re.compile(r"[A-Za-z0-9][\w.:/@+-]{0,252}", re.ASCII)
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 MODEL_ANNOTATION = f"{names.PREFIX}/model"
 CHECKSUM_ANNOTATION = f"{names.PREFIX}/engine-checksum"
 SCRAPE_ANNOTATIONS = ("prometheus.io/scrape", "prometheus.io/port", "prometheus.io/path")
-
-# Variables that would repeat, or break, what is derived here: what is wrong, and what to do.
-_LEAVE_OUT = "leave it out"
-_GPUS = ("is set by the device plugin, which assigns the GPUs", _LEAVE_OUT)
-_TOKEN = ("would put the token into the manifests", "give {hf_token}, which refers to a Secret")
-_USER = ("is set together with the user of the pod", _LEAVE_OUT)
-_RESERVED = {
-    "CUDA_VISIBLE_DEVICES": _GPUS,
-    "NVIDIA_VISIBLE_DEVICES": _GPUS,
-    "HF_HOME": ("is the path where {cache} is mounted", _LEAVE_OUT),
-    "HF_TOKEN": _TOKEN,
-    "HUGGING_FACE_HUB_TOKEN": _TOKEN,
-    "HOME": _USER,
-    "USER": _USER,
-    "VLLM_API_KEY": (
-        "would put the key into the manifests",
-        "give {api_key}, which refers to a Secret",
-    ),
-    "VLLM_ENGINE_READY_TIMEOUT_S": ("is set by {startup}", _LEAVE_OUT),
-    "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": ("is set by {response_timeout}", _LEAVE_OUT),
-    "VLLM_PORT": (
-        "is vLLM's internal port, not the port of the API",
-        "leave it out, or give {port} for the API",
-    ),
-    "VLLM_HOST_IP": ("is only for engines on several nodes", _LEAVE_OUT),
-    "VLLM_SERVER_DEV_MODE": ("opens administrative endpoints to every client", _LEAVE_OUT),
-}
 
 
 def _defaults() -> dict[str, Any]:
@@ -184,7 +156,8 @@ class PodFacts:
         self._check_scheduling()
         self._check_references()
         self._check_image()
-        self._check_environment()
+        offline = self.cache.is_read_only
+        self._keep("env", check_variables(self.env, self.release, is_offline=offline))
         self._check_resources()
         storage.shared_memory(self.gpu.count, self.shared_memory, self.memory_pair[1])
         self._check_gpu()
@@ -227,7 +200,7 @@ class PodFacts:
         for key in self.node_selector:
             if key in self.gpu.node_labels:
                 where = f"node_selector[{key!r}]"
-                refuse(Problem(where=where, text="is set by {gpu}", advice=_LEAVE_OUT))
+                refuse(Problem(where=where, text="is set by {gpu}", advice="leave it out"))
         allowed = "a list of Toleration(...)"
         for item in require.items("tolerations", self.tolerations, allowed):
             require.instance("tolerations", item, Toleration, allowed)
@@ -247,7 +220,7 @@ class PodFacts:
         for key in annotations:
             if key in SCRAPE_ANNOTATIONS or key.startswith(f"{names.PREFIX}/"):
                 where = f"pod_annotations[{key!r}]"
-                refuse(Problem(where=where, text="is set by this library", advice=_LEAVE_OUT))
+                refuse(Problem(where=where, text="is set by this library", advice="leave it out"))
         self._keep("pod_annotations", FrozenDict(annotations))
 
     def _check_image(self) -> None:
@@ -274,33 +247,6 @@ class PodFacts:
                     advice="use 'vllm/vllm-openai'",
                 )
             )
-
-    def _check_env_types(self) -> None:
-        """Reject other types without showing values, which may be tokens."""
-        env: object = self.env
-        if not isinstance(env, Mapping):
-            text, allowed = f"is a {type(env).__name__} (not shown)", "a dict of strings"
-            refuse(Problem(where="env", text=text, allowed=allowed))
-        for name, value in env.items():
-            if not isinstance(value, (str, int, float)):
-                where = f"env[{require.shown(name)}]"
-                text = f"is of type {type(value).__name__} (not shown)"
-                refuse(Problem(where=where, text=text, allowed="a string"))
-
-    def _check_environment(self) -> None:
-        self._check_env_types()
-        self._keep("env", FrozenDict(require.text_map("env", self.env)))
-        for name, value in self.env.items():
-            allowed = "a variable of letters, digits and '_'"
-            require.matching("a key of env", name, _VARIABLE, allowed)
-            where = f"env[{name!r}]"
-            if name in _RESERVED:
-                text, advice = _RESERVED[name]
-                refuse(Problem(where=where, text=text, advice=advice))
-            if name == "HF_HUB_OFFLINE" and self.cache.is_read_only:
-                text = "is set by a read-only {cache}"
-                refuse(Problem(where=where, text=text, advice=_LEAVE_OUT))
-            environment.check(self.release, name, value)
 
     def _check_resources(self) -> None:
         for name, amount in (("cpu", quantity.cpu), ("memory", quantity.memory)):

@@ -121,6 +121,10 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
         ("'nginx.org/proxy-read-timeout'", "which is derived"),
     ),
     (
+        lambda: ingress.check_annotations({"kubernetes.io/ingress.class": "nginx"}, {}),
+        ("'kubernetes.io/ingress.class'", "which is derived"),
+    ),
+    (
         lambda: ingress.check_annotations({"a": 1}, {}),
         ("StreamingIngress.annotations['a'] is 1", "quote numbers"),
     ),

@@ -18,6 +18,9 @@ from vllm_constructs.kube import names, peers
 
 from .tls import ClusterIssuerRef, Tls
 
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+"""The class of an Ingress, as it was given before `ingressClassName`."""
+
 _ARN = re.compile(r"arn:[\w-]+:acm:[\w-]+:\d{12}:certificate/[\w-]+", re.ASCII)
 
 
@@ -274,7 +277,7 @@ class GkeIngress:
     def annotations(self, settings: ProxySettings) -> dict[str, str]:
         """The class, which GKE reads from this annotation and not from `ingressClassName`."""
         del settings
-        return {"kubernetes.io/ingress.class": self.class_name}
+        return {CLASS_ANNOTATION: self.class_name}
 
     def peers(self) -> list[dict[str, Any]]:
         """The NetworkPolicy peers that its requests and health checks come from."""

@@ -11,7 +11,7 @@ from vllm_constructs import require
 from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.kube import names
 
-from .controllers import GkeIngress, IngressController, ProxySettings
+from .controllers import CLASS_ANNOTATION, GkeIngress, IngressController, ProxySettings
 
 _PATH = re.compile(r"/[A-Za-z0-9._/-]*")
 
@@ -77,7 +77,8 @@ def check_annotations(value: object, owned: Mapping[str, str]) -> dict[str, str]
                     advice="leave it out, since streaming needs none",
                 )
             )
-        if key in owned:
+        # Kubernetes rejects the annotation beside the field (validateIngressCreate).
+        if key in (*owned, CLASS_ANNOTATION):
             refuse(
                 Problem(
                     where=where,

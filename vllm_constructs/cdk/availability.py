@@ -23,7 +23,7 @@ class DisruptionBudget(VllmConstruct):
     Args:
         scope: Chart or construct that it belongs to.
         id: Its id in the scope.
-        target: The model. Where a scaler decides about its replicas, make the scaler first.
+        target: The model. If a scaler sets its replicas, create the scaler first.
         min_available: Pods that stay; less than the replicas, or than the scaler's minimum.
         max_unavailable: Pods that may be evicted at a time. Default: 1, where min_available is
             left out.

@@ -1,4 +1,4 @@
-"""What all constructs share: arguments are checked before anything gets into the tree."""
+"""VllmConstruct: the base class of all constructs of this library."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class VllmConstruct(Construct):
 
     @contextmanager
     def _all_or_nothing(self, scope: Construct) -> Iterator[None]:
-        """Take this construct out of the tree again where one of its parts is rejected."""
+        """Remove this construct from the tree if one of its parts is rejected."""
         app = self._context.app
         objects, endpoints, late = dict(app.objects), [*app.endpoints], [*app.late]
         models = {key: [*links] for key, links in app.models.items()}
@@ -48,7 +48,7 @@ class VllmConstruct(Construct):
         return f"<{type(self).__name__} {self._id!r}>"
 
     def _claim(self, manifest: dict[str, Any]) -> None:
-        """Keep kind, namespace and name of an object for this construct."""
+        """Register kind, namespace and name of an object for this construct."""
         self._context.check_free(manifest)
         self._context.app.objects[self._context.key(manifest)] = repr(self)
 

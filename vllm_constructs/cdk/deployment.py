@@ -61,15 +61,15 @@ class ModelDeployment(VllmConstruct):
         name: Name of the Deployment and, as `app.kubernetes.io/instance`, of its pods. Default:
             the id, as a legal name.
         service_name: Name of the Service. Default: `name`.
-        replicas: Pods, where no scaler decides. Default: 1.
-        rollout: What a rollout may use. Default: no spare GPUs.
+        replicas: Number of pods, unless a scaler sets it. Default: 1.
+        rollout: The resources that a rollout may use. Default: no spare GPUs.
         labels: More labels of Deployment and pods; never in the selector.
         annotations: More annotations of the Deployment.
         network_policy: Whether to make the NetworkPolicy. Default: True.
         allow_from: More namespaces whose pods may reach the API.
-        shape: The model's sizes, by which its memory is planned: a model that is too large is
-            rejected, a tight one warned about. Default: those of the catalog, where it has
-            `model`; otherwise nothing is planned.
+        shape: Sizes of the model, for its memory plan: a model that is too large is rejected, and
+            one that barely fits causes a warning. Default: the sizes in the catalog if it has
+            `model`; otherwise no plan is made.
         **pod: The options of the pod, each a keyword: `PodOptions` lists them. `model` and `gpu`
             are required.
 
@@ -83,11 +83,11 @@ class ModelDeployment(VllmConstruct):
         memory_plan: The MemoryPlan of one pod, or None where it could not be made: the shape or
             the GPU's memory is not known, or a flag has an effect that plans do not count.
         name: Name of the Deployment.
-        replicas: Pods, where no scaler decides.
-        rollout: What a rollout may use.
+        replicas: Number of pods, unless a scaler sets it.
+        rollout: The resources that a rollout may use.
 
     Raises:
-        VllmConstructsError: Something that cannot work; nothing is added to the tree then.
+        VllmConstructsError: An invalid value or combination; nothing is added to the tree then.
     """
 
     _links: ModelLinks
@@ -148,7 +148,7 @@ class ModelDeployment(VllmConstruct):
         require.boolean("network_policy", network_policy)
         config = deployment.config_map(f"{self.name}-engine", self.pod)
 
-        # Not the attributes, which somebody may assign to before the app is rendered.
+        # Not the attributes, to which an app may assign before it is rendered.
         workload, spec, count, allowed = self.workload, self.pod, self.replicas, self.rollout
 
         def make_deployment() -> dict[str, Any]:
@@ -290,11 +290,11 @@ class ModelDeployment(VllmConstruct):
             return self.replicas, self.replicas
         return scaler.minimum, scaler.maximum
 
-    # What cdk8s-plus asks for: IScalable, IPodSelector and INetworkPolicyPeer.
+    # The interfaces of cdk8s-plus: IScalable, IPodSelector and INetworkPolicyPeer.
 
     @property
     def has_autoscaler(self) -> bool:
-        """Whether a scaler decides about the replicas."""
+        """Whether a scaler sets the replicas."""
         return self._links.scaler is not None
 
     @has_autoscaler.setter

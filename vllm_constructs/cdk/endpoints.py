@@ -1,4 +1,4 @@
-"""Endpoints: which host and path leads to which model, so that no request reaches another one."""
+"""Endpoints: the model behind each host and path, so that no request reaches another model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def endpoints_of(
     models: Sequence[ModelLinks],
     backends: Sequence[Backend],
 ) -> list[Endpoint]:
-    """What an Ingress or routes are about to serve."""
+    """The endpoints that an Ingress or routes add."""
     if isinstance(entry, GatewayRef):
         name = f"Gateway {entry.namespace or context.namespace}/{entry.gateway_name}"
     else:

@@ -23,9 +23,9 @@ class ExternalToken(VllmConstruct):
         id: Its id in the scope.
         store: Name of the SecretStore or ClusterSecretStore.
         remote_key: Name of the secret in the store.
-        remote_property: Property of it, where it has several.
+        remote_property: Property of that secret. Default: the whole secret.
         store_kind: Default `ClusterSecretStore`.
-        refresh: How often it is read again. Default `1h`.
+        refresh: How often External Secrets reads it again. Default `1h`.
         name: Name of the Secret. Default: the id, as a legal name.
         key: Key in the Secret. Default `token`.
 

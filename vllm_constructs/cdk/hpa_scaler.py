@@ -1,4 +1,4 @@
-"""HpaScaler: an HPA that decides about a model's replicas."""
+"""HpaScaler: an HPA that sets the replicas of a model."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class HpaScaler(VllmConstruct):
         triggers: What to scale on, for example `[QueueDepth(5), CpuUtilization(70)]`; the trigger
             that asks for most replicas wins.
         min_replicas: Replicas at least. Default 1.
-        pace: How fast replicas come and go.
+        pace: How fast replicas are added and removed. Default: `ScalingPace()`.
         name: Name of the HorizontalPodAutoscaler. Default: the model's.
 
     Attributes:
         hpa: The HorizontalPodAutoscaler.
 
     Raises:
-        VllmConstructsError: A range, metric or target that cannot work.
+        VllmConstructsError: An invalid range, trigger or target.
     """
 
     def __init__(

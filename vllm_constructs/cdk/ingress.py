@@ -33,7 +33,7 @@ BACKEND_CONFIG = "cloud.google.com/backend-config"
 def proxy_settings(
     models: Sequence[ModelLinks], max_body: object, tls: object, context: ChartContext
 ) -> ProxySettings:
-    """What a proxy has to do for all of its models."""
+    """The settings of a proxy, which suffice for all of its models."""
     if tls is not None and not isinstance(tls, (ClusterIssuerRef, TlsSecret)):
         require.wrong("tls", tls, "a ClusterIssuerRef(...) or TlsSecret(...)")
     context.check_reference("tls", tls)
@@ -46,7 +46,7 @@ def proxy_settings(
 
 
 def check_controller(where: str, controller: object) -> Any:
-    """The controller, if it is one."""
+    """The controller; other values are rejected."""
     allowed = "one of " + ", ".join(f"{kind.__name__}(...)" for kind in CONTROLLERS)
     return require.instance(where, controller, CONTROLLERS, allowed)
 

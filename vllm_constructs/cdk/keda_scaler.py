@@ -1,4 +1,4 @@
-"""KedaScaler: KEDA decides about a model's replicas."""
+"""KedaScaler: a ScaledObject, with which KEDA sets the replicas of a model."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class KedaScaler(VllmConstruct):
         min_replicas: Replicas at least. Default 1. With 0, a trigger that
             does not read the model's own pods has to activate the scaler: a `CronFloor` or a
             `PrometheusQuery` of a gateway's metric.
-        pace: How fast replicas come and go. Default: ScalingPace's, but with as many pods at once
-            as the highest CronFloor needs above the minimum.
+        pace: How fast replicas are added and removed. Default: that of `ScalingPace()`, but with
+            as many pods at once as the highest CronFloor needs above the minimum.
         polling_interval: Seconds between two polls at 0 replicas; only with a minimum
             of 0, since above it the HPA polls. Default 15.
-        cooldown: Seconds without work until the last replica goes; only with a minimum of 0.
+        cooldown: Idle seconds until the last replica is removed; only with a minimum of 0.
             Default 300.
         fallback_replicas: Replicas at least while Prometheus cannot be reached. Default: the
             model's `replicas`, within the range.
@@ -51,7 +51,7 @@ class KedaScaler(VllmConstruct):
         scaled_object: The ScaledObject.
 
     Raises:
-        VllmConstructsError: A range, trigger, address or target that cannot work.
+        VllmConstructsError: An invalid range, trigger, address or target.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
-"""Links between constructs: what others say of a model, and what they ask it first.
+"""Links between constructs: what a scaler, monitor, budget or ingress changes in a model.
 
-Each `check_...` rejects before anything is made, and the method behind it rejects nothing.
+Each `check_...` rejects before anything is added; the method that then makes the change rejects
+nothing.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 
 
 class ModelLinks:
-    """What the constructs of an app say of one model.
+    """What the other constructs of an app have set on one model.
 
     Args:
         workload: What runs the model's pods.
         pod: The pod.
-        replicas: Pods, where no scaler decides.
+        replicas: Number of pods, unless a scaler sets it.
         context: The context of its chart.
     """
 
@@ -74,7 +75,7 @@ class ModelLinks:
             )
 
     def check_open(self, where: str) -> None:
-        """Reject a construct that would change what is rendered and patched already."""
+        """Reject a construct that would change objects that are patched and rendered already."""
         if any(one.is_final for one in self.objects):
             refuse(
                 f"{where} comes after {self._who} was patched and rendered, and would change it; "
@@ -101,13 +102,13 @@ class ModelLinks:
             )
 
     def attach_scaler(self, replicas: Replicas, *, reads_metrics: bool) -> None:
-        """Hand the number of replicas over to a scaler."""
+        """Let a scaler set the replicas."""
         self.scaler = replicas
         self.is_measured |= reads_metrics
         self._change()
 
     def check_range(self, replicas: Replicas) -> None:
-        """Reject a range that the cache cannot bear, or that makes a budget block."""
+        """Reject a range that the cache does not allow, or with which a budget blocks drains."""
         self.check_sharing(replicas.maximum)
         if self._budget is not None:
             where, budget = self._budget
@@ -136,7 +137,7 @@ class ModelLinks:
             refuse(f"{self._who} has a ModelMonitor already; leave one out.")
 
     def attach_monitor(self, *, job: str) -> None:
-        """Note the job of the monitor that scrapes the pods."""
+        """Keep the job of the monitor that scrapes the pods."""
         self.job = job
         self.is_measured = True
         self._change()

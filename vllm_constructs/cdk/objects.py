@@ -50,7 +50,7 @@ def add_object(
 
 
 class LateObject(ApiObject):
-    """An object whose body is made when the app is rendered, so that it has all facts by then.
+    """An object whose body is made when the app is rendered, when all constructs are known.
 
     Other constructs of an app change a model after it is made: a scaler decides about its replicas,
     a fleet gives it a path. Until the body is made, patches of the user wait here, in their order;
@@ -71,8 +71,8 @@ class LateObject(ApiObject):
             scope: The construct that it belongs to.
             id: Its id in the scope.
             context: The context of its chart.
-            manifest: The manifest with the facts that are known now.
-            make: Makes the manifest with the facts that are known then; metadata stays.
+            manifest: The manifest as far as it is known now.
+            make: Makes the manifest when the app is rendered; its metadata is not used.
         """
         super().__init__(
             scope,
@@ -95,7 +95,7 @@ class LateObject(ApiObject):
 
     @property
     def is_rendered(self) -> bool:
-        """Whether the body is made, with all facts that are known now."""
+        """Whether the body is made and nothing has changed since."""
         return self._is_current
 
     @property
@@ -104,14 +104,14 @@ class LateObject(ApiObject):
         return self._is_rendered and self._is_patched
 
     def change(self) -> None:
-        """Note that other facts are known now."""
+        """Make the body again when the app is rendered."""
         self._manifest = None
         if self._is_current:
             self._is_current = False
             self._app.late.append(self)
 
     def render(self) -> None:
-        """Make the body with the facts that are known now."""
+        """Make the body, unless nothing has changed since it was made."""
         if not self._is_current:
             manifest = self._make() if self._manifest is None else self._manifest
             ApiObject.add_json_patch(self, *_body(manifest), *self._waiting)

@@ -1,4 +1,4 @@
-"""What operators share: a Helm chart, and the tool that installs it."""
+"""Operator: the base class of the operators, whose Helm charts Flux or Argo CD installs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Operator(VllmConstruct):
 
 
 def delivered(where: str, delivery: Any, chart: HelmChart) -> list[dict[str, Any]]:
-    """The manifests that install a chart; what is no tool for it is rejected.
+    """The manifests that install a chart.
 
     Args:
         where: Name of the construct, for the message.
-        delivery: The tool.
+        delivery: How it is installed; other values are rejected.
         chart: The chart.
     """
     allowed = "FluxHelmRelease(...) or ArgoApplication(...)"

@@ -1,7 +1,8 @@
-"""The edge to cdk8s-plus: what it asks of a model, in the types of the line that asks.
+"""Support for cdk8s-plus: a model as a scaling target, pod selector and network policy peer.
 
-Loading cdk8s-plus takes longer than most apps take in all, so it is loaded only where an app
-uses it.
+cdk8s-plus has a package for each Kubernetes release, such as `cdk8s_plus_27`: a line. Types are
+those of the line that the app uses. Loading a line takes longer than rendering most apps, so it is
+loaded only if the app uses it.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ def implement(kind: type[Construct]) -> None:
 
 
 def is_loaded() -> bool:
-    """Whether an app uses cdk8s-plus of the line that this library's types are of."""
+    """Whether an app uses `cdk8s_plus_27`, whose types this library returns."""
     return "cdk8s_plus_27" in sys.modules
 
 
 def _line(kind: type[Construct]) -> Any:
-    """The line whose types jsii expects as return values: that of the first interfaces declared.
+    """The line whose types jsii expects as return values: that of the first declared interfaces.
 
-    The others take them too, since in JavaScript only the shape counts.
+    Other lines accept them too: JavaScript has no types, and the fields are the same.
     """
     for interface in getattr(kind, "__jsii_ifaces__", ()):
         if _LINE.fullmatch(interface.__module__):
@@ -128,7 +129,7 @@ def scaler_range(model: Construct) -> Replicas | None:
 
 @jsii.implements(IValidation)
 class ScalerCheck:
-    """Checks that scaler at synthesis, since neither its range nor its chart is known before."""
+    """Checks the scaler at synthesis, since its range and its chart are not known before."""
 
     def __init__(self, model: Construct, links: ModelLinks) -> None:
         self._model = model

@@ -1,4 +1,4 @@
-"""The registry of an app: what must be unique in it, and what a chart says to all in it."""
+"""The registry of an app: names that must be unique, and the settings of its charts."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Endpoint:
 
 @dataclass
 class AppRegistry:
-    """What is known of one app.
+    """The objects, models and endpoints of one app.
 
     Args:
-        objects: Who made an object, by its kind, namespace and name.
+        objects: The construct that made an object, by kind, namespace and name.
         models: The links of the models of one namespace and served name.
-        endpoints: What leads to models from outside.
+        endpoints: Hosts and paths through which models are reached.
         late: Objects whose bodies are made when the app is rendered.
     """
 
@@ -56,7 +56,7 @@ class AppRegistry:
 
 @dataclass(frozen=True)
 class ChartContext:
-    """Where a construct stands: facts of its chart, asked of Node once per chart."""
+    """The settings of a chart, which are read from Node once per chart."""
 
     namespace: str | None
     labels: dict[str, str]
@@ -64,7 +64,7 @@ class ChartContext:
     app: AppRegistry
 
     def need_namespace(self, what: str) -> str:
-        """The namespace; rejected where the chart has none."""
+        """The namespace; a chart without one is rejected."""
         if self.namespace is None:
             refuse(
                 f"{what} needs the namespace, and the chart has none; "
@@ -77,7 +77,7 @@ class ChartContext:
 
         Args:
             where: Name of the option, for the sentence.
-            value: An object or reference; nothing is known of a mere name.
+            value: An object or reference; the namespace of a plain name is not known.
         """
         other = getattr(value, "_context", None)
         if isinstance(other, ChartContext) and other.app is not self.app:
@@ -91,7 +91,7 @@ class ChartContext:
             )
 
     def key(self, manifest: dict[str, Any]) -> tuple[str, str | None, str]:
-        """What is unique of an object in a cluster."""
+        """The identity of an object in a cluster: kind, namespace and name."""
         kind, metadata = manifest["kind"], manifest["metadata"]
         own = None if kind in CLUSTER_SCOPED else metadata.get("namespace", self.namespace)
         return (kind, own, metadata["name"])
@@ -115,7 +115,15 @@ _apps: dict[str, AppRegistry] = {}
 
 
 def chart_context(scope: object, id: object) -> ChartContext:
-    """The context of a construct to be; what is no scope or id is rejected."""
+    """The context of the chart that a new construct belongs to.
+
+    Args:
+        scope: The construct's scope.
+        id: Its id in the scope.
+
+    Raises:
+        VllmConstructsError: The scope is not in a Chart, or the id is not a string.
+    """
     if not isinstance(scope, Construct):
         require.wrong("scope", scope, "a Chart, or a construct in one")
     require.text("id", id)
@@ -152,9 +160,9 @@ def _ask(chart: Chart) -> ChartContext:
 
 @jsii.implements(IValidation)
 class _Rendering:
-    """Sends what other constructs could change until now; cdk8s validates before it renders.
+    """Makes the bodies of all objects that constructs may have changed until now.
 
-    Validations of the root come first, so one for all is enough.
+    cdk8s validates before it renders, and the root first, so one validation is enough for all.
     """
 
     def __init__(self, app: AppRegistry) -> None:

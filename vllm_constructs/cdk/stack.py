@@ -1,4 +1,4 @@
-"""ModelStack: a model with all that belongs to it, from the guide's values file."""
+"""ModelStack: a model with its cache, scaler, ingress and monitor, from a values file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _COMMUNITY = "nginx.ingress.kubernetes.io/"
 _F5 = "nginx.org/"
 
-# Annotations that the dialects derive, and what they may say; those without a list are read.
+# Annotations that controllers derive, and their allowed values; those without any are read.
 _DERIVED: dict[str, tuple[str, ...]] = {
     "client-max-body-size": (),
     "proxy-body-size": (),
@@ -44,15 +44,16 @@ _DERIVED: dict[str, tuple[str, ...]] = {
 
 
 class ModelStack(VllmConstruct):
-    """A model with cache, scaler, ingress and monitor, as a values file says.
+    """A model with cache, scaler, ingress and monitor, as a values file describes them.
 
-    Make it with `ModelStack.from_values`. The parts are those that an app would write by hand,
-    so everything is derived and rejected in the same way.
+    Create it with `ModelStack.from_values`. Its parts are the constructs of this library, so
+    everything is derived and checked as in an app. The keys are those of the values file in the
+    guide "Deploying vLLM on Kubernetes", from which this project started.
 
     Args:
         scope: Chart or construct that it belongs to.
         id: Its id in the scope, and the name of the model's objects.
-        values: What `from_values` reads.
+        values: The values, as `from_values` reads them.
 
     Attributes:
         model: The model.
@@ -62,7 +63,7 @@ class ModelStack(VllmConstruct):
         monitor: Its monitor, or None.
 
     Raises:
-        VllmConstructsError: Something that cannot work; nothing is added to the tree then.
+        VllmConstructsError: An invalid value or combination; nothing is added to the tree then.
     """
 
     def __init__(self, scope: Construct, id: str, *, values: Values) -> None:
@@ -90,19 +91,19 @@ class ModelStack(VllmConstruct):
 
         Raises:
             VllmConstructsError: The file is not YAML, has a misspelled key or a wrong type, or
-                describes something that cannot work.
+                contains an invalid value or combination.
         """
         return cls(scope, id, values=Values.from_file(path))
 
 
 class _Parts:
-    """The constructs' arguments, each from its section of the file."""
+    """The constructs, each from its section of the file."""
 
     def __init__(self, values: Values) -> None:
         self.values = values
 
     def check(self) -> None:
-        """Find what is missing before anything gets into the tree."""
+        """Reject missing keys before anything is added to the tree."""
         for path in (("model", "name"), ("gpu", "type")):
             self.values.need(*path)
         if self.values.is_on("modelCache"):

@@ -25,8 +25,8 @@ class ModelCache(VllmConstruct):
     Args:
         scope: Chart or construct that it belongs to.
         id: Its id in the scope.
-        size: Storage to ask for, such as `200Gi`: weights of all models, twice while a new
-            revision comes in.
+        size: Requested storage, such as `200Gi`: for the weights of all models, and twice that
+            while a new revision is downloaded.
         storage_class: StorageClass. Default: the cluster's own.
         access: Access mode. Default: `ReadWriteMany`. One that pods on two nodes cannot mount
             is rejected by models with more than one replica.

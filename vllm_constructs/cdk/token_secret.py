@@ -26,7 +26,7 @@ class TokenSecret(VllmConstruct):
         scope: Chart or construct that it belongs to.
         id: Its id in the scope.
         value: The token.
-        in_clear_text: Must be True: says that you know where the token will stand.
+        in_clear_text: Must be True: confirms that the token may be in the rendered manifest.
         name: Name of the Secret. Default: the id, as a legal name.
         key: Key in the Secret. Default `token`.
 

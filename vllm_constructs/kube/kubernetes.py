@@ -9,8 +9,10 @@ from typing import Protocol
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, VllmConstructsError
 
+from . import names
+
 OLDEST, NEWEST = (1, 27), (1, 37)
-CONTEXT = "vllm-constructs/kubernetes"
+CONTEXT = f"{names.PREFIX}/kubernetes"
 _RELEASE = re.compile(r"v?1\.(\d{1,3})(\.\d{1,3})?", re.ASCII)
 
 

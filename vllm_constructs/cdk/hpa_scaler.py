@@ -32,7 +32,7 @@ class HpaScaler(VllmConstruct):
         target: The model.
         max_replicas: Replicas at most.
         triggers: What to scale on, for example `[QueueDepth(5), CpuUtilization(70)]`; the trigger
-            that asks for most replicas wins.
+            that asks for the most replicas wins.
         min_replicas: Replicas at least. Default 1.
         pace: How fast replicas are added and removed. Default: `ScalingPace()`.
         name: Name of the HorizontalPodAutoscaler. Default: the model's.

@@ -33,7 +33,7 @@ class KedaScaler(VllmConstruct):
         prometheus: Address of Prometheus as KEDA's operator resolves it, with the namespace:
             `http://prometheus-operated.monitoring.svc:9090`. Pods of that namespace may then
             scrape the model.
-        triggers: What to scale on; the trigger that asks for most replicas wins.
+        triggers: What to scale on; the trigger that asks for the most replicas wins.
         min_replicas: Replicas at least. Default 1. With 0, a trigger that
             does not read the model's own pods has to activate the scaler: a `CronFloor` or a
             `PrometheusQuery` of a gateway's metric.

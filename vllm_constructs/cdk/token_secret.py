@@ -20,7 +20,7 @@ class TokenSecret(VllmConstruct):
     """A Secret with the token in it, so that the token is in the rendered manifest.
 
     For clusters that have nothing better. The token is never shown in an error or a repr, but
-    whoever can read the rendered file can read it: do not commit that file.
+    everyone who can read the rendered file can read it: do not commit that file.
 
     Args:
         scope: Chart or construct that it belongs to.

@@ -99,7 +99,7 @@ def pace_for(triggers: Sequence[Trigger], minimum: int) -> ScalingPace:
 
 
 def check_pace(where: str, pace: object) -> ScalingPace:
-    """Reject what is no pace.
+    """The pace; other values are rejected.
 
     Args:
         where: Name of the option, for the message.

@@ -15,6 +15,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Variables that would repeat, or break, what is derived here: what is wrong, and what to do.
 _LEAVE_OUT = "leave it out"
+# huggingface_hub prefers these to HF_HOME (its docs, "Environment variables").
+_BESIDE = ("would put the weights outside the volume of {cache}", _LEAVE_OUT)
 _GPUS = ("is set by the device plugin, which assigns the GPUs", _LEAVE_OUT)
 _TOKEN = ("would put the token into the manifests", "give {hf_token}, which refers to a Secret")
 _USER = ("is set together with the user of the pod", _LEAVE_OUT)
@@ -22,6 +24,8 @@ _RESERVED = {
     "CUDA_VISIBLE_DEVICES": _GPUS,
     "NVIDIA_VISIBLE_DEVICES": _GPUS,
     "HF_HOME": ("is the path where {cache} is mounted", _LEAVE_OUT),
+    "HF_HUB_CACHE": _BESIDE,
+    "HUGGINGFACE_HUB_CACHE": _BESIDE,
     "HF_TOKEN": _TOKEN,
     "HUGGING_FACE_HUB_TOKEN": _TOKEN,
     "HOME": _USER,

@@ -88,6 +88,10 @@ examples: $(DEV) ## Render the YAML beside each example again.
 imports: $(SYNTH) $(NODE_MODULES) ## Remake imports/ from ../shared/crds.
 	@python tools/make_imports.py
 
+.PHONY: tree
+tree: $(SYNTH) $(NODE_MODULES) ## Compile the jsii module in vllm_constructs/cdk/_jsii.
+	@python tools/make_tree.py
+
 .PHONY: release-data
 release-data: $(DEV) ## Make the catalogue of a vLLM release from its wheel (VLLM=0.33.0).
 	@python tools/release_data.py $(VLLM)

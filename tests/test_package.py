@@ -216,3 +216,32 @@ def test_newer_plus_claim(wheel: Path, tmp_path: Path) -> None:
     assert "'weights'" in sentence
     assert "ReadWriteOnce" in sentence
     assert not (app / "dist").exists()
+
+
+def _nodes() -> list[str]:
+    """Each Node.js that this machine has: the environment's, and one of the system."""
+    found = [shutil.which("node", path=path) for path in (str(ROOT / ".venv/bin"), _SYSTEM_PATH)]
+    return [node for node in found if node]
+
+
+@pytest.mark.parametrize("cache", ["enabled", "disabled"])
+@pytest.mark.parametrize("node", _nodes())
+def test_node(node: str, cache: str, wheel: Path, tmp_path: Path) -> None:
+    """Any Node.js renders the same objects, with jsii's package cache and without, and no npm."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    app = tmp_path / "app"
+    app.mkdir()
+    shutil.copy(ROOT / "main.py", app)
+    shutil.copytree(ROOT / "imports", app / "imports")
+    env = {
+        "PATH": "",
+        "PYTHONPATH": os.fspath(tmp_path / "site"),
+        "JSII_NODE": node,
+        "JSII_RUNTIME_PACKAGE_CACHE": cache,
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": os.fspath(tmp_path / "cache"),
+    }
+    # jsii warns about a Node.js that is no longer maintained.
+    succeed(sys.executable, "main.py", cwd=app, env=env, may_talk=True)
+    assert objects(ROOT / "dist") == objects(app / "dist")
+    assert (tmp_path / "cache").exists() == (cache == "enabled")

@@ -292,9 +292,10 @@ def engine_args(release: str, flags: Mapping[str, Any], parsers: Mapping[str, li
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal, Never
 
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.frozen import FrozenDict
 
 from .flag_checks import CheckedFlags

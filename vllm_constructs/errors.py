@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, NoReturn, TypeAlias
+
+from vllm_constructs.dataclass import dataclass
 
 ProblemKind: TypeAlias = Literal["invalid", "does not fit", "not counted"]
 Spelling: TypeAlias = Callable[[str, "str | None"], str]

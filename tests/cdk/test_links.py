@@ -33,7 +33,8 @@ from vllm_constructs import (
     ModelMonitor,
     VllmConstructsError,
 )
-from vllm_constructs.cdk.links import ModelLinks, links_of
+from vllm_constructs.cdk import tree
+from vllm_constructs.cdk.links import LinkedFacts, ModelLinks, links_of
 from vllm_constructs.cdk.registry import chart_context
 from vllm_constructs.kube import peers
 from vllm_constructs.scaling.pace import Replicas
@@ -65,12 +66,16 @@ def links(qwen: ModelDeployment) -> ModelLinks:
     return qwen._links
 
 
-def known(qwen: ModelDeployment) -> dict[str, object]:
-    """A copy of all that a model knows of the others."""
-    return {
-        name: [*item] if isinstance(item, list) else item
-        for name, item in vars(links(qwen)).items()
-    }
+def change(qwen: ModelDeployment, **facts: Any) -> None:
+    """Change facts of a model, as a construct does."""
+    made = links(qwen).change(**facts)
+    tree.replace(qwen, made.manifests)
+    made.apply()
+
+
+def known(qwen: ModelDeployment) -> LinkedFacts:
+    """All that a model knows of the others."""
+    return links(qwen).facts
 
 
 class TestReach:
@@ -150,10 +155,7 @@ class TestFacts:
     def test_none(self) -> None:
         """A model alone has no scaler, monitor or root path, and no peers."""
         found = links(model(chart()))
-        assert found.scaler is None
-        assert found.job is None
-        assert found.root_path is None
-        assert [] == found.peers
+        assert LinkedFacts() == found.facts
         assert not found.is_measured
 
     def test_scaler(self) -> None:
@@ -161,8 +163,8 @@ class TestFacts:
         scope = chart()
         qwen = model(scope, cache=CACHE)
         replicas = Replicas(scaler="KedaScaler", minimum=1, maximum=3)
-        links(qwen).attach_scaler(replicas, reads_metrics=False)
-        assert (replicas, False) == (links(qwen).scaler, links(qwen).is_measured)
+        change(qwen, scaler=replicas, is_measured=False)
+        assert (replicas, False) == (links(qwen).facts.scaler, links(qwen).is_measured)
         assert (qwen.has_autoscaler, (1, 3)) == (True, qwen.replica_range)
         assert "replicas" not in only(scope, "Deployment")["spec"]
 
@@ -174,15 +176,35 @@ class TestFacts:
         scope = chart()
         qwen = model(scope, service_name="vllm-service")
         ModelMonitor(scope, "m", target=qwen, kind=kind, name="own", labels={"release": "x"})
-        assert (job, True) == (links(qwen).job, links(qwen).is_measured)
+        assert (job, True) == (links(qwen).facts.job, links(qwen).is_measured)
 
     def test_peers(self) -> None:
         """Who may come in is noted once, in the order of coming."""
-        found = links(model(chart()))
+        qwen = model(chart())
         one, two = peers.from_namespace("one"), peers.from_namespace("two")
-        found.allow([one])
-        found.allow([two, one])
-        assert [one, two] == found.peers
+        change(qwen, peers=[one])
+        change(qwen, peers=[two, one])
+        assert (one, two) == links(qwen).facts.peers
+
+    def test_kept(self) -> None:
+        """A fact that is None changes nothing, and a model that is measured stays so."""
+        qwen = model(chart())
+        change(qwen, root_path="/a", is_measured=True, service_annotations={"a": "b"})
+        change(qwen, root_path=None, is_measured=False, service_annotations={"c": "d"})
+        facts = links(qwen).facts
+        assert ("/a", True) == (facts.root_path, facts.is_measured)
+        assert {"a": "b", "c": "d"} == facts.service_annotations
+
+    def test_effect(self) -> None:
+        """A change takes no effect until the construct that makes it is in the tree."""
+        scope = chart()
+        qwen = model(scope)
+        before = manifests(scope)
+        made = links(qwen).change(root_path="/a")
+        assert (before, LinkedFacts()) == (manifests(scope), links(qwen).facts)
+        assert ["Default"] == list(made.manifests)
+        made.apply()
+        assert {} == links(qwen).change(root_path="/a").manifests
 
     @pytest.mark.parametrize("kind", READERS)
     def test_own(self, kind: str) -> None:
@@ -239,27 +261,27 @@ class TestChecks:
 
     def test_budget(self) -> None:
         """A budget is kept, and each range that comes after it is compared with it."""
-        found = links(model(chart(), replicas=3, cache=CACHE))
+        found = links(qwen := model(chart(), replicas=3, cache=CACHE))
         budget = Budget(min_available=2)
         found.check_budget("DisruptionBudget 'qwen'", budget, 3)
-        found.attach_budget("DisruptionBudget 'qwen'", budget)
+        change(qwen, budget=("DisruptionBudget 'qwen'", budget))
         found.check_range(Replicas(scaler="KedaScaler", minimum=3, maximum=5))
         with pytest.raises(VllmConstructsError, match="the scaler's minimum"):
             found.check_range(Replicas(scaler="KedaScaler", minimum=2, maximum=5))
 
     def test_root_path(self) -> None:
         """One root path may be said several times; a second one is rejected."""
-        found = links(model(chart()))
+        found = links(qwen := model(chart()))
         found.check_root_path("/qwen")
-        found.root_path = "/qwen"
+        change(qwen, root_path="/qwen")
         found.check_root_path("/qwen")
         with pytest.raises(VllmConstructsError, match="served under '/qwen' already"):
             found.check_root_path("/other")
 
-    def test_annotate_service(self) -> None:
+    def test_service_annotations(self) -> None:
         """An annotation that a controller needs is put on the Service."""
         scope = chart()
-        links(model(scope)).annotate_service("example.com/a", "b")
+        change(model(scope), service_annotations={"example.com/a": "b"})
         assert {"example.com/a": "b"} == only(scope, "Service")["metadata"]["annotations"]
 
     def test_order(self) -> None:

@@ -68,9 +68,6 @@ def of_values(name: str, text: str, sentence: str) -> Case:
 
 
 HPA = 'HpaScaler(chart, "hpa", target=qwen, max_replicas=3, triggers=[QueueDepth(5)])\n'
-PATCH = """from cdk8s import JsonPatch
-qwen.deployment.add_json_patch(JsonPatch.add("/spec/revisionHistoryLimit", 3))
-"""
 SAME = 'other = ModelDeployment(chart, "b", model="a/b", gpu=GPU)\n'
 
 CASES = [
@@ -133,12 +130,6 @@ CASES = [
         'ModelDeployment(other, "a", model="a/b", gpu=GPU)',
         "the namespace of the chart is 'LLM'",
         'other = Chart(app, "y", namespace="LLM")\n',
-    ),
-    Case(
-        "rendered",
-        HPA.strip(),
-        "comes after ModelDeployment 'qwen' was patched and rendered",
-        f"{MODEL.format('')}{PATCH}chart.to_json()\n",
     ),
     Case(
         "scaler-elsewhere",

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias, TypedDict, cast
 
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, refuse
 
 from .accelerator import Accelerator

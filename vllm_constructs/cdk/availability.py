@@ -47,14 +47,18 @@ class DisruptionBudget(VllmConstruct):
         name: str | None = None,
     ) -> None:
         context = chart_context(scope, id)
-        links = links_of("DisruptionBudget.target", target, context, changes=False)
+        links = links_of("DisruptionBudget.target", target, context)
         budget = Budget(min_available=min_available, max_unavailable=max_unavailable)
         body = budget.manifest(
             links.workload.name if name is None else name, links.workload.selector
         )
         where = f"DisruptionBudget {body['metadata']['name']!r}"
         links.check_budget(where, budget, target.replica_range[0])
-        context.check_free(body)
-        super().__init__(scope, id, context)
-        self.budget: ApiObject = self._add("Default", body)
-        links.attach_budget(where, budget)
+        super().__init__(
+            scope, id, context, {"Default": body}, [links.change(budget=(where, budget))]
+        )
+
+    @property
+    def budget(self) -> ApiObject:
+        """The PodDisruptionBudget."""
+        return self._object("Default")

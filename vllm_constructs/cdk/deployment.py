@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
-
-from cdk8s import ApiObject
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Unpack
 
 from vllm_constructs import require
 from vllm_constructs.errors import refuse
@@ -13,8 +11,6 @@ from vllm_constructs.kube import names
 from vllm_constructs.memory import fit
 from vllm_constructs.metrics.series import ModelSeries
 from vllm_constructs.scaling.pace import Replicas
-from vllm_constructs.workloads import deployment, service
-from vllm_constructs.workloads import network_policy as policies
 from vllm_constructs.workloads.availability import Rollout
 from vllm_constructs.workloads.plan_annotations import make_plan_annotations
 from vllm_constructs.workloads.pod import GpuPodSpec
@@ -22,14 +18,15 @@ from vllm_constructs.workloads.pod_facts import reject_unknown
 from vllm_constructs.workloads.pod_options import PodOptions
 from vllm_constructs.workloads.workload import Workload
 
-from . import plus
+from . import plus, tree
 from .base import VllmConstruct
 from .links import ModelLinks, reject_same_name
-from .objects import LateObject
+from .model_objects import ModelObjects
 from .registry import chart_context
 
 if TYPE_CHECKING:
     import cdk8s_plus_27 as kplus
+    from cdk8s import ApiObject
     from constructs import Construct
 
     from vllm_constructs.memory.plan import MemoryPlan
@@ -91,6 +88,7 @@ class ModelDeployment(VllmConstruct):
     """
 
     _links: ModelLinks
+    _plus_service: kplus.Service | None = None
 
     def __init__(
         self,
@@ -130,70 +128,60 @@ class ModelDeployment(VllmConstruct):
             Rollout,
             "Rollout(spare_gpus=...)",
         )
-        links = ModelLinks(
-            workload=self.workload, pod=self.pod, replicas=self.replicas, context=context
-        )
-        links.check_sharing(replicas)
-        own_labels = self._labels(context.labels, labels)
-        own_annotations = make_plan_annotations(
-            gpu=self.pod.gpu, vllm=self.pod.vllm, shape=fit.name_in_catalog(shape)
-        )
-        given = names.annotation_map("annotations", {} if annotations is None else annotations)
-        for annotation in given:
-            if annotation.startswith(f"{names.PREFIX}/"):
-                refuse(f"annotations has {annotation!r}, which this library sets; leave it out.")
-        own_annotations |= given
         sources = require.items("allow_from", allow_from, "a list of namespaces")
         namespaces = tuple(names.label("allow_from", item) for item in sources)
         require.boolean("network_policy", network_policy)
-        config = deployment.config_map(f"{self.name}-engine", self.pod)
-
-        # Not the attributes, to which an app may assign before it is rendered.
-        workload, spec, count, allowed = self.workload, self.pod, self.replicas, self.rollout
-
-        def make_deployment() -> dict[str, Any]:
-            return deployment.manifest(
-                workload=workload,
-                pod=spec,
-                replicas=count if links.scaler is None else None,
-                rollout=allowed,
-                labels=own_labels,
-                annotations=own_annotations,
-                kubernetes=context.kubernetes,
-                config_map_name=None if config is None else config["metadata"]["name"],
-                scrape_hints=links.job is None,
-                root_path=links.root_path,
-            )
-
-        def make_policy() -> dict[str, Any]:
-            return policies.policy(
-                name=workload.name,
-                selector=workload.selector,
-                port=spec.port,
-                allow_from=namespaces,
-                downloads=not spec.cache.is_read_only,
-                more_peers=links.peers,
-            )
-
-        body, policy = make_deployment(), make_policy() if network_policy else None
-        beside = [manifest for manifest in (config, policy) if manifest is not None]
-        context.check_free(body, self._service_manifest(), *beside)
-        key = (context.namespace, self.pod.name_in_metrics)
-        same = context.app.models.setdefault(key, [])
-        if any(other.is_measured for other in same):
-            reject_same_name(self.pod.name_in_metrics)
-
-        plus.implement(ModelDeployment)
-        super().__init__(scope, id, context)
-        same.append(links)
-        self._links = links
-        self.config_map: ApiObject | None = None if config is None else self._add("engine", config)
-        self.deployment: ApiObject = self._add_late("Default", body, make_deployment)
-        self._service = self._add_service()
-        links.service = self._service
-        self.network_policy: ApiObject | None = (
-            None if policy is None else self._add_late("network-policy", policy, make_policy)
+        objects = ModelObjects(
+            workload=self.workload,
+            service_name=self.service_name,
+            pod=self.pod,
+            replicas=self.replicas,
+            rollout=self.rollout,
+            labels=self._labels(context.labels, labels),
+            annotations=self._annotations(shape, annotations),
+            kubernetes=context.kubernetes,
+            allow_from=namespaces if network_policy else None,
         )
+        links = ModelLinks(
+            workload=self.workload,
+            pod=self.pod,
+            replicas=self.replicas,
+            context=context,
+            render=objects.changed,
+        )
+        links.check_sharing(self.replicas)
+        made = objects.all(links.facts)
+        context.check_free(*made.values())
+        served = self.pod.name_in_metrics
+        if any(other.is_measured for other in context.app.models(context.namespace, served)):
+            reject_same_name(served)
+        behind = {}
+        if plus.implement(ModelDeployment):
+            # The Service is an object of cdk8s-plus then; the order of objects stays the same.
+            behind = {key: made.pop(key) for key in ("service", "network-policy") if key in made}
+        super().__init__(scope, id, context, made)
+        self._links, links.construct = links, self
+        context.app.add_model(context.namespace, served, links)
+        if behind:
+            self._claim(behind["service"])
+            self._plus_service = plus.service(self, behind.pop("service"))
+        for key, manifest in behind.items():
+            self._add(key, manifest)
+
+    @property
+    def deployment(self) -> ApiObject:
+        """The Deployment."""
+        return self._object("Default")
+
+    @property
+    def network_policy(self) -> ApiObject | None:
+        """The NetworkPolicy, or None."""
+        return self._optional("network-policy")
+
+    @property
+    def config_map(self) -> ApiObject | None:
+        """The ConfigMap of the engine's flags, or None."""
+        return self._optional("engine")
 
     def _labels(self, chart: Mapping[str, str], labels: Mapping[str, str] | None) -> dict[str, str]:
         """The labels of Deployment and pods: the chart's, and the user's over them."""
@@ -203,25 +191,18 @@ class ModelDeployment(VllmConstruct):
                 refuse(f"labels has {key!r}, which selects the pods; leave it out.")
         return {**chart, **own}
 
-    def _service_manifest(self) -> dict[str, Any]:
-        return service.manifest(name=self.service_name, selector=self.selector, port=self.pod.port)
-
-    def _add_service(self) -> ApiObject | kplus.Service:
-        """The Service, as an object of cdk8s-plus where the app uses that."""
-        manifest = self._service_manifest()
-        if not plus.is_loaded():
-            return self._add("service", manifest)
-        self._claim(manifest)
-        return plus.service(self, manifest)
-
-    def _add_late(
-        self, id: str, manifest: dict[str, Any], make: Callable[[], dict[str, Any]]
-    ) -> LateObject:
-        """Put a manifest into the tree whose body is made when the app is rendered."""
-        self._claim(manifest)
-        made = LateObject(self, id, self._context, manifest, make)
-        self._links.objects.append(made)
-        return made
+    def _annotations(
+        self, shape: ModelShape | None, annotations: Mapping[str, str] | None
+    ) -> dict[str, str]:
+        """The annotations of the Deployment: what a plan cannot know else, and the user's."""
+        own = make_plan_annotations(
+            gpu=self.pod.gpu, vllm=self.pod.vllm, shape=fit.name_in_catalog(shape)
+        )
+        given = names.annotation_map("annotations", {} if annotations is None else annotations)
+        for annotation in given:
+            if annotation.startswith(f"{names.PREFIX}/"):
+                refuse(f"annotations has {annotation!r}, which this library sets; leave it out.")
+        return own | given
 
     @property
     def service(self) -> kplus.Service:
@@ -230,12 +211,12 @@ class ModelDeployment(VllmConstruct):
         Raises:
             VllmConstructsError: cdk8s-plus was not imported before the model was made.
         """
-        if isinstance(self._service, ApiObject):
+        if self._plus_service is None:
             refuse(
                 "ModelDeployment.service is an object of cdk8s-plus, which was not loaded when "
                 f"{self.name!r} was made; put `import cdk8s_plus_27` before it."
             )
-        return self._service
+        return self._plus_service
 
     @property
     def selector(self) -> dict[str, str]:
@@ -283,8 +264,8 @@ class ModelDeployment(VllmConstruct):
     @property
     def replica_range(self) -> tuple[int, int]:
         """Replicas at least and at most: the scaler's range, or `replicas` for both."""
-        scaler = self._links.scaler
-        if self._links.is_plus_scaled:
+        scaler = self._links.facts.scaler
+        if self._links.facts.is_plus_scaled:
             scaler = plus.scaler_range(self) or scaler
         if scaler is None:
             return self.replicas, self.replicas
@@ -295,12 +276,12 @@ class ModelDeployment(VllmConstruct):
     @property
     def has_autoscaler(self) -> bool:
         """Whether a scaler sets the replicas."""
-        return self._links.scaler is not None
+        return self._links.facts.scaler is not None
 
     @has_autoscaler.setter
     def has_autoscaler(self, value: bool) -> None:
         # The interface of cdk8s-plus has a setter, so type checkers want one.
-        if value and self._links.scaler is None:
+        if value and self._links.facts.scaler is None:
             self.mark_has_autoscaler()
 
     def mark_has_autoscaler(self) -> None:
@@ -310,11 +291,11 @@ class ModelDeployment(VllmConstruct):
         at synthesis.
         """
         links = self._links
-        links.check_open("HorizontalPodAutoscaler")
         links.check_only_scaler()
         unknown = Replicas(scaler="HorizontalPodAutoscaler", minimum=1, maximum=1)
-        links.attach_scaler(unknown, reads_metrics=False)
-        links.is_plus_scaled = True
+        change = links.change(scaler=unknown, is_plus_scaled=True)
+        tree.replace(self, change.manifests)
+        change.apply()
         self.node.add_validation(plus.ScalerCheck(self, links))
 
     def to_scaling_target(self) -> kplus.ScalingTarget:

@@ -41,9 +41,7 @@ def check_endpoints(
 ) -> None:
     """Reject a path that is taken, and one served name for two models of one host."""
     for new in wanted:
-        for old in context.app.endpoints:
-            if (old.entry, old.host) != (new.entry, new.host):
-                continue
+        for old in context.app.endpoints(new.entry, new.host):
             name = old.model[1]
             if isinstance(entry, F5Nginx):
                 refuse(

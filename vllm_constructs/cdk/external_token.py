@@ -64,6 +64,9 @@ class ExternalToken(VllmConstruct):
         )
         self.token = HuggingFaceToken(secret, key, namespace=context.namespace)
         self.api_key = ApiKey(secret, key, namespace=context.namespace)
-        context.check_free(body)
-        super().__init__(scope, id, context)
-        self.external_secret: ApiObject = self._add("Default", body)
+        super().__init__(scope, id, context, {"Default": body})
+
+    @property
+    def external_secret(self) -> ApiObject:
+        """The ExternalSecret."""
+        return self._object("Default")

@@ -14,10 +14,10 @@ from vllm_constructs.traffic.ingress import Backend
 from vllm_constructs.traffic.route import GatewayRef
 from vllm_constructs.traffic.tls import Tls
 
-from .base import VllmConstruct
+from .base import VllmConstruct, numbered
 from .deployment import ModelDeployment
 from .endpoints import check_endpoints, endpoints_of
-from .ingress import BACKEND_CONFIG, check_controller, proxy_settings
+from .ingress import check_controller, proxy_settings, service_annotations
 from .links import links_of
 from .registry import chart_context
 
@@ -96,22 +96,25 @@ class ModelFleet(VllmConstruct):
                 links.check_root_path(root_path)
         endpoints = endpoints_of(entry, context, all_links, backends)
         check_endpoints(context, entry, endpoints)
-        context.check_free(*bodies)
-        super().__init__(scope, id, context)
-        context.app.endpoints.extend(endpoints)
-        for model, links, root_path in zip(members, all_links, root_paths, strict=True):
-            links.allow(entry.peers())
-            if host is not None:
-                links.serve_below(root_path)
-            if isinstance(entry, GkeIngress):
-                links.annotate_service(BACKEND_CONFIG, f'{{"default":"{model.service_name}"}}')
+        changes = [
+            links.change(
+                peers=entry.peers(),
+                root_path=None if host is None else root_path,
+                service_annotations=service_annotations(entry, model.service_name),
+            )
+            for model, links, root_path in zip(members, all_links, root_paths, strict=True)
+        ]
+        super().__init__(scope, id, context, numbered("object", bodies), changes)
+        context.app.add_endpoints(endpoints)
         self.urls = {
             model.served_name: backend.host + backend.path
             for model, backend in zip(members, backends, strict=True)
         }
-        self.objects: list[ApiObject] = [
-            self._add("Default" if i == 0 else f"object-{i}", body) for i, body in enumerate(bodies)
-        ]
+
+    @property
+    def objects(self) -> list[ApiObject]:
+        """The Ingress or HTTPRoutes, and what they need beside them."""
+        return self._all_of("object")
 
 
 def _backends(

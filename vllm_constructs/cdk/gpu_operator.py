@@ -103,9 +103,16 @@ class GpuOperator(Operator):
         sharing = (
             operators.sharing_config_map(_SHARING, namespace, shared_gpus) if shared_gpus else None
         )
-        context.check_free(home, *bodies, *([sharing] if sharing else []))
-        super().__init__(scope, id, context)
         # In this order, so that the file can be applied from its beginning to its end.
-        self.namespace: ApiObject = self._add("namespace", home)
-        self.sharing: ApiObject | None = None if sharing is None else self._add("sharing", sharing)
-        self._deliver(bodies)
+        beside = {"namespace": home} | ({"sharing": sharing} if sharing else {})
+        super().__init__(scope, id, context, beside | bodies)
+
+    @property
+    def namespace(self) -> ApiObject:
+        """The operator's Namespace."""
+        return self._object("namespace")
+
+    @property
+    def sharing(self) -> ApiObject | None:
+        """The device plugin's ConfigMap, or None."""
+        return self._optional("sharing")

@@ -54,6 +54,9 @@ class GpuSmokeTest(VllmConstruct):
             require.instance("GpuSmokeTest.tolerations", item, Toleration, allowed)
         own = names.sanitized(id) if name is None else name
         body = operators.smoke_test(name=own, gpu=gpu, image=image, tolerations=tolerations)
-        context.check_free(body)
-        super().__init__(scope, id, context)
-        self.job: ApiObject = self._add("Default", body)
+        super().__init__(scope, id, context, {"Default": body})
+
+    @property
+    def job(self) -> ApiObject:
+        """The Job."""
+        return self._object("Default")

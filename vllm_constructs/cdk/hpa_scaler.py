@@ -68,8 +68,12 @@ class HpaScaler(VllmConstruct):
             pace=check_pace("HpaScaler.pace", ScalingPace() if pace is None else pace),
             startup=links.pod.startup.budget,
         )
-        links.check_scaler(replicas, reads_metrics=reads_prometheus(checked))
-        context.check_free(body)
-        super().__init__(scope, id, context)
-        self.hpa: ApiObject = self._add("Default", body)
-        links.attach_scaler(replicas, reads_metrics=reads_prometheus(checked))
+        reads_metrics = reads_prometheus(checked)
+        links.check_scaler(replicas, reads_metrics=reads_metrics)
+        change = links.change(scaler=replicas, is_measured=reads_metrics)
+        super().__init__(scope, id, context, {"Default": body}, [change])
+
+    @property
+    def hpa(self) -> ApiObject:
+        """The HorizontalPodAutoscaler."""
+        return self._object("Default")

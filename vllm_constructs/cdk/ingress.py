@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from .deployment import ModelDeployment
 
-BACKEND_CONFIG = "cloud.google.com/backend-config"
-
 
 def proxy_settings(
     models: Sequence[ModelLinks], max_body: object, tls: object, context: ChartContext
@@ -43,6 +41,13 @@ def proxy_settings(
         max_body=require.integer("max_body", max_body, 1, 10_240, "MiB"),
         tls=tls,
     )
+
+
+def service_annotations(controller: object, service: str) -> dict[str, str]:
+    """What a controller needs on the Service: GKE's finds its BackendConfig there."""
+    if not isinstance(controller, GkeIngress):
+        return {}
+    return {"cloud.google.com/backend-config": f'{{"default":"{service}"}}'}
 
 
 def check_controller(where: str, controller: object) -> Any:
@@ -119,14 +124,21 @@ class StreamingIngress(VllmConstruct):
             links.check_root_path(root_path)
         endpoints = endpoints_of(controller, context, [links], [backend])
         check_endpoints(context, controller, endpoints)
-        context.check_free(body, *([config] if config else []))
-        super().__init__(scope, id, context)
-        context.app.endpoints.extend(endpoints)
-        links.allow(controller.peers())
-        if root_path is not None:
-            links.serve_below(root_path)
-        self.ingress: ApiObject = self._add("Default", body)
-        self.backend_config: ApiObject | None = None
-        if config is not None:
-            self.backend_config = self._add("backend-config", config)
-            links.annotate_service(BACKEND_CONFIG, f'{{"default":"{service}"}}')
+        change = links.change(
+            peers=controller.peers(),
+            root_path=root_path,
+            service_annotations=service_annotations(controller, service),
+        )
+        beside = {} if config is None else {"backend-config": config}
+        super().__init__(scope, id, context, {"Default": body, **beside}, [change])
+        context.app.add_endpoints(endpoints)
+
+    @property
+    def ingress(self) -> ApiObject:
+        """The Ingress."""
+        return self._object("Default")
+
+    @property
+    def backend_config(self) -> ApiObject | None:
+        """GKE's BackendConfig, or None."""
+        return self._optional("backend-config")

@@ -54,6 +54,4 @@ class KedaOperator(Operator):
             values={} if values is None else values,
         )
         bodies = delivered("KedaOperator", delivery, chart)
-        context.check_free(*bodies)
-        super().__init__(scope, id, context)
-        self._deliver(bodies)
+        super().__init__(scope, id, context, bodies)

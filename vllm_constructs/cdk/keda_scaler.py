@@ -95,11 +95,17 @@ class KedaScaler(VllmConstruct):
                 "KedaScaler.fallback_replicas", fallback_replicas, 1, max_replicas
             ),
         )
-        links.check_scaler(replicas, reads_metrics=reads_prometheus(checked))
-        context.check_free(body)
-        super().__init__(scope, id, context)
-        self.scaled_object: ApiObject = self._add("Default", body)
+        reads_metrics = reads_prometheus(checked)
+        links.check_scaler(replicas, reads_metrics=reads_metrics)
         namespace = keda.namespace_of(prometheus)
-        if namespace is not None:
-            links.allow([peers.from_namespace(namespace)])
-        links.attach_scaler(replicas, reads_metrics=reads_prometheus(checked))
+        change = links.change(
+            scaler=replicas,
+            is_measured=reads_metrics,
+            peers=() if namespace is None else [peers.from_namespace(namespace)],
+        )
+        super().__init__(scope, id, context, {"Default": body}, [change])
+
+    @property
+    def scaled_object(self) -> ApiObject:
+        """The ScaledObject."""
+        return self._object("Default")

@@ -1,15 +1,18 @@
 """Links between constructs: what a scaler, monitor, budget or ingress changes in a model.
 
-Each `check_...` rejects before anything is added; the method that then makes the change rejects
-nothing.
+A construct checks everything first: each `check_...` rejects before anything is added. Then it
+makes its changes as values, and one call puts its own objects and the changed ones into the tree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
 
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import refuse
 from vllm_constructs.scaling.pace import Replicas
 from vllm_constructs.workloads import storage
@@ -20,40 +23,123 @@ from vllm_constructs.workloads.workload import Workload
 from .registry import ChartContext
 
 if TYPE_CHECKING:
-    import cdk8s_plus_27 as kplus
-    from cdk8s import ApiObject
+    from constructs import Construct
 
-    from .objects import LateObject
+
+class _Facts(TypedDict, total=False):
+    scaler: Replicas
+    is_plus_scaled: bool
+    is_measured: bool
+    job: str
+    root_path: str | None
+    peers: Sequence[dict[str, Any]]
+    service_annotations: Mapping[str, str]
+    budget: tuple[str, Budget]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkedFacts:
+    """What the other constructs of an app have set on one model.
+
+    Args:
+        scaler: The range of its scaler; that of a cdk8s-plus HorizontalPodAutoscaler is known late.
+        is_plus_scaled: Whether that scaler is one of cdk8s-plus.
+        is_measured: Whether something reads the model's metrics, which must then be no other
+            model's too.
+        job: The job of the monitor that scrapes the pods.
+        root_path: The path below which the API is served too.
+        peers: More peers that reach the API's port.
+        service_annotations: Annotations of the Service, which some controllers need.
+        budget: The budget, and what it is called in a sentence.
+    """
+
+    scaler: Replicas | None = None
+    is_plus_scaled: bool = False
+    is_measured: bool = False
+    job: str | None = None
+    root_path: str | None = None
+    peers: tuple[dict[str, Any], ...] = ()
+    service_annotations: Mapping[str, str] = field(default_factory=dict)
+    budget: tuple[str, Budget] | None = None
+
+
+class Renders(Protocol):
+    """Makes the manifests of a model that depend on facts, by the ids of the objects."""
+
+    def __call__(self, facts: LinkedFacts, names: AbstractSet[str]) -> dict[str, dict[str, Any]]:
+        """Make those that depend on facts that have changed, which are named."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A change of a model, which takes effect when the construct that makes it is in the tree."""
+
+    links: ModelLinks
+    facts: LinkedFacts
+    manifests: dict[str, dict[str, Any]]
+
+    def apply(self) -> None:
+        """Note the facts."""
+        self.links.facts = self.facts
 
 
 class ModelLinks:
-    """What the other constructs of an app have set on one model.
+    """The links between a model and the other constructs of an app.
 
     Args:
         workload: What runs the model's pods.
         pod: The pod.
         replicas: Number of pods, unless a scaler sets it.
         context: The context of its chart.
+        render: Makes its manifests again.
     """
 
+    construct: Construct
+
     def __init__(
-        self, *, workload: Workload, pod: GpuPodSpec, replicas: int, context: ChartContext
+        self,
+        *,
+        workload: Workload,
+        pod: GpuPodSpec,
+        replicas: int,
+        context: ChartContext,
+        render: Renders,
     ) -> None:
         self.workload = workload
         self.pod = pod
         self.replicas = replicas
         self.context = context
-        self.objects: list[LateObject] = []
-        # The range of the scaler; that of a cdk8s-plus HorizontalPodAutoscaler is known late.
-        self.scaler: Replicas | None = None
-        self.is_plus_scaled = False
-        # Whether something reads the model's metrics, which must then be no other model's too.
-        self.is_measured = False
-        self.job: str | None = None
-        self.root_path: str | None = None
-        self.peers: list[dict[str, Any]] = []
-        self.service: ApiObject | kplus.Service | None = None
-        self._budget: tuple[str, Budget] | None = None
+        self.facts = LinkedFacts()
+        self._render = render
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether something reads the model's metrics."""
+        return self.facts.is_measured
+
+    def change(self, **facts: Unpack[_Facts]) -> Change:
+        """A change of facts, with the manifests that it changes; it takes no effect yet.
+
+        Args:
+            **facts: The facts, as `LinkedFacts` names them. Peers and annotations are added to
+                those that there are, and None changes nothing.
+        """
+        own = self.facts
+        given: dict[str, Any] = {name: fact for name, fact in facts.items() if fact is not None}
+        if "is_measured" in given:
+            given["is_measured"] |= own.is_measured
+        if "peers" in given:
+            more = (peer for peer in given["peers"] if peer not in own.peers)
+            given["peers"] = (*own.peers, *more)
+        if "service_annotations" in given:
+            given["service_annotations"] = {
+                **own.service_annotations,
+                **given["service_annotations"],
+            }
+        after = replace(own, **given)
+        changed = {name for name in given if getattr(after, name) != getattr(own, name)}
+        return Change(links=self, facts=after, manifests=self._render(after, changed))
 
     @property
     def _who(self) -> str:
@@ -74,18 +160,6 @@ class ModelLinks:
                 "both into charts of one namespace."
             )
 
-    def check_open(self, where: str) -> None:
-        """Reject a construct that would change objects that are patched and rendered already."""
-        if any(one.is_final for one in self.objects):
-            refuse(
-                f"{where} comes after {self._who} was patched and rendered, and would change it; "
-                "make it before to_json() and synth()."
-            )
-
-    def _change(self) -> None:
-        for one in self.objects:
-            one.change()
-
     def check_scaler(self, replicas: Replicas, *, reads_metrics: bool) -> None:
         """Reject a second scaler, and one that cannot work with cache, metrics or budget."""
         self.check_only_scaler()
@@ -95,23 +169,18 @@ class ModelLinks:
 
     def check_only_scaler(self) -> None:
         """Reject a second scaler."""
-        if self.scaler is not None:
+        scaler = self.facts.scaler
+        if scaler is not None:
             refuse(
-                f"{self._who} has a {self.scaler.scaler} already, and two scalers of one "
+                f"{self._who} has a {scaler.scaler} already, and two scalers of one "
                 f"{self.workload.kind.kind} undo each other; leave one out."
             )
-
-    def attach_scaler(self, replicas: Replicas, *, reads_metrics: bool) -> None:
-        """Let a scaler set the replicas."""
-        self.scaler = replicas
-        self.is_measured |= reads_metrics
-        self._change()
 
     def check_range(self, replicas: Replicas) -> None:
         """Reject a range that the cache does not allow, or with which a budget blocks drains."""
         self.check_sharing(replicas.maximum)
-        if self._budget is not None:
-            where, budget = self._budget
+        if self.facts.budget is not None:
+            where, budget = self.facts.budget
             budget.check(where, replicas.minimum, autoscaled=True)
 
     def check_sharing(self, replicas: int) -> None:
@@ -127,53 +196,29 @@ class ModelLinks:
                 f"which {reader} reads; leave it out."
             )
         served = self.pod.name_in_metrics
-        if len(self.context.app.models[self.context.namespace, served]) > 1:
+        if len(self.context.app.models(self.context.namespace, served)) > 1:
             reject_same_name(served)
 
     def check_monitor(self) -> None:
         """Reject a second monitor, and one that finds no metrics of this model alone."""
         self.need_metrics("ModelMonitor")
-        if self.job is not None:
+        if self.facts.job is not None:
             refuse(f"{self._who} has a ModelMonitor already; leave one out.")
-
-    def attach_monitor(self, *, job: str) -> None:
-        """Keep the job of the monitor that scrapes the pods."""
-        self.job = job
-        self.is_measured = True
-        self._change()
 
     def check_budget(self, where: str, budget: Budget, minimum: int) -> None:
         """Reject a second budget, and one that the replicas cannot meet."""
-        if self._budget is not None:
+        if self.facts.budget is not None:
             refuse(f"{self._who} has a budget already; leave one out.")
-        budget.check(where, minimum, autoscaled=self.scaler is not None)
-
-    def attach_budget(self, where: str, budget: Budget) -> None:
-        """Keep a budget, to check it again when a scaler comes."""
-        self._budget = (where, budget)
-
-    def allow(self, peers: Sequence[dict[str, Any]]) -> None:
-        """Let more peers reach the API's port."""
-        self.peers += [peer for peer in peers if peer not in self.peers]
-        self._change()
+        budget.check(where, minimum, autoscaled=self.facts.scaler is not None)
 
     def check_root_path(self, path: str) -> None:
         """Reject a second root path."""
-        if self.root_path not in (None, path):
+        own = self.facts.root_path
+        if own not in (None, path):
             refuse(
-                f"{self._who} is served under {self.root_path!r} already, and an engine has one "
+                f"{self._who} is served under {own!r} already, and an engine has one "
                 "prefix; use domain= for the second fleet."
             )
-
-    def serve_below(self, path: str) -> None:
-        """Serve the API below a path too, with `--root-path`."""
-        self.root_path = path
-        self._change()
-
-    def annotate_service(self, key: str, value: str) -> None:
-        """Put an annotation on the Service, which some controllers need."""
-        if self.service is not None:
-            self.service.metadata.add_annotation(key, value)
 
 
 def reject_same_name(name: str) -> None:
@@ -184,22 +229,16 @@ def reject_same_name(name: str) -> None:
     )
 
 
-def links_of(
-    where: str, target: object, context: ChartContext, *, changes: bool = True
-) -> ModelLinks:
+def links_of(where: str, target: object, context: ChartContext) -> ModelLinks:
     """The links of the model that a construct is given, if it can refer to it.
 
     Args:
         where: Name of the option, such as `KedaScaler.target`.
         target: What the user gave.
         context: The context of the construct's chart.
-        changes: Whether the construct changes the model's objects. Default: True.
     """
     links = getattr(target, "_links", None)
     if not isinstance(links, ModelLinks):
         require.wrong(where, target, "a ModelDeployment")
-    construct = where.partition(".")[0]
-    links.check_reachable(construct, context)
-    if changes:
-        links.check_open(construct)
+    links.check_reachable(where.partition(".")[0], context)
     return links

@@ -127,10 +127,25 @@ class ModelMonitor(VllmConstruct):
             release=release,
         )
         links.check_monitor()
-        context.check_free(body, *([rule] if alerts else []), *([board] if dashboard else []))
-        super().__init__(scope, id, context)
-        self.monitor: ApiObject = self._add("Default", body)
-        self.rule: ApiObject | None = self._add("alerts", rule) if alerts else None
-        self.dashboard: ApiObject | None = self._add("dashboard", board) if dashboard else None
-        links.allow([peers.from_namespace(namespace)])
-        links.attach_monitor(job=job)
+        change = links.change(job=job, is_measured=True, peers=[peers.from_namespace(namespace)])
+        made = {"Default": body}
+        if alerts:
+            made["alerts"] = rule
+        if dashboard:
+            made["dashboard"] = board
+        super().__init__(scope, id, context, made, [change])
+
+    @property
+    def monitor(self) -> ApiObject:
+        """The ServiceMonitor or PodMonitor."""
+        return self._object("Default")
+
+    @property
+    def rule(self) -> ApiObject | None:
+        """The PrometheusRule, or None."""
+        return self._optional("alerts")
+
+    @property
+    def dashboard(self) -> ApiObject | None:
+        """The ConfigMap of the dashboard, or None."""
+        return self._optional("dashboard")

@@ -43,6 +43,9 @@ class Namespace(VllmConstruct):
         context = chart_context(scope, id)
         own = names.sanitized(id) if name is None else name
         body = operators.namespace(name=own, pod_security=pod_security)
-        context.check_free(body)
-        super().__init__(scope, id, context)
-        self.namespace: ApiObject = self._add("Default", body)
+        super().__init__(scope, id, context, {"Default": body})
+
+    @property
+    def namespace(self) -> ApiObject:
+        """The Namespace."""
+        return self._object("Default")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs import require
 from vllm_constructs.platform.delivery import DELIVERIES, HelmChart
 
-from .base import VllmConstruct
+from .base import VllmConstruct, numbered
 
 if TYPE_CHECKING:
     from cdk8s import ApiObject
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
 class Operator(VllmConstruct):
     """A Helm chart that Flux or Argo CD installs."""
 
-    def _deliver(self, bodies: Sequence[dict[str, Any]]) -> None:
-        self.objects: list[ApiObject] = [
-            self._add("Default" if i == 0 else f"object-{i}", body) for i, body in enumerate(bodies)
-        ]
+    @property
+    def objects(self) -> list[ApiObject]:
+        """What delivers the chart."""
+        return self._all_of("object")
 
 
-def delivered(where: str, delivery: Any, chart: HelmChart) -> list[dict[str, Any]]:
-    """The manifests that install a chart.
+def delivered(where: str, delivery: Any, chart: HelmChart) -> dict[str, dict[str, Any]]:
+    """The manifests that install a chart, by their ids.
 
     Args:
         where: Name of the construct, for the message.
@@ -35,4 +34,4 @@ def delivered(where: str, delivery: Any, chart: HelmChart) -> list[dict[str, Any
     tool: Any = require.instance(f"{where}.delivery", delivery, DELIVERIES, allowed)
     # The release first: it is what ApiObject.of finds.
     bodies: list[dict[str, Any]] = tool.manifests(chart)
-    return bodies[::-1]
+    return numbered("object", bodies[::-1])

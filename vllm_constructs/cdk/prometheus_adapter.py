@@ -68,6 +68,4 @@ class PrometheusAdapter(Operator):
             values={} if values is None else values,
         )
         bodies = delivered("PrometheusAdapter", delivery, chart)
-        context.check_free(*bodies)
-        super().__init__(scope, id, context)
-        self._deliver(bodies)
+        super().__init__(scope, id, context, bodies)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-import jsii
-from cdk8s import Chart
-from constructs import Construct, IValidation
+from constructs import Construct
 
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import VllmConstructsError, refuse
 from vllm_constructs.kube import names
 from vllm_constructs.kube.kubernetes import CONTEXT, Kubernetes
 from vllm_constructs.kube.references import namespace_of
 
+from . import tree
+
 CLUSTER_SCOPED = frozenset({"Namespace"})
 
-
-class _Measured(Protocol):
-    is_measured: bool
+Key = tuple[str, str | None, str]
 
 
-class _Renders(Protocol):
-    def render(self) -> None: ...
+class _Model(Protocol):
+    @property
+    def is_measured(self) -> bool: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,21 +37,66 @@ class Endpoint:
     served_name: str
 
 
-@dataclass
+@dataclass(frozen=True)
+class Mark:
+    """How much an app had at some time."""
+
+    objects: int
+    models: int
+    endpoints: int
+
+
 class AppRegistry:
-    """The objects, models and endpoints of one app.
+    """The objects, models and endpoints of one app, and how to find each at once."""
 
-    Args:
-        objects: The construct that made an object, by kind, namespace and name.
-        models: The links of the models of one namespace and served name.
-        endpoints: Hosts and paths through which models are reached.
-        late: Objects whose bodies are made when the app is rendered.
-    """
+    def __init__(self) -> None:
+        self._makers: dict[Key, str] = {}
+        self._models: list[tuple[tuple[str | None, str], _Model]] = []
+        self._endpoints: list[Endpoint] = []
+        self._models_of: dict[tuple[str | None, str], list[_Model]] = {}
+        self._endpoints_of: dict[tuple[str, str], list[Endpoint]] = {}
 
-    objects: dict[tuple[str, str | None, str], str] = field(default_factory=dict)
-    models: dict[tuple[str | None, str], list[_Measured]] = field(default_factory=dict)
-    endpoints: list[Endpoint] = field(default_factory=list)
-    late: list[_Renders] = field(default_factory=list)
+    def claim(self, keys: Iterable[Key], maker: str) -> None:
+        """Note which construct has made objects."""
+        self._makers.update(dict.fromkeys(keys, maker))
+
+    def maker(self, key: Key) -> str | None:
+        """The construct that has made an object, or None."""
+        return self._makers.get(key)
+
+    def add_model(self, namespace: str | None, served_name: str, model: _Model) -> None:
+        """Note a model."""
+        key = (namespace, served_name)
+        self._models.append((key, model))
+        self._models_of.setdefault(key, []).append(model)
+
+    def models(self, namespace: str | None, served_name: str) -> Sequence[_Model]:
+        """The models of one namespace and served name."""
+        return self._models_of.get((namespace, served_name), ())
+
+    def add_endpoints(self, endpoints: Iterable[Endpoint]) -> None:
+        """Note hosts and paths through which models are reached."""
+        for endpoint in endpoints:
+            self._endpoints.append(endpoint)
+            self._endpoints_of.setdefault((endpoint.entry, endpoint.host), []).append(endpoint)
+
+    def endpoints(self, entry: str, host: str) -> Sequence[Endpoint]:
+        """The endpoints of one host of a controller or Gateway."""
+        return self._endpoints_of.get((entry, host), ())
+
+    def mark(self) -> Mark:
+        """How much there is now, for `undo`."""
+        return Mark(len(self._makers), len(self._models), len(self._endpoints))
+
+    def undo(self, mark: Mark) -> None:
+        """Forget what came after a mark."""
+        while len(self._makers) > mark.objects:
+            self._makers.popitem()
+        while len(self._models) > mark.models:
+            self._models_of[self._models.pop()[0]].pop()
+        while len(self._endpoints) > mark.endpoints:
+            endpoint = self._endpoints.pop()
+            self._endpoints_of[endpoint.entry, endpoint.host].pop()
 
 
 @dataclass(frozen=True)
@@ -90,28 +135,42 @@ class ChartContext:
                 "put both into charts of one namespace."
             )
 
-    def key(self, manifest: dict[str, Any]) -> tuple[str, str | None, str]:
+    def key(self, manifest: Mapping[str, Any]) -> Key:
         """The identity of an object in a cluster: kind, namespace and name."""
         kind, metadata = manifest["kind"], manifest["metadata"]
         own = None if kind in CLUSTER_SCOPED else metadata.get("namespace", self.namespace)
         return (kind, own, metadata["name"])
 
-    def check_free(self, *manifests: dict[str, Any]) -> None:
-        """Reject objects whose kind, namespace and name another construct has already."""
-        for manifest in manifests:
-            kind, namespace, name = key = self.key(manifest)
-            if key in self.app.objects:
+    def check_free(self, *manifests: Mapping[str, Any]) -> list[Key]:
+        """Reject objects whose kind, namespace and name another construct has already.
+
+        Returns:
+            The identities of the objects.
+        """
+        keys = [self.key(manifest) for manifest in manifests]
+        for key in keys:
+            maker = self.app.maker(key)
+            if maker is not None:
+                kind, namespace, name = key
                 where = f" in namespace {namespace!r}" if namespace else ""
                 refuse(
-                    f"{kind} {name!r}{where} is made twice, first by {self.app.objects[key]}, and "
-                    "one would overwrite the other; give one of them another name=."
+                    f"{kind} {name!r}{where} is made twice, first by {maker}, and one would "
+                    "overwrite the other; give one of them another name=."
                 )
+        return keys
+
+    @staticmethod
+    def in_namespace(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The manifest, which says so if its object is in no namespace."""
+        if manifest["kind"] not in CLUSTER_SCOPED:
+            return manifest
+        return {**manifest, "metadata": {**manifest["metadata"], "namespace": None}}
 
 
-# Keyed by jsii's number of the object: a chart that came back from JavaScript is another Python
-# object each time.
-_charts: dict[str, ChartContext] = {}
-_apps: dict[str, AppRegistry] = {}
+# By jsii's number of a scope, and by the number of a chart or app.
+_contexts: dict[str, ChartContext] = {}
+_charts: dict[int, ChartContext] = {}
+_apps: dict[int, AppRegistry] = {}
 
 
 def chart_context(scope: object, id: object) -> ChartContext:
@@ -127,50 +186,27 @@ def chart_context(scope: object, id: object) -> ChartContext:
     if not isinstance(scope, Construct):
         require.wrong("scope", scope, "a Chart, or a construct in one")
     require.text("id", id)
-    try:
-        chart = scope if isinstance(scope, Chart) else Chart.of(scope)
-        number = chart.__jsii_ref__.ref  # type: ignore[attr-defined]
-        if number not in _charts:
-            _charts[number] = _ask(chart)
-    except RuntimeError as error:
-        raise VllmConstructsError(
-            f"{id!r} is not inside of a Chart; make one: Chart(app, 'qwen', namespace='llm')."
-        ) from error
-    return _charts[number]
+    number: str = scope.__jsii_ref__.ref  # type: ignore[attr-defined]
+    if number not in _contexts:
+        try:
+            chart = tree.chart(scope, CONTEXT)
+        except RuntimeError as error:
+            raise VllmConstructsError(
+                f"{id!r} is not inside of a Chart; make one: Chart(app, 'qwen', namespace='llm')."
+            ) from error
+        if chart["number"] not in _charts:
+            _charts[chart["number"]] = _context(chart)
+        _contexts[number] = _charts[chart["number"]]
+    return _contexts[number]
 
 
-def _ask(chart: Chart) -> ChartContext:
-    node = chart.node
-    release = node.try_get_context(CONTEXT)
-    root = node.root
-    app = root.__jsii_ref__.ref  # type: ignore[attr-defined]
-    if app not in _apps:
-        _apps[app] = AppRegistry()
-        root.node.add_validation(_Rendering(_apps[app]))
-    namespace = chart.namespace
+def _context(chart: dict[str, Any]) -> ChartContext:
+    namespace, release = chart.get("namespace"), chart.get("context")
     if namespace is not None:
         names.label("the namespace of the chart", namespace)
     return ChartContext(
         namespace=namespace,
-        labels=dict(sorted(chart.labels.items())),
+        labels=dict(sorted(chart["labels"].items())),
         kubernetes=Kubernetes() if release is None else Kubernetes(release),
-        app=_apps[app],
+        app=_apps.setdefault(chart["app"], AppRegistry()),
     )
-
-
-@jsii.implements(IValidation)
-class _Rendering:
-    """Makes the bodies of all objects that constructs may have changed until now.
-
-    cdk8s validates before it renders, and the root first, so one validation is enough for all.
-    """
-
-    def __init__(self, app: AppRegistry) -> None:
-        self._app = app
-
-    def validate(self) -> list[str]:
-        """No problem: what is rendered was checked when it was made."""
-        while self._app.late:
-            self._app.late[-1].render()
-            self._app.late.pop()
-        return []

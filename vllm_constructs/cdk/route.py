@@ -73,13 +73,17 @@ class ModelRoute(VllmConstruct):
             links.check_root_path(root_path)
         endpoints = endpoints_of(gateway, context, [links], [backend])
         check_endpoints(context, gateway, endpoints)
-        context.check_free(body, *beside)
-        super().__init__(scope, id, context)
-        context.app.endpoints.extend(endpoints)
-        links.allow(gateway.peers())
-        if root_path is not None:
-            links.serve_below(root_path)
-        self.route: ApiObject = self._add("Default", body)
-        self.policies: list[ApiObject] = [
-            self._add(f"policy-{i}", manifest) for i, manifest in enumerate(beside)
-        ]
+        change = links.change(peers=gateway.peers(), root_path=root_path)
+        policies = {f"policy-{i}": manifest for i, manifest in enumerate(beside)}
+        super().__init__(scope, id, context, {"Default": body, **policies}, [change])
+        context.app.add_endpoints(endpoints)
+
+    @property
+    def route(self) -> ApiObject:
+        """The HTTPRoute."""
+        return self._object("Default")
+
+    @property
+    def policies(self) -> list[ApiObject]:
+        """The policies of the Gateway's implementation."""
+        return [self._object(name) for name in self._objects if name != "Default"]

@@ -54,6 +54,9 @@ class ModelCache(VllmConstruct):
         self.name = names.sanitized(id) if name is None else name
         body = claim_manifest(name=self.name, size=size, storage_class=storage_class, access=access)
         self.volume = ExistingClaim(self.name, access=access, namespace=context.namespace)
-        context.check_free(body)
-        super().__init__(scope, id, context)
-        self.claim: ApiObject = self._add("Default", body)
+        super().__init__(scope, id, context, {"Default": body})
+
+    @property
+    def claim(self) -> ApiObject:
+        """The PersistentVolumeClaim."""
+        return self._object("Default")

@@ -71,6 +71,9 @@ class TokenSecret(VllmConstruct):
             "type": "Opaque",
             "stringData": {key: value},
         }
-        context.check_free(body)
-        super().__init__(scope, id, context)
-        self.secret: ApiObject = self._add("Default", body)
+        super().__init__(scope, id, context, {"Default": body})
+
+    @property
+    def secret(self) -> ApiObject:
+        """The Secret."""
+        return self._object("Default")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from vllm_constructs import require
@@ -78,14 +79,15 @@ class CheckedFlags:
         self._check_together()
         # Only now, so that errors show the values as they were given.
         kept = vars(self)
-        kept.update({name: frozen(kept[name]) for name in self.keywords() if name in kept})
+        known = self.keywords()
+        kept.update({name: frozen(value) for name, value in kept.items() if name in known})
 
     @classmethod
     def keywords(cls) -> KeysView[str]:
         """The names of all keywords, the most common ones first."""
         # A subclass may have fields of its own, which are not flags.
-        owner = next(owner for owner in cls.__mro__ if "_COMMON" in vars(owner))
-        keywords: KeysView[str] = vars(owner)["__dataclass_fields__"].keys()
+        owner: Any = next(owner for owner in cls.__mro__ if "_COMMON" in vars(owner))
+        keywords: KeysView[str] = owner.__dataclass_fields__.keys()
         return keywords
 
     @classmethod
@@ -120,9 +122,12 @@ class CheckedFlags:
 
     def given(self) -> dict[str, Any]:
         """The flags with keywords that are given, by their Python names."""
-        kept = vars(self)
-        names = (name for name in self.keywords() if name not in ("extra", "delivery"))
-        return {name: kept[name] for name in names if kept.get(name) is not None}
+        known = self.keywords()
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if value is not None and name in known and name not in ("extra", "delivery")
+        }
 
     def get(self, name: str) -> Any:
         """A flag by its Python name, from its keyword or from `extra`; None if it is not given.
@@ -278,7 +283,7 @@ class CheckedFlags:
             derived: Values of the flags that this library derives, by their names without dashes.
         """
         given = {name.replace("_", "-"): value for name, value in self.given().items()}
-        first = [name.replace("_", "-") for name in list(self.keywords())[: self._COMMON]]
+        first = (name.replace("_", "-") for name in islice(self.keywords(), self._COMMON))
         options = {name: given.pop(name) for name in first if name in given}
         options.update(derived)
         options.update(sorted((given | dict(self.extra)).items()))

@@ -5,9 +5,8 @@ Without `tensor_parallel_size`, each layer is split over all GPUs that the other
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from vllm_constructs.accelerators.nvidia import MOST_GPUS, Gpu
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem
 
 from .engine_args import EngineArgs

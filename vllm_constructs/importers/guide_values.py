@@ -8,11 +8,11 @@ names the nearest key and what is allowed.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse
 from vllm_constructs.kube import quantity
 

@@ -7,7 +7,7 @@ all architectures; docs/memory.md has the measurements that it was compared with
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from vllm_constructs.dataclass import dataclass
 
 from .sizes import Sizes
 from .weights import Split

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
+
+from vllm_constructs.dataclass import dataclass
 
 from .activations import (
     COMMUNICATION,

@@ -7,10 +7,11 @@ one pool, so a block has the same number of bytes in every group
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from math import ceil
 
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped, refuse
 
 from .sizes import Recurrent, Sizes

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from vllm_constructs.accelerators.nvidia import (
@@ -16,6 +15,7 @@ from vllm_constructs.accelerators.nvidia import (
     TimeSlicedGpu,
     catalog,
 )
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.engine.flag_parsing import amount
 from vllm_constructs.engine.parallelism import Parallelism

@@ -7,7 +7,7 @@ must fit into it, beside one block that stays empty (vllm/v1/core/kv_cache_plann
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from math import ceil
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from vllm_constructs.accelerators.nvidia import (
     TimeSlicedGpu,
     VirtualGpu,
 )
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import Problem, Spelling, escaped, python, refuse, spelt, warn
 from vllm_constructs.releases.release import VllmRelease

@@ -6,10 +6,10 @@ The methods are those of vllm/model_executor/layers/quantization/.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, refuse
 
 _ADVICE = "give ModelShape(quantization=Quantization(method=..., bits=...))"

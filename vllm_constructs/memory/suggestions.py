@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from vllm_constructs.accelerators.nvidia import Gpu, MigSlice, WholeGpu, catalog
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import VllmConstructsError, spelt
 from vllm_constructs.releases.release import VllmRelease

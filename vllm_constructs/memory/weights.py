@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
+
+from vllm_constructs.dataclass import dataclass
 
 from .quantization import Quantization
 from .sizes import Recurrent, Sizes

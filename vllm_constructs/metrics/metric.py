@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped, refuse, warn
 
 from .series import ModelSeries

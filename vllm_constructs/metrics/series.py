@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.kube import names
 
 

@@ -15,9 +15,9 @@ not fire. No string here contains double braces; see `monitors`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.metrics import vllm_metrics
 from vllm_constructs.metrics.cluster_series import (
     GPU_UTILIZATION,

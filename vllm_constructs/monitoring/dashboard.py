@@ -7,9 +7,9 @@ braces; see `monitors`.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.metrics import vllm_metrics
 from vllm_constructs.metrics.metric import Metric
 from vllm_constructs.metrics.series import ModelSeries

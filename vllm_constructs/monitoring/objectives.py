@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.flag_types import Json, check_json, plain
 from vllm_constructs.frozen import frozen
 from vllm_constructs.kube import names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from vllm_constructs.accelerators.nvidia import (
@@ -16,6 +16,7 @@ from vllm_constructs.accelerators.nvidia import (
     WholeGpu,
     catalog,
 )
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.engine.parallelism import Parallelism
 from vllm_constructs.errors import Problem, VllmConstructsError, refuse

@@ -10,12 +10,12 @@ import re
 import shlex
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from vllm_constructs import require
 from vllm_constructs.accelerators.nvidia import Gpu
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine import command_line_parser as command_lines
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import Problem, VllmConstructsError, escaped

@@ -6,8 +6,9 @@ has no images, so all releases count as this one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from vllm_constructs.dataclass import dataclass
 
 Accelerator: TypeAlias = Literal["CUDA", "ROCm", "XPU", "CPU"]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NoReturn, TypedDict, cast
 
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped, refuse, warn
 
 from .behavior import Behavior, behaves, numbers
@@ -190,13 +191,13 @@ class VllmRelease:
                 )
             )
 
-    @property
+    @cached_property
     def family(self) -> ImageFamily:
         """The image family, with its user, home directory and accelerator."""
         image = _IMAGE.fullmatch(self.image)
         return family_of(image["name"] if image else "")
 
-    @property
+    @cached_property
     def version(self) -> tuple[int, int, int] | None:
         """Major, minor and patch; None if neither `vllm` nor a vLLM image's tag specifies them."""
         if self.vllm is not None:
@@ -214,24 +215,24 @@ class VllmRelease:
         """
         return self.version is None or self.version >= numbers(NEWEST) or self.name in releases()
 
-    @property
+    @cached_property
     def is_official(self) -> bool:
         """Whether the vLLM project publishes the image; it may come from a mirror."""
         image = _IMAGE.fullmatch(self.image)
         return bool(image and _OFFICIAL.fullmatch(image["name"]))
 
-    @property
+    @cached_property
     def is_certain(self) -> bool:
         """Whether the release is specified, and within the range that this library knows."""
         version = self.version
         return version is not None and numbers(releases()[0]) <= version <= numbers(NEWEST)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The release as a string; the newest known one if none is specified."""
         return ".".join(map(str, self.version or numbers(NEWEST)))
 
-    @property
+    @cached_property
     def known_releases(self) -> tuple[str, ...]:
         """The shipped releases that stand for this one: itself, or the next older and newer."""
         version = self.version
@@ -243,7 +244,7 @@ class VllmRelease:
         newer = [one for one in releases() if numbers(one) > version]
         return (*older[-1:], *newer[:1])
 
-    @property
+    @cached_property
     def catalogs(self) -> tuple[Catalog, ...]:
         """The data files of the `known_releases`, the older one first."""
         return tuple(catalog(one) for one in self.known_releases)

@@ -9,10 +9,11 @@ its own entry for KEDA and, where an HPA can read it, for an HPA.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, refuse, warn
 from vllm_constructs.kube import names
 from vllm_constructs.metrics import vllm_metrics

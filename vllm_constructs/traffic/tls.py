@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.kube import names
 from vllm_constructs.kube.references import HasName, name_of, namespace_of
 

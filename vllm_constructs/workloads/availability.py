@@ -6,10 +6,11 @@ Each is one number, from which probes, deadlines, grace period and rollout strat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.kube import names
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from vllm_constructs.kube.kubernetes import Kubernetes
@@ -31,8 +32,8 @@ def manifest(
     pod: GpuPodSpec,
     replicas: int | None,
     rollout: Rollout,
-    labels: dict[str, str],
-    annotations: dict[str, str],
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
     kubernetes: Kubernetes,
     config_map_name: str | None,
     scrape_hints: bool,
@@ -66,7 +67,7 @@ def manifest(
     ]
     template = {
         "metadata": {
-            "labels": labels | selector,
+            "labels": {**labels, **selector},
             "annotations": pod.annotations(scrape_hints=scrape_hints),
         },
         "spec": spec,
@@ -77,7 +78,7 @@ def manifest(
         "kind": workload.kind.kind,
         "metadata": {
             "name": workload.name,
-            "labels": labels | selector,
+            "labels": {**labels, **selector},
             "annotations": annotations,
         },
         "spec": {

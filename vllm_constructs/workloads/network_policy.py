@@ -26,7 +26,7 @@ def policy(
     name: str,
     selector: dict[str, str],
     port: int,
-    allow_from: tuple[str, ...],
+    allow_from: Sequence[str],
     downloads: bool,
     more_peers: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:

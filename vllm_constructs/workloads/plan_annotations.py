@@ -7,10 +7,10 @@ its pod template, so that a change of them starts no rollout.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from vllm_constructs.accelerators.nvidia import Gpu, TimeSlicedGpu
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.kube.names import PREFIX
 
 VLLM = f"{PREFIX}/vllm"

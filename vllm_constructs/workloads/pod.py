@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.kube import names
 from vllm_constructs.kube.kubernetes import Kubernetes
@@ -31,6 +32,10 @@ class GpuPodSpec(PodFacts):
 
     def config(self) -> str | None:
         """The file that vLLM reads with `--config`, or None if the flags are arguments."""
+        return self._config
+
+    @cached_property
+    def _config(self) -> str | None:
         return container.engine_config(self)
 
     def manifest(

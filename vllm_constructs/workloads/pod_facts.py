@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Unpack
 
 from vllm_constructs import require
 from vllm_constructs.accelerators import nvidia
 from vllm_constructs.accelerators.nvidia import Gpu
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.engine.parallelism import Parallelism
 from vllm_constructs.errors import Problem, escaped, refuse, warn
@@ -34,8 +34,9 @@ CHECKSUM_ANNOTATION = f"{names.PREFIX}/engine-checksum"
 SCRAPE_ANNOTATIONS = ("prometheus.io/scrape", "prometheus.io/port", "prometheus.io/path")
 
 
-def _defaults() -> dict[str, Any]:
-    """The default of each option that may be left out."""
+@cache
+def _defaults() -> Mapping[str, Any]:
+    """The default of each option that may be left out; each is immutable, so pods share it."""
     return {
         "served_name": None,
         "image": DEFAULT_IMAGE,
@@ -85,7 +86,7 @@ def reject_unknown(owner: str, given: Mapping[str, object], own: Mapping[str, ob
             refuse(Problem(where=name, text="is missing", advice=f"give {owner}({name}=...)"))
 
 
-# The defaults are made for each pod, from None.
+# Stands for a default, which `_defaults` has.
 _DEFAULT: Any = None
 
 

@@ -2,11 +2,11 @@
 
 # Annotations are not deferred here: `Required` takes effect only where it is evaluated.
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, Required, TypedDict
 
 from vllm_constructs import require
 from vllm_constructs.accelerators.nvidia import Gpu
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.kube import names
 from vllm_constructs.kube.references import HasName

@@ -7,8 +7,9 @@ reader of manifests needs the fields that lead to its pod template.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from vllm_constructs.dataclass import dataclass
 
 NAME_LABEL = "app.kubernetes.io/name"
 INSTANCE_LABEL = "app.kubernetes.io/instance"

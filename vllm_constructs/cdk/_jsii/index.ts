@@ -1,0 +1,103 @@
+import { ApiObject, Chart, JsonPatch } from 'cdk8s';
+import { Construct, IConstruct } from 'constructs';
+
+// Python sees another object each time that a construct comes back to it.
+const numbers = new WeakMap<IConstruct, number>();
+let last = 0;
+
+function numberOf(construct: IConstruct): number {
+  const found = numbers.get(construct) ?? ++last;
+  numbers.set(construct, found);
+  return found;
+}
+
+/**
+ * An ApiObject whose body, all but apiVersion, kind and metadata, can be replaced.
+ *
+ * The body is added by patches, so that its keys keep their order: cdk8s sorts properties. An object
+ * that is in no namespace has null for it: left out, cdk8s takes the chart's.
+ */
+export class ManifestObject extends ApiObject {
+  /** The child of a construct with an id. */
+  public static child(scope: Construct, id: string): ManifestObject {
+    return scope.node.findChild(id) as ManifestObject;
+  }
+
+  private readonly body: { [field: string]: any };
+
+  public constructor(scope: Construct, id: string, manifest: { [field: string]: any }) {
+    const { apiVersion, kind, metadata, ...body } = manifest;
+    super(scope, id, { apiVersion, kind, metadata });
+    this.body = body;
+    for (const [field, value] of Object.entries(body)) {
+      this.addJsonPatch(JsonPatch.add(`/${field}`, value));
+    }
+    if (metadata.namespace === null && this.metadata.namespace !== undefined) {
+      this.addJsonPatch(JsonPatch.remove('/metadata/namespace'));
+    }
+  }
+
+  /**
+   * Replaces fields of the body; patches that others have added stay, and apply to the new values.
+   *
+   * @internal
+   */
+  public _replace(manifest: { [field: string]: any }): void {
+    for (const [field, old] of Object.entries(this.body)) {
+      if (field in manifest) {
+        // The patch has this object, so it is emptied and filled.
+        Object.keys(old).forEach(key => delete old[key]);
+        Object.assign(old, manifest[field]);
+      }
+    }
+  }
+}
+
+/**
+ * A construct with objects, all of which one call makes.
+ */
+export class Manifests extends Construct {
+  /** The chart of a construct: what its constructs are told, as a JSON object. */
+  public static chart(construct: Construct, contextKey: string): string {
+    const chart = Chart.of(construct);
+    return JSON.stringify({
+      number: numberOf(chart),
+      app: numberOf(chart.node.root),
+      namespace: chart.namespace,
+      labels: chart.labels,
+      context: chart.node.tryGetContext(contextKey),
+    });
+  }
+
+  /** Adds objects to a construct: a JSON object of manifests by id. */
+  public static add(construct: Construct, manifests: string): void {
+    for (const [id, manifest] of Object.entries<any>(JSON.parse(manifests))) {
+      new ManifestObject(construct, id, manifest);
+    }
+  }
+
+  /**
+   * Replaces bodies and adds annotations: a JSON array with an object of manifests by id for each
+   * construct, of which no other metadata is used.
+   */
+  public static replace(constructs: Construct[], manifests: string): void {
+    const all: { [id: string]: any }[] = JSON.parse(manifests);
+    constructs.forEach((construct, i) => {
+      for (const [id, manifest] of Object.entries(all[i])) {
+        const found = ApiObject.of(construct.node.findChild(id));
+        for (const [key, value] of Object.entries<string>(manifest.metadata?.annotations ?? {})) {
+          found.metadata.addAnnotation(key, value);
+        }
+        (found as ManifestObject)._replace?.(manifest);
+      }
+    });
+  }
+
+  public constructor(
+    scope: Construct, id: string, manifests: string, changed: Construct[], replaced: string,
+  ) {
+    super(scope, id);
+    Manifests.add(this, manifests);
+    Manifests.replace(changed, replaced);
+  }
+}

@@ -1,0 +1,111 @@
+"""ModelObjects: the manifests of a model, and which of them depend on other constructs."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any
+
+from vllm_constructs.workloads import deployment, network_policy, service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from vllm_constructs.kube.kubernetes import Kubernetes
+    from vllm_constructs.workloads.availability import Rollout
+    from vllm_constructs.workloads.pod import GpuPodSpec
+    from vllm_constructs.workloads.workload import Workload
+
+    from .links import LinkedFacts
+
+
+class ModelObjects:
+    """The manifests of a model by the ids of its objects.
+
+    Args:
+        workload: What runs the pods.
+        service_name: Name of the Service.
+        pod: The pod.
+        replicas: Number of pods, unless a scaler sets it.
+        rollout: The resources that a rollout may use.
+        labels: Labels of Deployment and pods.
+        annotations: Annotations of the Deployment.
+        kubernetes: The target release.
+        allow_from: More namespaces whose pods may reach the API; None for no NetworkPolicy.
+    """
+
+    def __init__(
+        self,
+        *,
+        workload: Workload,
+        service_name: str,
+        pod: GpuPodSpec,
+        replicas: int,
+        rollout: Rollout,
+        labels: Mapping[str, str],
+        annotations: Mapping[str, str],
+        kubernetes: Kubernetes,
+        allow_from: Sequence[str] | None,
+    ) -> None:
+        self._workload = workload
+        self._service_name = service_name
+        self._pod = pod
+        self._replicas = replicas
+        self._rollout = rollout
+        self._labels = labels
+        self._annotations = annotations
+        self._kubernetes = kubernetes
+        self._allow_from = allow_from
+        self._config_name = f"{workload.name}-engine"
+
+    def all(self, facts: LinkedFacts) -> dict[str, dict[str, Any]]:
+        """All manifests, in the order in which they are applied."""
+        config = deployment.config_map(self._config_name, self._pod)
+        made = {} if config is None else {"engine": config}
+        made["Default"] = self._deployment(facts)
+        made["service"] = service.manifest(
+            name=self._service_name, selector=self._workload.selector, port=self._pod.port
+        )
+        if self._allow_from is not None:
+            made["network-policy"] = self._policy(facts, self._allow_from)
+        return made
+
+    def changed(self, facts: LinkedFacts, names: AbstractSet[str]) -> dict[str, dict[str, Any]]:
+        """What is to be replaced where facts have changed.
+
+        Args:
+            facts: The facts.
+            names: The names of those that have changed.
+        """
+        made: dict[str, dict[str, Any]] = {}
+        if names & {"scaler", "job", "root_path"}:
+            made["Default"] = self._deployment(facts)
+        if "service_annotations" in names:
+            made["service"] = {"metadata": {"annotations": facts.service_annotations}}
+        if "peers" in names and self._allow_from is not None:
+            made["network-policy"] = self._policy(facts, self._allow_from)
+        return made
+
+    def _deployment(self, facts: LinkedFacts) -> dict[str, Any]:
+        is_mounted = self._pod.engine.delivery == "config-map"
+        return deployment.manifest(
+            workload=self._workload,
+            pod=self._pod,
+            replicas=self._replicas if facts.scaler is None else None,
+            rollout=self._rollout,
+            labels=self._labels,
+            annotations=self._annotations,
+            kubernetes=self._kubernetes,
+            config_map_name=self._config_name if is_mounted else None,
+            scrape_hints=facts.job is None,
+            root_path=facts.root_path,
+        )
+
+    def _policy(self, facts: LinkedFacts, allow_from: Sequence[str]) -> dict[str, Any]:
+        return network_policy.policy(
+            name=self._workload.name,
+            selector=self._workload.selector,
+            port=self._pod.port,
+            allow_from=allow_from,
+            downloads=not self._pod.cache.is_read_only,
+            more_peers=facts.peers,
+        )

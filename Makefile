@@ -69,7 +69,7 @@ format: $(DEV) ## Put the source into shape.
 	@ruff format
 
 .PHONY: bench
-bench: $(DEV) ## Measure how long things take.
+bench: $(DEV) $(KUBECTL) $(NODE_MODULES) ## Measure how long things take.
 	@python benchmarks/bench.py
 
 .PHONY: docs

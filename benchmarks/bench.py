@@ -1,28 +1,29 @@
-"""What the constructs cost, each as a ratio measured in one run on one machine.
+"""What the constructs cost, beside what people would use instead, measured in one run.
 
-Run it with `make bench`. Figures move with the machine and its load, so no test looks at them.
+Programs that are compared take turns, so that all of them see the same load. Figures move with the
+machine and its load, so no test looks at them; compare ratios. Run it with `make bench`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from cdk8s import ApiObject, ApiObjectMetadata, App, Chart, JsonPatch  # noqa: E402
-
-from vllm_constructs import ModelDeployment, WholeGpu  # noqa: E402
-
+ROOT = Path(__file__).resolve().parents[1]
+HERE = ROOT / "benchmarks"
+# How often each number of models is measured.
+TIMES = {1: 9, 10: 9, 100: 7, 1000: 5, 10_000: 1}
+PAGE = resource.getpagesize()
 EMPTY = """
 from cdk8s import App, Chart
 app = App()
@@ -31,159 +32,241 @@ app.synth()
 """
 
 
-def environment(folder: str) -> dict[str, str]:
-    """The environment of a measured Python: bytecode is cached, as it is for users."""
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of a measured program: bytecode is cached, as it is for users."""
     found = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    return found | {"CDK8S_OUTDIR": folder, "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache")}
+    return found | {
+        "CDK8S_OUTDIR": str(folder),
+        "NODE_PATH": str(ROOT / "node_modules"),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
+    }
 
 
-def run(*code: str) -> float:
-    """Seconds that a fresh Python takes."""
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        subprocess.run([sys.executable, *code], check=True, cwd=ROOT, env=environment(folder))
-        return time.perf_counter() - started
+@contextlib.contextmanager
+def started(*command: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that has to succeed, with a folder for its output."""
+    with tempfile.TemporaryDirectory() as name, (Path(name) / "stdout").open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(Path(name)), stdout=output)
+        yield process
+        if process.wait():
+            raise subprocess.CalledProcessError(process.returncode, command)
 
 
-def paired(
-    first: Callable[[], float], second: Callable[[], float], times: int
-) -> tuple[float, float]:
-    """Medians of two measurements that take turns, so that both see the same load."""
-    pairs = [(first(), second()) for _ in range(times)]
-    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
+def seconds(*command: str | Path) -> float:
+    """How long a program takes."""
+    begin = time.perf_counter()
+    with started(*command) as process:
+        process.wait()
+        return time.perf_counter() - begin
 
 
-def report(what: str, value: float, limit: float, detail: str) -> None:
+def in_turns(programs: Mapping[str, Sequence[str | Path]], times: int) -> dict[str, float]:
+    """The median of each program's seconds."""
+    found: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(times):
+        for name, command in programs.items():
+            found[name].append(seconds(*command))
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def report(what: str, value: float, limit: float | None, detail: str) -> None:
     """One line of the table."""
-    mark = "ok" if value <= limit else "OVER"
-    print(f"{what:<58} {value:7.2f}  (at most {limit:g})  {mark:<5} {detail}")
+    bound = "" if limit is None else f"(at most {limit:g})  {'ok' if value <= limit else 'OVER'}"
+    print(f"{what:<56} {value:7.2f}  {bound:<21} {detail}", flush=True)
 
 
 def start_up() -> None:
-    """What importing the layers without Node costs, alone and with every value in use."""
-    values = (
-        "import vllm_constructs; [getattr(vllm_constructs, n) for n in vllm_constructs._VALUES]"
-    )
-    for what, code, limit in (
-        ("import vllm_constructs over a bare Python, ms", "import vllm_constructs", 10),
-        ("every value of vllm_constructs over a bare Python, ms", values, 150),
+    """What importing the library costs, and what `main.py` and one model cost."""
+    values = "import vllm_constructs as v; [getattr(v, name) for name in v._VALUES]"
+    programs: dict[str, Sequence[str | Path]] = {
+        "bare": (sys.executable, "-c", ""),
+        "package": (sys.executable, "-c", "import vllm_constructs"),
+        "values": (sys.executable, "-c", values),
+        "cdk8s": (sys.executable, "-c", "import cdk8s"),
+        "construct": (sys.executable, "-c", "import cdk8s; from vllm_constructs import ModelStack"),
+        "empty": (sys.executable, "-c", EMPTY),
+        "main": (sys.executable, "main.py"),
+        "one": (sys.executable, HERE / "models.py", "1"),
+    }
+    in_turns(programs, 1)
+    found = {name: 1000 * value for name, value in in_turns(programs, 15).items()}
+    bare, empty = found["bare"], found["empty"]
+    for what, name, base, limit in (
+        ("import vllm_constructs, ms more than a bare Python", "package", "bare", 10.0),
+        ("all of its values, ms more than a bare Python", "values", "bare", 100.0),
+        ("ModelStack and its parts, ms more than `import cdk8s`", "construct", "cdk8s", 100.0),
     ):
-        run("-c", code)
-        bare, ours = paired(lambda: run("-c", ""), partial(run, "-c", code), 9)
-        report(what, (ours - bare) * 1000, limit, f"bare {bare * 1000:.0f} ms")
+        detail = f"{found[name]:.0f} ms, {found[base]:.0f} ms"
+        report(what, found[name] - found[base], limit, detail)
+    print(f"{'a bare Python, an empty cdk8s app, ms':<56} {bare:7.0f} {empty:7.0f}")
+    for what, name, limit in (
+        ("python main.py / an empty cdk8s app", "main", 1.3),
+        ("an app of one model / an empty cdk8s app", "one", 1.2),
+    ):
+        report(what, found[name] / empty, limit, f"{found[name]:.0f} ms / {empty:.0f} ms")
 
 
-def app() -> None:
-    """What the app costs against one that makes nothing."""
-    run("main.py")
-    empty, ours = paired(lambda: run("-c", EMPTY), lambda: run("main.py"), 7)
-    detail = f"{ours * 1000:.0f} ms / {empty * 1000:.0f} ms"
-    report("python main.py / an empty cdk8s app", ours / empty, 2.0, detail)
+def alternatives(folder: Path, count: int) -> dict[str, Sequence[str | Path]]:
+    """The programs that render a number of models."""
+    values, sample = folder / f"values-{count}.json", folder / "sample.json"
+    values.write_text(json.dumps({"models": [{"name": f"model-{i}"} for i in range(count)]}))
+    chart = HERE / "chart"
+    return {
+        "helm": ("helm", "template", "bench", chart, "--namespace=llm", f"--values={values}"),
+        "ours": (sys.executable, HERE / "models.py", str(count)),
+        "cdk8s, JavaScript": ("node", HERE / "plain.js", str(count), sample),
+        "cdk8s, Python": (sys.executable, HERE / "plain.py", str(count), sample),
+    }
 
 
-def floor(bodies: list[dict[str, Any]], count: int) -> float:
-    """Seconds for the same objects by hand: a bare ApiObject with one patch each, rendered."""
-    chart = Chart(App(), "bench", namespace="llm")
-    started = time.perf_counter()
-    for i in range(count):
-        for j, body in enumerate(bodies):
-            made = ApiObject(
-                chart,
-                f"object-{i}-{j}",
-                api_version=body["apiVersion"],
-                kind=body["kind"],
-                metadata=ApiObjectMetadata(
-                    name=f"{body['metadata']['name']}-{i}", labels=body["metadata"].get("labels")
-                ),
-            )
-            made.add_json_patch(JsonPatch.add("/spec", body["spec"]))
-    chart.to_json()
-    return time.perf_counter() - started
+def many(folder: Path) -> None:
+    """What 1 to 10,000 models cost, each four objects, beside other ways to the same objects."""
+    print(f"\n{'models, s':<12}", *(f"{name:>18}" for name in alternatives(folder, 1)))
+    found: dict[int, dict[str, float]] = {}
+    for count, times in TIMES.items():
+        found[count] = in_turns(alternatives(folder, count), times)
+        print(f"{count:<12,}", *(f"{value:18.2f}" for value in found[count].values()), flush=True)
+    print()
+    for count, limit in ((100, 3), (1000, 2)):
+        helm, ours = found[count]["helm"], found[count]["ours"]
+        detail = f"{ours:.2f} s / {helm:.2f} s"
+        report(f"{count:,} models / `helm template`", ours / helm, limit, detail)
+        script = found[count]["cdk8s, JavaScript"]
+        report("  cdk8s in JavaScript / `helm template`", script / helm, None, f"{script:.2f} s")
+    few, lots = found[1000]["ours"], found[10_000]["ours"]
+    report("10,000 models / 1,000 models", lots / few, 11, f"{lots:.1f} s / {few:.2f} s")
 
 
-def build(count: int, scope: Chart) -> None:
-    """Put `count` models into a chart."""
-    for i in range(count):
-        ModelDeployment(
-            scope,
-            f"model-{i}",
-            model="Qwen/Qwen2.5-7B-Instruct",
-            served_name=f"model-{i}",
-            gpu=WholeGpu("NVIDIA-L40S"),
+def phases(count: int) -> None:
+    """Where an app of many models spends its time."""
+    code = (HERE / "models.py").read_text(encoding="utf-8")
+    parts = {
+        "cdk8s": "from vllm_constructs",
+        "vllm_constructs": "app = App",
+        "the app": "for i in",
+        "models": "app.synth",
+        "synth": None,
+    }
+    for name, mark in parts.items():
+        stop = f"print({name!r}, time.perf_counter() - begin)\nbegin = time.perf_counter()\n"
+        code = code.replace(mark, stop + mark, 1) if mark else f"{code}{stop}"
+    code = code.replace("import sys", "import sys, time\nbegin = time.perf_counter()", 1)
+    command = [sys.executable, "-c", code, str(count)]
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=environment(Path(folder))
         )
+    print(f"\nwhere the time of {count:,} models goes, s")
+    for line in done.stdout.splitlines():
+        name, _, value = line.rpartition(" ")
+        print(f"  {name:<54} {float(value):7.2f}")
 
 
-def timed(count: int) -> float:
-    """Seconds for `count` models, rendered."""
-    chart = Chart(App(), "bench", namespace="llm")
-    started = time.perf_counter()
-    build(count, chart)
-    chart.to_json()
-    return time.perf_counter() - started
+def resident(pid: int) -> int:
+    """Bytes in memory of a process and all that it has started."""
+    total = 0
+    for name in [pid, *children(pid)]:
+        with contextlib.suppress(OSError):
+            pages = int(Path(f"/proc/{name}/statm").read_text(encoding="ascii").split()[1])
+            total += pages * PAGE
+    return total
 
 
-def objects() -> None:
-    """What one object costs against the floor."""
-    chart = Chart(App(), "sample", namespace="llm")
-    ModelDeployment(chart, "m", model="Qwen/Qwen2.5-7B-Instruct", gpu=WholeGpu("NVIDIA-L40S"))
-    bodies = chart.to_json()
-    count = 100
-    timed(count)
-    floor(bodies, count)
-    bare, ours = paired(lambda: floor(bodies, count), lambda: timed(count), 5)
-    each = 1000 / (count * len(bodies))
-    detail = f"{ours * each:.2f} ms / {bare * each:.2f} ms per object"
-    report("an object of ours / a bare ApiObject with a JsonPatch", ours / bare, 1.5, detail)
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text(encoding="ascii").split()):
+                found += [child, *children(child)]
+    return found
+
+
+def peak(*command: str | Path) -> float:
+    """MiB of memory that a program and its processes take together at most."""
+    most = 0
+    with started(*command) as process:
+        done = threading.Event()
+
+        def watch() -> None:
+            nonlocal most
+            while not done.wait(0.02):
+                most = max(most, resident(process.pid))
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        process.wait()
+        done.set()
+        thread.join()
+    return most / 2**20
+
+
+def memory(folder: Path) -> None:
+    """Peak memory of Python and Node together, and what a model adds."""
+    print(f"\n{'models, MiB':<12}", *(f"{name:>18}" for name in alternatives(folder, 1)))
+    found: dict[int, dict[str, float]] = {}
+    for count in (1, 1000, 10_000):
+        programs = alternatives(folder, count)
+        if count == 10_000:
+            del programs["cdk8s, Python"]
+        found[count] = {name: peak(*command) for name, command in programs.items()}
+        print(f"{count:<12,}", *(f"{value:18.0f}" for value in found[count].values()), flush=True)
+    each = (found[10_000]["ours"] - found[1000]["ours"]) * 1024 / 9000
+    report("\nmemory of a model, KiB", each, None, "")
+
+
+def plans(folder: Path) -> None:
+    """What planning the result takes."""
+    for count in (1, 10, 100, 1000):
+        rendered = folder / f"{count}.yaml"
+        with rendered.open("wb") as output:
+            subprocess.run(alternatives(folder, count)["helm"], check=True, stdout=output)
+        command = (sys.executable, "-m", "vllm_constructs", "plan", rendered)
+        value = statistics.median(seconds(*command) for _ in range(3))
+        report(f"vllm-constructs plan, {count:,} models, s", value, None, "")
 
 
 def validation() -> None:
     """What the tests' validation of one object against one Kubernetes release costs."""
-    from tests.support.schemas import ALL_RELEASES, validate
+    sys.path.insert(0, str(ROOT))
+    import yaml
 
-    chart = Chart(App(), "sample", namespace="llm")
-    ModelDeployment(chart, "m", model="Qwen/Qwen2.5-7B-Instruct", gpu=WholeGpu("NVIDIA-L40S"))
-    manifest = chart.to_json()[0]
+    from tests.support import ALL_RELEASES
+    from tests.support.schemas import validate
+
+    text = (ROOT / "dist" / "qwen-7b.k8s.yaml").read_text(encoding="utf-8")
+    (manifest,) = (one for one in yaml.safe_load_all(text) if one["kind"] == "Deployment")
     validate(manifest)
-    started = time.perf_counter()
+    begin = time.perf_counter()
     for _ in range(5):
         validate(manifest)
-    each = 1000 * (time.perf_counter() - started) / 5 / len(ALL_RELEASES)
+    each = 1000 * (time.perf_counter() - begin) / 5 / len(ALL_RELEASES)
     report("validating an object for one release in the tests, ms", each, 10, "")
 
 
-def whole(count: int) -> float:
-    """Seconds for an app of `count` models, synth included."""
-    with tempfile.TemporaryDirectory() as folder:
-        app = App(outdir=folder)
-        started = time.perf_counter()
-        build(count, Chart(app, "bench", namespace="llm"))
-        app.synth()
-        return time.perf_counter() - started
-
-
-def many() -> None:
-    """Whether an app of ten times the models takes ten times as long, synth included."""
-
-    def fresh(count: int) -> float:
-        found = subprocess.run(
-            [sys.executable, __file__, str(count)],
-            check=True,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
+def main() -> None:
+    """Measure everything."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rendered = subprocess.run(
+            alternatives(folder, 1)["helm"], check=True, capture_output=True, text=True
         )
-        return float(found.stdout)
+        import yaml
 
-    few, lots = paired(lambda: fresh(100), lambda: fresh(1000), 3)
-    report("1,000 models / 100 models", lots / few, 11, f"{lots:.2f} s / {few:.2f} s")
+        sample = [item for item in yaml.safe_load_all(rendered.stdout) if item]
+        (folder / "sample.json").write_text(json.dumps(sample), encoding="utf-8")
+        steps: list[Callable[[], None]] = [
+            start_up,
+            lambda: many(folder),
+            lambda: phases(1000),
+            lambda: memory(folder),
+            lambda: plans(folder),
+            validation,
+        ]
+        for step in steps:
+            step()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(whole(int(sys.argv[1])))
-    else:
-        start_up()
-        app()
-        objects()
-        many()
-        validation()
+    main()

@@ -76,6 +76,10 @@ FIRST: dict[str, Callable[[dict[str, Any]], object]] = {
     "init": lambda made: inspect.signature(made["Deep"].__init__),
     "derived": lambda made: made["Deep"](1, scale=3),
     "own": lambda made: made["Own"](x=1),
+    "repr": lambda made: made["Point"].__repr__,
+    "eq": lambda made: made["Point"](1) == made["Point"](2),
+    "hash": lambda made: hash(made["Point"](1)),
+    "unpickled": lambda made: object.__new__(made["Point"]) == 1,
 }
 
 
@@ -109,7 +113,8 @@ def test_first_use(name: str) -> None:
 def test_same_as_library(kind: str) -> None:
     """Every attribute of a class is of the kind that the library gives it."""
     made = make()[kind]
-    dataclasses.fields(made)
+    sample = made(x=1)
+    assert (repr(sample), sample) == (repr(sample), made(x=1))
     assert {"dataclass", "vllm_constructs.dataclass"}.isdisjoint(
         getattr(item, "__module__", "") for item in vars(made).values()
     )

@@ -9,8 +9,6 @@ from vllm_constructs import require
 from vllm_constructs.errors import refuse
 from vllm_constructs.kube import names
 from vllm_constructs.memory import fit
-from vllm_constructs.metrics.series import ModelSeries
-from vllm_constructs.scaling.pace import Replicas
 from vllm_constructs.workloads.availability import Rollout
 from vllm_constructs.workloads.plan_annotations import make_plan_annotations
 from vllm_constructs.workloads.pod import GpuPodSpec
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
 
     from vllm_constructs.memory.plan import MemoryPlan
     from vllm_constructs.memory.shapes import ModelShape
+    from vllm_constructs.metrics.series import ModelSeries
 
 _OWN = [
     "name",
@@ -240,6 +239,8 @@ class ModelDeployment(VllmConstruct):
         Raises:
             VllmConstructsError: The chart has no namespace.
         """
+        from vllm_constructs.metrics.series import ModelSeries
+
         namespace = self._context.need_namespace(f"a query for {self.served_name!r}")
         return ModelSeries(namespace=namespace, model_name=self.served_name)
 
@@ -292,8 +293,7 @@ class ModelDeployment(VllmConstruct):
         """
         links = self._links
         links.check_only_scaler()
-        unknown = Replicas(scaler="HorizontalPodAutoscaler", minimum=1, maximum=1)
-        change = links.change(scaler=unknown, is_plus_scaled=True)
+        change = links.change(scaler=plus.unknown_range(), is_plus_scaled=True)
         tree.replace(self, change.manifests)
         change.apply()
         self.node.add_validation(plus.ScalerCheck(self, links))

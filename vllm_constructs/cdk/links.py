@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import refuse
-from vllm_constructs.scaling.pace import Replicas
 from vllm_constructs.workloads import storage
 from vllm_constructs.workloads.availability import Budget
 from vllm_constructs.workloads.pod import GpuPodSpec
@@ -24,6 +23,8 @@ from .registry import ChartContext
 
 if TYPE_CHECKING:
     from constructs import Construct
+
+    from vllm_constructs.scaling.pace import Replicas
 
 
 class _Facts(TypedDict, total=False):

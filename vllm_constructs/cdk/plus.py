@@ -16,11 +16,12 @@ from constructs import Construct, IValidation
 
 from vllm_constructs.errors import VllmConstructsError, VllmConstructsWarning
 from vllm_constructs.kube.references import namespace_of
-from vllm_constructs.scaling.pace import Replicas
 from vllm_constructs.workloads.container import NAME, PORT_NAME
 
 if TYPE_CHECKING:
     import cdk8s_plus_27 as kplus
+
+    from vllm_constructs.scaling.pace import Replicas
 
     from .links import ModelLinks
 
@@ -113,11 +114,20 @@ def _scaler(model: Construct) -> Any:
 
 
 def _range(scaler: Any) -> Replicas:
+    from vllm_constructs.scaling.pace import Replicas
+
     return Replicas(
         scaler="HorizontalPodAutoscaler",
         minimum=int(scaler.min_replicas),
         maximum=int(scaler.max_replicas),
     )
+
+
+def unknown_range() -> Replicas:
+    """The range of a scaler that is being made."""
+    from vllm_constructs.scaling.pace import Replicas
+
+    return Replicas(scaler="HorizontalPodAutoscaler", minimum=1, maximum=1)
 
 
 def scaler_range(model: Construct) -> Replicas | None:

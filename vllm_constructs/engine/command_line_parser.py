@@ -11,12 +11,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse
-from vllm_constructs.releases.release import VllmRelease, refuse_unknown
+from vllm_constructs.releases.release import VllmRelease, catalog, refuse_unknown
 
 from .conflicts import conflict
 from .engine_args import EngineArgs
@@ -176,6 +177,26 @@ def file_words(options: Mapping[str, Any], release: VllmRelease) -> list[str]:
     return words
 
 
+@cache
+def _known(
+    releases: tuple[str, ...],
+) -> tuple[Mapping[str, Flag], Mapping[str, tuple[str, bool]]]:
+    """The flags of releases, and every spelling of one.
+
+    Each spelling has its flag, and whether it switches the flag off.
+    """
+    flags: dict[str, Flag] = {}
+    for release in reversed(releases):
+        flags |= catalog(release)["flags"]
+    spellings: dict[str, tuple[str, bool]] = {}
+    for name, flag in flags.items():
+        spellings[name] = (name, False)
+        spellings |= dict.fromkeys(flag.get("aliases", ()), (name, False))
+        negations = [flag.get("negation"), *flag.get("negations", ())]
+        spellings |= {one: (name, True) for one in negations if one}
+    return flags, spellings
+
+
 class _Reader:
     """One pass over the words of a command line."""
 
@@ -184,16 +205,7 @@ class _Reader:
         self.has_variables = has_variables
         self.line = CommandLine()
         self.dotted: dict[str, dict[str, Any]] = {}
-        self.flags: dict[str, Flag] = {}
-        for known in reversed(release.catalogs):
-            self.flags |= known["flags"]
-        # Every spelling, with its flag and whether it switches the flag off.
-        self.spellings: dict[str, tuple[str, bool]] = {}
-        for name, flag in self.flags.items():
-            self.spellings[name] = (name, False)
-            self.spellings |= dict.fromkeys(flag.get("aliases", ()), (name, False))
-            negations = [flag.get("negation"), *flag.get("negations", ())]
-            self.spellings |= {one: (name, True) for one in negations if one}
+        self.flags, self.spellings = _known(release.known_releases)
 
     def read(self, words: Sequence[str]) -> CommandLine:
         line, rest = self.line, list(words)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from typing import Any
 
@@ -123,5 +122,7 @@ class GpuPodSpec(PodFacts):
             }
         config = self.config()
         if config is not None:
+            import hashlib
+
             annotations[CHECKSUM_ANNOTATION] = hashlib.sha256(config.encode()).hexdigest()
         return annotations | dict(self.pod_annotations)

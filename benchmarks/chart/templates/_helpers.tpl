@@ -1,6 +1,13 @@
-{{- define "models.labels" -}}
+{{- define "models.selector" -}}
 app.kubernetes.io/name: vllm
 app.kubernetes.io/instance: {{ .name }}
+{{- end }}
+
+{{- define "models.labels" -}}
+{{- with .labels }}
+{{- toYaml . }}
+{{ end }}
+{{- include "models.selector" . }}
 {{- end }}
 
 {{- define "models.probe" -}}
@@ -10,4 +17,20 @@ httpGet:
 periodSeconds: {{ .period }}
 timeoutSeconds: {{ .timeout }}
 failureThreshold: {{ .failures }}
+{{- end }}
+
+{{- define "models.secret" -}}
+- name: {{ .variable }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .secret.name }}
+      key: {{ .secret.key | default "token" }}
+{{- end }}
+
+{{- define "models.peer" -}}
+- from:
+    - {{- toYaml .peer | nindent 6 }}
+  ports:
+    - port: {{ .port }}
+      protocol: TCP
 {{- end }}

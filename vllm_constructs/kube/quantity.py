@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 from vllm_constructs import require
 
@@ -19,6 +20,7 @@ _FACTORS |= {unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", 
 _FACTORS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
 
 
+@lru_cache
 def parse(text: str) -> Decimal | None:
     """The number that a quantity stands for, or None for any other string."""
     match = _QUANTITY.fullmatch(text)

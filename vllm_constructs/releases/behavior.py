@@ -33,6 +33,7 @@ def behaviors() -> dict[Behavior, _Entry]:
     return cast("dict[Behavior, _Entry]", json.loads(path.read_text(encoding="utf-8")))
 
 
+@cache
 def numbers(release: str) -> Version:
     """Major, minor and patch of a release such as `0.33.0`."""
     major, minor, patch = release.split(".")

@@ -160,7 +160,8 @@ class PodFacts:
         offline = self.cache.is_read_only
         self._keep("env", check_variables(self.env, self.release, is_offline=offline))
         self._check_resources()
-        storage.shared_memory(self.gpu.count, self.shared_memory, self.memory_pair[1])
+        # One that does not fit into the memory is rejected here.
+        _ = self.shared_memory_size
         self._check_gpu()
         self.engine.check(self.release)
         if self.drain_time.seconds == 0 and self.engine.runner != "pooling":
@@ -300,7 +301,7 @@ class PodFacts:
         """The `model_name` of all metrics: the served name if there is one, else the model."""
         return self.served_name if self.served_name is not None else self.model
 
-    @property
+    @cached_property
     def drain_time(self) -> Drain:
         """The given drain, otherwise one of `response_timeout` seconds."""
         return self.drain or Drain(seconds=self.response_timeout)
@@ -319,7 +320,7 @@ class PodFacts:
             return f"{16 * self.gpu.count}Gi", f"{32 * self.gpu.count}Gi"
         return (self.memory, self.memory) if isinstance(self.memory, str) else self.memory
 
-    @property
+    @cached_property
     def shared_memory_size(self) -> str:
         """Size of `/dev/shm`: the given one, otherwise what the workers need."""
         return storage.shared_memory(self.gpu.count, self.shared_memory, self.memory_pair[1])

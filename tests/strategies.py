@@ -417,7 +417,8 @@ def paces() -> SearchStrategy[ScalingPace]:
     """Paces."""
     return st.builds(
         ScalingPace,
-        up_pods=st.integers(1, 1000),
+        up_pods=st.none() | st.integers(1, 1000),
+        up_percent=st.none() | st.integers(1, 1000),
         up_seconds=st.one_of(st.none(), st.integers(1, 1800)),
         up_window=st.integers(0, 3600),
         down_pods=st.integers(1, 1000),

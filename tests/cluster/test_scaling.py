@@ -113,7 +113,7 @@ def custom_metrics(bed: Bed, namespace: str) -> Iterator[CustomMetrics]:
         kubectl.delete(objects)
 
 
-def hpa_app(namespace: str, pace: ScalingPace | None) -> list[Manifest]:
+def hpa_app(namespace: str, pace: ScalingPace | None, maximum: int = 4) -> list[Manifest]:
     """A model with an HPA."""
     qwen = model(namespace)
     HpaScaler(
@@ -121,7 +121,7 @@ def hpa_app(namespace: str, pace: ScalingPace | None) -> list[Manifest]:
         "scaler",
         target=qwen,
         min_replicas=1,
-        max_replicas=4,
+        max_replicas=maximum,
         triggers=[QueueDepth(5), KvCacheUsage(0.85)],
         pace=pace,
     )
@@ -169,7 +169,7 @@ def test_hpa_apply(
 def test_hpa_pace(
     kubectl: Kubectl, nodes: Nodes, namespace: str, custom_metrics: CustomMetrics
 ) -> None:
-    """At the default pace a queue brings one pod, and no second while that may be loading."""
+    """At the default pace a queue doubles the pods, and brings no more while they may load."""
     nodes(gpu_node("gpus", L40S, 8))
     provide(kubectl, [], namespace)
     custom_metrics.values["vllm_num_requests_waiting"] = "1000"
@@ -180,6 +180,30 @@ def test_hpa_pace(
     for _ in range(5):
         time.sleep(1)
         assert 2 == replicas(kubectl, namespace)
+
+
+def test_hpa_doubling(
+    kubectl: Kubectl, nodes: Nodes, namespace: str, custom_metrics: CustomMetrics
+) -> None:
+    """A queue that stays doubles the pods in each period, up to the maximum."""
+    nodes(gpu_node("gpus", L40S, 8))
+    provide(kubectl, [], namespace)
+    custom_metrics.values["vllm_num_requests_waiting"] = "1000"
+    kubectl.apply(hpa_app(namespace, ScalingPace(up_window=0, up_seconds=8), maximum=7))
+    seen: list[int] = []
+    times: list[float] = []
+
+    def is_there() -> bool:
+        found = replicas(kubectl, namespace)
+        if [found] != seen[-1:]:
+            seen.append(found)
+            times.append(time.monotonic())
+        return found == 7
+
+    wait_for("7 replicas", is_there, 90)
+
+    assert [2, 4, 7] == [one for one in seen if one > 1]
+    assert times[-1] - times[-2] >= 6
 
 
 class Keda:

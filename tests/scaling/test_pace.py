@@ -1,5 +1,6 @@
 """Pace: how fast replicas come and go, and the range that they stay in."""
 
+import math
 from dataclasses import FrozenInstanceError
 from typing import Any
 
@@ -23,9 +24,52 @@ def test_pace(pace: ScalingPace, startup: Any) -> None:
     assert pace.down_seconds == down["policies"][0]["periodSeconds"]
     windows = (up["stabilizationWindowSeconds"], down["stabilizationWindowSeconds"])
     assert (pace.up_window, pace.down_window) == windows
-    pods = (up["policies"][0]["value"], down["policies"][0]["value"])
-    assert (pace.up_pods, pace.down_pods) == pods
-    assert {"Pods"} == {one["policies"][0]["type"] for one in (up, down)}
+    is_default = pace.up_pods is pace.up_percent is None
+    steps = {one["type"]: one["value"] for one in up["policies"]}
+    assert (100 if is_default else pace.up_percent) == steps.get("Percent")
+    assert pace.up_pods == steps.get("Pods")
+    assert {period} == {one["periodSeconds"] for one in up["policies"]}
+    assert [("Pods", pace.down_pods)] == [(one["type"], one["value"]) for one in down["policies"]]
+
+
+def replicas_after(pace: ScalingPace, start: int, wanted: int) -> list[int]:
+    """The replicas after each step, as an HPA computes them: the policy that adds most counts."""
+    found = [start]
+    while found[-1] < wanted:
+        steps = {
+            "Percent": lambda value: math.ceil(found[-1] * value / 100),
+            "Pods": lambda value: value,
+        }
+        up = pace.behavior(900)["scaleUp"]["policies"]
+        added = max(steps[one["type"]](one["value"]) for one in up)
+        found.append(min(found[-1] + added, wanted))
+    return found
+
+
+def test_steps() -> None:
+    """By default each step doubles; what is said by the user is what happens."""
+    assert [2, 4, 8, 16, 20] == replicas_after(ScalingPace(), 2, 20)
+    assert [1, 2, 4, 8] == replicas_after(ScalingPace(), 1, 8)
+    assert [1, 3, 5, 7] == replicas_after(ScalingPace(up_pods=2), 1, 7)
+    assert [4, 6, 9] == replicas_after(ScalingPace(up_percent=50), 4, 9)
+    assert [1, 4, 8] == replicas_after(ScalingPace(up_pods=3, up_percent=100), 1, 8)
+
+
+def test_guide() -> None:
+    """The guide's own pace can be said."""
+    pace = ScalingPace(
+        up_pods=2, up_seconds=60, up_window=60, down_pods=1, down_seconds=120, down_window=300
+    )
+    assert {
+        "scaleUp": {
+            "stabilizationWindowSeconds": 60,
+            "policies": [{"type": "Pods", "value": 2, "periodSeconds": 60}],
+        },
+        "scaleDown": {
+            "stabilizationWindowSeconds": 300,
+            "policies": [{"type": "Pods", "value": 1, "periodSeconds": 120}],
+        },
+    } == pace.behavior(900)
 
 
 @pytest.mark.parametrize(
@@ -45,10 +89,17 @@ def test_pace_of_a_floor() -> None:
         for replicas in (3, 5)
     ]
 
-    assert 3 == pace_for(floors, 2).up_pods
-    assert 3 == pace_for([QueueDepth(5), *floors], 2).up_pods
-    assert 1 == pace_for(floors, 9).up_pods
-    assert ScalingPace() == pace_for([], 2) == pace_for([QueueDepth(5)], 0)
+    assert [2, 5] == replicas_after(pace_for(floors, 2), 2, 5)
+    assert [2, 5, 10] == replicas_after(pace_for([QueueDepth(5), *floors], 2), 2, 10)
+    assert [0, 5, 10] == replicas_after(pace_for(floors, 0), 0, 10)
+    assert ScalingPace() == pace_for(floors, 9) == pace_for([], 2) == pace_for([QueueDepth(5)], 0)
+
+
+def test_pace_of_a_low_floor() -> None:
+    """A floor that doubling reaches in one step needs no more."""
+    floor = CronFloor("Asia/Shanghai", "0 9 * * *", "0 22 * * *", replicas=4)
+
+    assert ScalingPace() == pace_for([floor], 2)
 
 
 def test_check() -> None:
@@ -60,6 +111,7 @@ def test_check() -> None:
 
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: ScalingPace(up_pods=0), ("ScalingPace.up_pods is 0", "pods from 1")),
+    (lambda: ScalingPace(up_percent=0), ("ScalingPace.up_percent is 0", "percent from 1")),
     (lambda: ScalingPace(down_pods=1001), ("ScalingPace.down_pods is 1001", "to 1000")),
     (lambda: ScalingPace(up_seconds=1801), ("up_seconds is 1801", "to 1800")),
     (lambda: ScalingPace(down_seconds=0), ("down_seconds is 0", "seconds from 1")),

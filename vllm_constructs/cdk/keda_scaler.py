@@ -37,8 +37,8 @@ class KedaScaler(VllmConstruct):
         min_replicas: Replicas at least. Default 1. With 0, a trigger that
             does not read the model's own pods has to activate the scaler: a `CronFloor` or a
             `PrometheusQuery` of a gateway's metric.
-        pace: How fast replicas are added and removed. Default: that of `ScalingPace()`, but with
-            as many pods at once as the highest CronFloor needs above the minimum.
+        pace: How fast replicas are added and removed. Default: that of `ScalingPace()`, but at
+            least as many pods at once as the highest CronFloor needs above the minimum.
         polling_interval: Seconds between two polls at 0 replicas; only with a minimum
             of 0, since above it the HPA polls. Default 15.
         cooldown: Idle seconds until the last replica is removed; only with a minimum of 0.

@@ -17,10 +17,15 @@ from .trigger import Trigger
 class ScalingPace:
     """How fast replicas are added and removed.
 
+    A pod that is still loading shortens no queue, so by default two steps up are one load apart.
+    Each step doubles the replicas: 2 become 20 in four loads, where one pod a step takes eighteen,
+    and there are never more than twice as many as the queue asks for.
+
     Args:
-        up_pods: Pods added in one step; default 1.
-        up_seconds: Seconds between two steps up. Default: the model's startup, at most 1800,
-            since a pod that is still loading shortens no queue.
+        up_pods: Pods added in one step. Default: none beside `up_percent`.
+        up_percent: Pods added in one step, as a percentage of those that there are. Default: 100,
+            or none where `up_pods` is given. With both, the one that adds more counts.
+        up_seconds: Seconds between two steps up. Default: the model's startup, at most 1800.
         up_window: Seconds that a higher demand must last; default 60.
         down_pods: Pods removed in one step; default 1.
         down_seconds: Seconds between two steps down; default 300.
@@ -30,7 +35,8 @@ class ScalingPace:
         VllmConstructsError: A number is outside of the range that an HPA accepts.
     """
 
-    up_pods: int = 1
+    up_pods: int | None = None
+    up_percent: int | None = None
     up_seconds: int | None = None
     up_window: int = 60
     down_pods: int = 1
@@ -38,8 +44,11 @@ class ScalingPace:
     down_window: int = 600
 
     def __post_init__(self) -> None:
-        for name in ("up_pods", "down_pods"):
-            require.integer(f"ScalingPace.{name}", getattr(self, name), 1, 1000, "pods")
+        if self.up_pods is not None:
+            require.integer("ScalingPace.up_pods", self.up_pods, 1, 1000, "pods")
+        if self.up_percent is not None:
+            require.integer("ScalingPace.up_percent", self.up_percent, 1, 1000, "percent")
+        require.integer("ScalingPace.down_pods", self.down_pods, 1, 1000, "pods")
         if self.up_seconds is not None:
             require.integer("ScalingPace.up_seconds", self.up_seconds, 1, 1800, "seconds")
         require.integer("ScalingPace.down_seconds", self.down_seconds, 1, 1800, "seconds")
@@ -49,14 +58,23 @@ class ScalingPace:
     def behavior(self, startup: int) -> dict[str, Any]:
         """`behavior` of an autoscaling/v2 HPA."""
 
-        def direction(window: int, pods: int, period: int) -> dict[str, Any]:
-            policy = {"type": "Pods", "value": pods, "periodSeconds": period}
-            return {"stabilizationWindowSeconds": window, "policies": [policy]}
+        def direction(
+            window: int, percent: int | None, pods: int | None, period: int
+        ) -> dict[str, Any]:
+            policies = [
+                {"type": kind, "value": value, "periodSeconds": period}
+                for kind, value in (("Percent", percent), ("Pods", pods))
+                if value is not None
+            ]
+            return {"stabilizationWindowSeconds": window, "policies": policies}
 
+        percent = self.up_percent
+        if percent is None and self.up_pods is None:
+            percent = 100
         up_seconds = self.up_seconds or min(startup, 1800)
         return {
-            "scaleUp": direction(self.up_window, self.up_pods, up_seconds),
-            "scaleDown": direction(self.down_window, self.down_pods, self.down_seconds),
+            "scaleUp": direction(self.up_window, percent, self.up_pods, up_seconds),
+            "scaleDown": direction(self.down_window, None, self.down_pods, self.down_seconds),
         }
 
 
@@ -95,8 +113,10 @@ class Replicas:
 
 def pace_for(triggers: Sequence[Trigger], minimum: int) -> ScalingPace:
     """The pace that adds the replicas of a CronFloor in one step, since its time is known."""
-    highest = max((trigger.floor for trigger in triggers), default=0)
-    return ScalingPace(up_pods=max(1, highest - minimum))
+    missing = max((trigger.floor for trigger in triggers), default=0) - minimum
+    if missing <= max(minimum, 1):
+        return ScalingPace()
+    return ScalingPace(up_percent=100, up_pods=missing)
 
 
 def check_pace(where: str, pace: object) -> ScalingPace:

@@ -1,7 +1,8 @@
-"""dataclass: `dataclasses.dataclass`, whose methods are made when they are first used.
+"""dataclass: `dataclasses.dataclass`, whose methods are compiled when they are first used.
 
 Compiling them takes half a millisecond for each class, and most runs use few of the many classes
-that they load, and compare or show fewer. A type checker sees `dataclasses.dataclass` itself.
+that they load, and compare or show fewer. Fields, defaults and what `dataclasses` knows of a class
+are there at once. A type checker sees `dataclasses.dataclass` itself.
 """
 
 from __future__ import annotations
@@ -11,82 +12,102 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass  # noqa: PLC0414  # exported
 else:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
+    from dataclasses import FrozenInstanceError, is_dataclass
     from dataclasses import dataclass as _at_once
-    from dataclasses import field, fields, make_dataclass
     from threading import RLock
     from typing import Any
 
     _LOCK = RLock()
 
     class _Deferred:
-        """Stands for an attribute of a class until something asks for it."""
+        """A method of a class that is compiled when something asks for it."""
 
-        def __init__(self, names: list[str], name: str, make: Callable[[], None]) -> None:
-            self._names = names
+        def __init__(self, cls: type, name: str, compiled: Callable[[], type]) -> None:
+            self._cls = cls
             self._name = name
-            self._make = make
+            self._compiled = compiled
+            self._method: Any = None
 
         def __get__(self, instance: object, owner: type) -> Any:
             with _LOCK:
-                # Another thread may have been faster.
-                if self._name in self._names:
-                    self._make()
-            # There is no `__signature__` then either, so that `inspect` looks at `__init__`.
-            return getattr(owner if instance is None else instance, self._name)
+                if self._method is None:
+                    self._method = vars(self._compiled())[self._name]
+                    # A user may have put another one in its place.
+                    if vars(self._cls).get(self._name) is self:
+                        setattr(self._cls, self._name, self._method)
+            # The method of this class: a subclass that calls it by super() has one of its own.
+            return self._method.__get__(instance, owner)
 
-    def _defer(cls: type, names: Iterable[str], make: Callable[[], None]) -> None:
-        """Let a class have attributes that are made together."""
-        missing = [name for name in names if name not in vars(cls)]
+    def _compiled_by(cls: type, options: dict[str, bool]) -> Callable[[], type]:
+        """Makes a class that has the methods, which use no more of a class than its fields."""
+        made: list[type] = []
 
-        def replace() -> None:
-            for name in missing:
-                delattr(cls, name)
-            missing.clear()
-            make()
+        def compiled() -> type:
+            if not made:
+                made.append(_at_once(**options)(type(cls.__name__, (cls,), {})))
+            return made[0]
 
-        for name in [*missing]:
-            setattr(cls, name, _Deferred(missing, name, replace))
+        return compiled
 
-    def dataclass(**options: bool) -> Callable[[type], type]:
+    def _freeze(cls: type) -> None:
+        """Reject changes of an instance, as a frozen dataclass does."""
+        fields = frozenset(cls.__dataclass_fields__)
+
+        def set_attribute(self: object, name: str, value: object) -> None:
+            if type(self) is cls or name in fields:
+                raise FrozenInstanceError(f"cannot assign to field {name!r}")
+            super(cls, self).__setattr__(name, value)
+
+        def delete_attribute(self: object, name: str) -> None:
+            if type(self) is cls or name in fields:
+                raise FrozenInstanceError(f"cannot delete field {name!r}")
+            super(cls, self).__delattr__(name)
+
+        cls.__setattr__, cls.__delattr__ = set_attribute, delete_attribute
+
+    def dataclass(
+        *,
+        init: bool = True,
+        repr: bool = True,  # noqa: A002  # the library's name
+        eq: bool = True,
+        frozen: bool = False,
+        kw_only: bool = False,
+    ) -> Callable[[type], type]:
         """Make a dataclass.
 
         Args:
-            **options: The options of `dataclasses.dataclass`. With `slots` it would be another
-                class, so that is not supported.
+            init: As in `dataclasses.dataclass`, as are all others.
+            repr: Whether it shows its fields.
+            eq: Whether instances are compared by their fields.
+            frozen: Whether they cannot be changed.
+            kw_only: Whether fields are keywords.
         """
-        is_frozen, has_repr = options.get("frozen", False), options.get("repr", True)
-        has_eq = options.get("eq", True)
-        made = ["__dataclass_fields__", "__dataclass_params__", "__signature__"]
-        made += ["__init__"] if options.get("init", True) else []
-        made += ["__setattr__", "__delattr__"] if is_frozen else []
-        compared = ["__repr__"] if has_repr else []
-        compared += ["__eq__", "__hash__"] if has_eq else []
 
         def decorate(cls: type) -> type:
-            def complete() -> None:
-                _at_once(**options | {"repr": False, "eq": False})(cls)
-
-            def borrow() -> None:
-                # Of a class of equal fields: what a class has once, the library does not make
-                # again, and these use no more of the class than its fields.
-                equal = make_dataclass(
-                    cls.__name__,
-                    [
-                        (one.name, Any, field(repr=one.repr, hash=one.hash, compare=one.compare))
-                        for one in fields(cls)
-                    ],
-                    init=False,
-                    repr=has_repr,
-                    eq=has_eq,
-                    unsafe_hash=has_eq and is_frozen,
-                )
-                for name in own:
-                    setattr(cls, name, vars(equal)[name])
-
-            own = [name for name in compared if name not in vars(cls)]
-            _defer(cls, made, complete)
-            _defer(cls, own, borrow)
+            own = vars(cls)
+            # Python sets it to None where a class has its own `__eq__`.
+            has_hash = own.get("__hash__") is not None
+            has_frozen_base = any(is_dataclass(base) for base in cls.__mro__[1:]) and frozen
+            _at_once(init=False, repr=False, eq=False, frozen=has_frozen_base, kw_only=kw_only)(cls)
+            parameters = cls.__dataclass_params__
+            parameters.init, parameters.repr, parameters.eq = init, repr, eq
+            parameters.frozen = frozen
+            if frozen and not has_frozen_base:
+                _freeze(cls)
+            if eq and not frozen and not has_hash:
+                cls.__hash__ = None
+            common = {"frozen": frozen, "kw_only": kw_only}
+            made = _compiled_by(cls, {"repr": False, "eq": False, **common})
+            shown = _compiled_by(cls, {"init": False, "repr": repr, "eq": eq, **common})
+            for is_wanted, name, compiled in (
+                (init and "__init__" not in own, "__init__", made),
+                (repr and "__repr__" not in own, "__repr__", shown),
+                (eq and "__eq__" not in own, "__eq__", shown),
+                (eq and frozen and not has_hash, "__hash__", shown),
+            ):
+                if is_wanted:
+                    setattr(cls, name, _Deferred(cls, name, compiled))
             return cls
 
         return decorate

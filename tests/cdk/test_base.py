@@ -10,6 +10,7 @@ from constructs import Construct
 
 import vllm_constructs
 from tests.cdk.samples import (
+    CACHE,
     SAMPLES,
     build,
     chart,
@@ -24,8 +25,16 @@ from tests.cdk.samples import (
     unwarned,
     variants,
 )
+from tests.cdk.scalers import keda
 from tests.support import assert_valid, validate
-from vllm_constructs import ModelCache, StreamingIngress, Traefik
+from vllm_constructs import (
+    GkeIngress,
+    ModelCache,
+    ModelMonitor,
+    StreamingIngress,
+    Traefik,
+    VllmConstructsError,
+)
 from vllm_constructs.cdk.base import VllmConstruct
 from vllm_constructs.cdk.registry import chart_context
 
@@ -210,3 +219,34 @@ def test_all_or_nothing() -> None:
     assert ["cache"] == [child.node.id for child in scope.node.children]
     Pair(scope, "pair", "other")
     assert 6 == len(manifests(scope))
+
+
+def test_removed_object() -> None:
+    """Objects that a user removes stay away, and all that changes the model still works."""
+    scope = chart()
+    qwen = model(scope, replicas=2, cache=CACHE)
+    kept = qwen.deployment
+    for id in ("network-policy", "Default", "service"):
+        assert qwen.node.try_remove_child(id)
+    ModelMonitor(scope, "monitor", target=qwen, labels={"release": "x"})
+    with rejected(scope, "has a ModelMonitor already"):
+        ModelMonitor(scope, "again", name="again", target=qwen, labels={"release": "x"})
+    StreamingIngress(scope, "in", target=qwen, host=HOST, controller=GkeIngress())
+    keda(scope, "scaler", qwen)
+    assert qwen.has_autoscaler
+    assert {"Deployment", "Service", "NetworkPolicy"}.isdisjoint(
+        item["kind"] for item in manifests(scope)
+    )
+    assert kept is qwen.deployment
+    with pytest.raises(VllmConstructsError, match="'qwen' has no object 'network-policy' any more"):
+        _ = qwen.network_policy
+
+
+def test_locked() -> None:
+    """A construct that cannot be added for another reason says that reason."""
+    scope = chart()
+    scope.node.lock()
+    with pytest.raises(
+        VllmConstructsError, match=r"'cache' cannot be added: .* during synthesis\."
+    ):
+        ModelCache(scope, "cache", size="1Gi")

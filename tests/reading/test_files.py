@@ -46,3 +46,19 @@ def test_list(tmp_path: Path) -> None:
     inner = {"kind": "List", "items": [{"kind": "B"}, 3, None]}
     (tmp_path / "a.json").write_text(json.dumps({"kind": "List", "items": [{"kind": "A"}, inner]}))
     assert ["A", "B"] == [one["kind"] for one in files.read(tmp_path)]
+
+
+def test_emoji(tmp_path: Path) -> None:
+    """JSON in a YAML file may have characters as two escapes, which libyaml does not read."""
+    annotations = {"example.com/animal": "\U0001f999"}
+    text = json.dumps({"kind": "A", "metadata": {"annotations": annotations}})
+    assert "\\ud83e" in text
+    (tmp_path / "list.yaml").write_text(text)
+    assert [{"kind": "A", "metadata": {"annotations": annotations}}] == files.read(tmp_path)
+
+
+def test_flow(tmp_path: Path) -> None:
+    """YAML that begins like JSON is YAML, and what libyaml does not read is read all the same."""
+    (tmp_path / "a.yaml").write_text("{kind: A}\n---\n[{kind: B}]\n")
+    (tmp_path / "b.yaml").write_text('kind: C\nnote: "\\ud83e\\udd99"\n')
+    assert ["A", "C"] == [one["kind"] for one in files.read(tmp_path)]

@@ -66,9 +66,11 @@ class VllmConstruct(tree.Manifests):
                 ],
             )
         except RuntimeError as error:
+            why = str(error).splitlines()[0]
+            if "already a Construct" in why:
+                why = "the scope has a construct of that id already; give each its own id"
             raise VllmConstructsError(
-                f"{type(self).__name__} {id!r} cannot be added: the scope has a construct of that "
-                "id already; give each its own id."
+                f"{type(self).__name__} {id!r} cannot be added: {why.rstrip('.')}."
             ) from error
         context.app.claim(claimed, repr(self))
         for change in changes:
@@ -88,7 +90,14 @@ class VllmConstruct(tree.Manifests):
         """The object with an id, which is fetched when somebody first asks for it."""
         found = self._objects[id]
         if found is None:
-            found = self._objects[id] = tree.child(self, id)
+            try:
+                found = tree.child(self, id)
+            except RuntimeError as error:
+                raise VllmConstructsError(
+                    f"{type(self).__name__} {self._id!r} has no object {id!r} any more: it was "
+                    "removed from the tree; keep it before you remove it."
+                ) from error
+            self._objects[id] = found
         return found
 
     def _all_of(self, name: str) -> list[ApiObject]:

@@ -40,18 +40,32 @@ def read(path: Path) -> list[dict[str, Any]]:
 def _load(file: Path) -> list[Any]:
     import yaml
 
-    # libyaml reads ten times as fast as the loader in Python, and PyYAML's wheels have it.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         text = file.read_text(encoding="utf-8")
-        if file.suffix == ".json":
-            return [json.loads(text)]
-        return list(yaml.load_all(text, Loader=loader))  # a safe one
+        return [json.loads(text)] if file.suffix == ".json" else _documents(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         refuse(
             f"{str(file)!r} cannot be read ({type(error).__name__}); give a folder or file of "
             "manifests."
         )
+
+
+def _documents(text: str) -> list[Any]:
+    """The documents of a YAML file, which may hold JSON."""
+    import yaml
+
+    if text.lstrip().startswith(("{", "[")):
+        try:
+            return [json.loads(text)]
+        except ValueError:
+            pass
+    # libyaml reads ten times as fast as the loader in Python, and PyYAML's wheels have it. It
+    # takes less: no surrogate pairs in escapes, for example.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return list(yaml.load_all(text, Loader=loader))
+    except yaml.YAMLError:
+        return list(yaml.safe_load_all(text))
 
 
 def _flat(document: object) -> Iterator[dict[str, Any]]:

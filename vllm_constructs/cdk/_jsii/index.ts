@@ -84,7 +84,11 @@ export class Manifests extends Construct {
     const all: { [id: string]: any }[] = JSON.parse(manifests);
     constructs.forEach((construct, i) => {
       for (const [id, manifest] of Object.entries(all[i])) {
-        const found = ApiObject.of(construct.node.findChild(id));
+        const child = construct.node.tryFindChild(id);
+        if (child === undefined) {
+          continue; // The user has removed it, and may have one of their own instead.
+        }
+        const found = ApiObject.of(child);
         for (const [key, value] of Object.entries<string>(manifest.metadata?.annotations ?? {})) {
           found.metadata.addAnnotation(key, value);
         }

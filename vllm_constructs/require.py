@@ -50,22 +50,44 @@ def wrong(where: str, value: object, allowed: str, advice: str = "") -> NoReturn
 def nearest(name: object, options: Iterable[str]) -> str:
     """`did you mean 'x'?` for the option closest to `name`; empty if none is close.
 
-    An option that contains the name comes first: `H100` is short for `NVIDIA-H100-NVL`.
+    An option that differs only in case and separators comes first, then one that contains the name.
+    One with other numbers is never close: `fp8` is another type than `fp16`.
     """
     from difflib import SequenceMatcher
 
     if not isinstance(name, str):
         return ""
-    lowered = name.lower()
+    plain = _plain(name)
+    numbers = re.findall(r"[0-9]+", plain)
+    best = ""
+    least = (3, 0.0)
+    for option in sorted(options):
+        other = _plain(option)
+        ratio = SequenceMatcher(None, plain, other).ratio()
+        if plain == other or _short_for(plain, other):
+            found = (0, -ratio)
+        elif len(plain) > 1 and plain in other:
+            found = (1, -ratio)
+        elif ratio >= (0.75 if len(plain) >= 8 else 0.8) and (
+            numbers == re.findall(r"[0-9]+", other)
+        ):
+            found = (2, -ratio)
+        else:
+            continue
+        if found < least:
+            best, least = option, found
+    return f"did you mean {best!r}?" if best else ""
 
-    def distance(option: str) -> tuple[bool, float, str]:
-        ratio = SequenceMatcher(None, lowered, option.lower()).ratio()
-        return (lowered not in option.lower(), -ratio, option)
 
-    best = min(((*distance(option), option) for option in options), default=None)
-    if best is None or len(lowered) < 2 or (best[0] and best[1] > -0.5):
-        return ""
-    return f"did you mean {best[3]!r}?"
+def _plain(name: str) -> str:
+    """A name without case and separators."""
+    return re.sub(r"[-_. ]", "", name.lower())
+
+
+def _short_for(name: str, option: str) -> bool:
+    """Whether a name leaves letters of a word out, as `bf16` does of `bfloat16`."""
+    parts = re.fullmatch(r"([a-z]{2})([0-9]{1,2})", name)
+    return parts is not None and re.fullmatch(rf"{parts[1]}[a-z]+{parts[2]}", option) is not None
 
 
 _AMOUNT = re.compile(r"([0-9]{1,6}) ?(seconds?|sec|s|minutes?|min|m|hours?|h|k)")

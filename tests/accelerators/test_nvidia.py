@@ -124,7 +124,8 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
         lambda: MigSlice("1g.10gb", product=A100, strategy="both"),  # type: ignore[arg-type]  # the mistake
         ("'both'", "'mixed', 'single'"),
     ),
-    (lambda: TimeSlicedGpu("NVIDIA-L5"), ("'NVIDIA-L5'", "did you mean")),
+    (lambda: TimeSlicedGpu("l4"), ("is 'l4'", "did you mean 'NVIDIA-L4'?")),
+    (lambda: TimeSlicedGpu("NVIDIA-L5"), ("'NVIDIA-L5'", "in the catalog; specify")),
     (lambda: TimeSlicedGpu("NVIDIA-L4", replicas=1), ("replicas is 1", "from 2 to 48")),
     (
         lambda: TimeSlicedGpu("NVIDIA-L4", sharing="mig"),  # type: ignore[arg-type]  # the mistake

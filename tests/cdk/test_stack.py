@@ -175,7 +175,7 @@ def test_controller(class_name: str, annotation: str, expected: str, tmp_path: P
         ("just text", "expected a mapping"),
         ("model: {name: Qwen/Qwen2.5-7B-Instruct}", "lacks gpu.type"),
         ("gpu: {type: NVIDIA-L40S}", "lacks model.name"),
-        (LEAST.replace("L40S", "L40X"), "did you mean"),
+        (LEAST.replace("L40S", "L4OS"), "did you mean 'NVIDIA-L40S'"),
         (LEAST + "image: {repository: vllm/vllm-openai}", "lacks image.tag"),
         (LEAST + "modelCache: {enabled: true}", "lacks modelCache.size"),
         (LEAST + "autoscaling: {minReplicas: 2}", "lacks autoscaling.maxReplicas"),

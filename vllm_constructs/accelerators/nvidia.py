@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import field
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ PRODUCT = "nvidia.com/gpu.product"
 MOST_GPUS = 16
 """GPUs per pod at most."""
 
+_PROFILE = re.compile(r"([1-9]g)\.([1-9][0-9]{0,2})gb", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
@@ -46,6 +48,19 @@ def catalog() -> dict[str, _Product]:
     return cast("dict[str, _Product]", json.loads(path.read_text(encoding="utf-8")))
 
 
+def _nearest_profile(profile: object, profiles: Iterable[str]) -> str:
+    """The profile of as many slices that has the closest memory, as advice."""
+    match = _PROFILE.fullmatch(profile.lower()) if isinstance(profile, str) else None
+    if match is None:
+        return ""
+    same = [
+        (abs(int(found[2]) - int(match[2])), one)
+        for one in profiles
+        if (found := _PROFILE.fullmatch(one)) and found[1] == match[1]
+    ]
+    return f"did you mean {min(same)[1]!r}?" if same else ""
+
+
 def _product(where: str, product: object, memory_mib: int | None = None) -> int:
     """The memory of a product in MiB; one that the catalog lacks needs `memory_mib`."""
     if not isinstance(product, str) or not _LABEL.fullmatch(product):
@@ -55,9 +70,11 @@ def _product(where: str, product: object, memory_mib: int | None = None) -> int:
             f"{where.rsplit('.', 1)[0]}.memory_mib", memory_mib, 1024, 2**24, "MiB"
         )
     if product not in catalog():
-        alike = [repr(name) for name in sorted(catalog()) if product.lower() in name.lower()]
-        near = f"did you mean {' or '.join(alike)}?" if len(alike) > 1 else ""
-        near = near or require.nearest(product, catalog())
+        # Few names are wrong, so what they mean is not loaded with all that are right.
+        from .product_names import either, products_of
+
+        memories = {name: one["memory_mib"] for name, one in catalog().items()}
+        near = either(products_of(product, memories))
         owner = where.rsplit(".", 1)[0]
         own = f"specify {{{owner}.memory_mib}} to use it anyway"
         # The memory of a slice follows from its profile.
@@ -196,7 +213,7 @@ class MigSlice(NvidiaGpu):
                 )
             )
         if not isinstance(self.profile, str) or self.profile not in profiles:
-            near = require.nearest(self.profile, profiles)
+            near = _nearest_profile(self.profile, profiles)
             allowed = f"a MIG profile{of} ({', '.join(sorted(profiles))})"
             if self.product is None:
                 allowed = "a MIG profile such as '1g.10gb'"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
@@ -27,7 +27,7 @@ from .reserved_flags import RESERVED
 if TYPE_CHECKING:
     from collections.abc import KeysView
 
-    from vllm_constructs.releases.release import Flag
+    from vllm_constructs.releases.release import Catalog
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _BUILT_IN = ("tool_call_parsers", "reasoning_parsers", "kv_connectors")
@@ -158,30 +158,30 @@ class CheckedFlags:
                     advice="give one string, or {delivery='args'}",
                 )
             )
-        self._check_built_in((NEWEST,), releases)
 
-    def _check_built_in(
-        self, known: tuple[str, ...], others: Callable[[], tuple[str, ...]] = tuple
-    ) -> None:
-        """Reject a name that none of the releases has, unless the user's own file may add it."""
+    def _warn_of_plugins(self, release: VllmRelease) -> None:
+        """Warn about a parser or connector that is not built in; a file of the user may have it."""
         given = self.given()
         transfer = given.get("kv_transfer_config") or {}
-        is_own = transfer.get("kv_connector_module_path")
-        connector = None if is_own else transfer.get("kv_connector")
         reasoning = given.get("reasoning_parser")
-        # For vLLM "none" means no parser.
-        reasoning = None if str(reasoning).lower() == "none" else reasoning
         named = [
             ("tool_call_parser", given.get("tool_call_parser"), given.get("tool_parser_plugin")),
-            ("reasoning_parser", reasoning, given.get("reasoning_parser_plugin")),
-            ("kv_transfer_config['kv_connector']", connector, is_own),
+            (
+                "reasoning_parser",
+                # For vLLM "none" means no parser.
+                None if str(reasoning).lower() == "none" else reasoning,
+                given.get("reasoning_parser_plugin"),
+            ),
+            (
+                "kv_transfer_config['kv_connector']",
+                transfer.get("kv_connector"),
+                transfer.get("kv_connector_module_path"),
+            ),
         ]
         for (name, value, plugin), kind in zip(named, _BUILT_IN, strict=True):
-            if value is None or plugin is not None:
-                continue
-            has = any(value in built_in(release, kind) for release in (*known, *others()))
-            if not has:
-                require.choice(f"EngineArgs.{name}", value, built_in(known[-1], kind))
+            if value is not None and plugin is None:
+                known = {one for known in release.known_releases for one in built_in(known, kind)}
+                _warn_of_plugin(release, f"EngineArgs.{name}", value, known)
 
     def _check_extra(self) -> None:
         if not isinstance(self.extra, Mapping):
@@ -241,10 +241,7 @@ class CheckedFlags:
             self._check_in(release, f"EngineArgs.{name}", name.replace("_", "-"), value)
         for name, value in self.extra.items():
             self._check_in(release, f"EngineArgs.extra[{name!r}]", name, value)
-        try:
-            self._check_built_in(release.known_releases)
-        except VllmConstructsError as error:
-            refuse(on_release(release, error.problem))
+        self._warn_of_plugins(release)
         # An image of an unknown release may be an older one, which has Ray.
         is_without_ray = release.is_official and not (
             release.version is None or release.behaves("ray-in-image")
@@ -269,7 +266,8 @@ class CheckedFlags:
             except VllmConstructsError as error:
                 problem = problem or error.problem
             else:
-                _warn_of_plugin(release, where, name, value)
+                known = {str(one) for known in release.catalogs for one in _known_of(known, name)}
+                _warn_of_plugin(release, where, value, known)
                 return
         if problem is not None:
             refuse(on_release(release, problem))
@@ -329,15 +327,16 @@ def _check_numbers(given: Mapping[str, Any]) -> None:
         require.integer(where, ahead, 1, 1024, "tokens")
 
 
-def _warn_of_plugin(release: VllmRelease, where: str, name: str, value: object) -> None:
-    """Warn about a name that is not built into any of the releases, and not a class's either."""
-    options = {
-        str(option)
-        for known in release.catalogs
-        for option in _known_of(known["flags"], f"--{name}")
-    }
-    lowered = {option.lower() for option in options}
-    if not options or not isinstance(value, str) or value.lower() in lowered or "." in value:
+def _warn_of_plugin(
+    release: VllmRelease, where: str, value: object, known: Collection[str]
+) -> None:
+    """Warn about a name that is not built into any of the releases, and not a class's either.
+
+    One rule for connectors, load formats, parsers, quantization methods and others: an image may
+    have a plugin that adds more of them.
+    """
+    lowered = {one.lower() for one in known}
+    if not known or not isinstance(value, str) or value.lower() in lowered or "." in value:
         return
     shown = require.shown(value)
     warn(
@@ -348,17 +347,20 @@ def _warn_of_plugin(release: VllmRelease, where: str, name: str, value: object) 
                 "image needs a plugin that adds it"
             ),
             value=shown,
-            advice=require.nearest(value, sorted(options)),
+            advice=require.nearest(value, sorted(known)),
         )
     )
 
 
-def _known_of(flags: Mapping[str, Flag], flag: str) -> Sequence[object]:
-    if flag == "--attention-backend" and "--attention-config" in flags:
+def _known_of(known: Catalog, name: str) -> Sequence[object]:
+    """The names that a flag knows, beside which plugins may add some."""
+    flags = known["flags"]
+    if name == "attention-backend" and "--attention-config" in flags:
         # An alias of that flag's key, whose parser accepts any string.
         fields = flags["--attention-config"].get("fields", {})
         return fields["backend"].get("known", ()) if "backend" in fields else ()
-    return flags[flag].get("known", ()) if flag in flags else ()
+    flag = flags.get(f"--{name}")
+    return flag.get("known", ()) if flag else ()
 
 
 def _check_any(where: str, flag: str, value: object) -> None:

@@ -158,11 +158,15 @@ def rollouts() -> SearchStrategy[Rollout]:
 
 def whole_gpus() -> SearchStrategy[WholeGpu]:
     """Whole GPUs, known and unknown."""
+
+    def known(product: str) -> SearchStrategy[WholeGpu]:
+        counts = st.one_of(st.just(1), st.integers(1, WholeGpu(product).most))
+        return st.builds(WholeGpu, st.just(product), count=counts)
+
     counts = st.one_of(st.just(1), st.integers(1, 16))
-    known = st.builds(WholeGpu, st.sampled_from(_PRODUCTS), count=counts)
     memory = st.integers(1024, 2**24)
     other = st.builds(WholeGpu, st.just("Some-New-GPU"), count=counts, memory_mib=memory)
-    return st.one_of(known, other)
+    return st.one_of(st.sampled_from(_PRODUCTS).flatmap(known), other)
 
 
 @st.composite

@@ -53,6 +53,14 @@ def test_whole_gpu() -> None:
     assert WholeGpu("New-GPU", memory_mib=200_000).node_labels == {PRODUCT: "New-GPU"}
 
 
+def test_most() -> None:
+    """A pod has no more GPUs than a node of the product."""
+    assert 8 == WholeGpu("NVIDIA-H100-80GB-HBM3").most
+    assert (4, 16) == (WholeGpu("NVIDIA-GB200").most, WholeGpu("NVIDIA-L40S", count=10).most)
+    assert 16 == WholeGpu("New-GPU", memory_mib=200_000).most
+    assert {1} == {MigSlice("1g.10gb").most, TimeSlicedGpu("NVIDIA-L4").most, VirtualGpu().most}
+
+
 def test_mig_slice() -> None:
     """A slice has a resource of its own, or with the single strategy a product of its own."""
     mixed = MigSlice("1g.10gb+me", product=A100)
@@ -123,6 +131,10 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (
         lambda: MigSlice("1g.10gb", product=A100, strategy="both"),  # type: ignore[arg-type]  # the mistake
         ("'both'", "'mixed', 'single'"),
+    ),
+    (
+        lambda: WholeGpu("NVIDIA-H100-80GB-HBM3", count=16),
+        ("is 16", "no node has more than 8 NVIDIA-H100-80GB-HBM3", "give at most 8"),
     ),
     (lambda: TimeSlicedGpu("l4"), ("is 'l4'", "did you mean 'NVIDIA-L4'?")),
     (lambda: TimeSlicedGpu("NVIDIA-L5"), ("'NVIDIA-L5'", "in the catalog; specify")),

@@ -343,6 +343,12 @@ def engine_of(flags: dict[str, Any]) -> EngineArgs:
         flags = flags | more if flags.get(name) else flags
     if "decode-context-parallel-size" in flags:
         flags["tensor-parallel-size"] = flags["decode-context-parallel-size"]
+    if flags.pop("data-parallel-size-local", None):
+        flags |= {"data-parallel-size": 2, "data-parallel-size-local": 2}
+    for name in ("data-parallel-hybrid-lb", "data-parallel-multi-port-external-lb"):
+        if flags.get(name):
+            flags |= {"data-parallel-size": 4, "data-parallel-size-local": 2}
+            flags.pop("api-server-count", None)
     for one, other in (
         ("max-num-seqs", "max-num-batched-tokens"),
         ("enable-per-request-metrics", "disable-log-stats"),

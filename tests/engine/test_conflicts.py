@@ -29,6 +29,51 @@ REFUSED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         {"data_parallel_hybrid_lb": True, "data_parallel_multi_port_external_lb": True},
         ("data_parallel_hybrid_lb and data_parallel_multi_port_external_lb",),
     ),
+    (
+        {"data_parallel_size": 8, "data_parallel_hybrid_lb": True},
+        ("data_parallel_hybrid_lb is True without data_parallel_size_local",),
+    ),
+    (
+        {"data_parallel_size": 8, "data_parallel_multi_port_external_lb": True},
+        ("without data_parallel_size_local",),
+    ),
+    (
+        {
+            "data_parallel_size": 2,
+            "data_parallel_hybrid_lb": True,
+            "data_parallel_size_local": 4,
+        },
+        ("is 4 with data_parallel_hybrid_lb=True", "from 1 to data_parallel_size (2)"),
+    ),
+    (
+        {
+            "data_parallel_size": 8,
+            "data_parallel_multi_port_external_lb": True,
+            "data_parallel_size_local": 3,
+        },
+        ("is 3", "a divisor from 2 to data_parallel_size (8)"),
+    ),
+    (
+        {
+            "data_parallel_size": 8,
+            "data_parallel_multi_port_external_lb": True,
+            "data_parallel_size_local": 1,
+        },
+        ("is 1", "a divisor from 2"),
+    ),
+    (
+        {
+            "data_parallel_size": 8,
+            "data_parallel_multi_port_external_lb": True,
+            "data_parallel_size_local": 4,
+            "api_server_count": 2,
+        },
+        ("api_server_count is 2", "leave it out"),
+    ),
+    (
+        {"data_parallel_size": 8, "data_parallel_size_local": 4},
+        ("is 4 of data_parallel_size=8", "all ranks are in the pod"),
+    ),
 ]
 # With flags that EngineArgs does not take, so only a command line can have them.
 DERIVED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
@@ -53,6 +98,15 @@ ACCEPTED: list[dict[str, Any]] = [
     {"tensor_parallel_size": 4, "decode_context_parallel_size": 2},
     {"headless": True, "nnodes": 2, "tensor_parallel_size": 4, "data_parallel_backend": "mp"},
     {"nnodes": 2},
+    {"nnodes": 2, "data_parallel_size": 8, "data_parallel_size_local": 4},
+    {"data_parallel_size": 8, "data_parallel_size_local": 8},
+    {"data_parallel_size": 8, "data_parallel_size_local": 4, "data_parallel_hybrid_lb": True},
+    {
+        "data_parallel_size": 8,
+        "data_parallel_size_local": 4,
+        "data_parallel_multi_port_external_lb": True,
+        "api_server_count": 1,
+    },
 ]
 
 

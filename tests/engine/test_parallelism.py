@@ -78,8 +78,8 @@ def test_advice() -> None:
     [
         ((4, 1, 2), "give WholeGpu(count=8), or leave tensor_parallel_size out to use them all."),
         ((1, 3, 1), "give WholeGpu(count=3), or lower the sizes."),
-        ((16, 2, 1), "has 2; leave tensor_parallel_size out to use them all."),
-        ((1, 64, 1), "has 2; lower the sizes."),
+        ((16, 2, 1), "out to use them all; no node has 32 NVIDIA-L4."),
+        ((1, 64, 1), "has 2; lower the sizes; no node has 64 NVIDIA-L4."),
     ],
 )
 def test_useful_advice(sizes: tuple[int, int, int], advice: str) -> None:

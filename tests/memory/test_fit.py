@@ -187,7 +187,9 @@ class TestRefusal:
             (
                 {
                     "engine": EngineArgs(
-                        data_parallel_size=2, data_parallel_multi_port_external_lb=True
+                        data_parallel_size=2,
+                        data_parallel_size_local=2,
+                        data_parallel_multi_port_external_lb=True,
                     ),
                     "gpu": WholeGpu("NVIDIA-L40S", count=2),
                 },
@@ -245,7 +247,14 @@ class TestKind:
             (EngineArgs(pipeline_parallel_size=2), WholeGpu("NVIDIA-L40S", count=3)),
             (EngineArgs(max_model_len=65536), L40S),
             (EngineArgs(max_num_seqs=4096), L40S),
-            (EngineArgs(data_parallel_multi_port_external_lb=True), L40S),
+            (
+                EngineArgs(
+                    data_parallel_size=2,
+                    data_parallel_size_local=2,
+                    data_parallel_multi_port_external_lb=True,
+                ),
+                WholeGpu("NVIDIA-L40S", count=2),
+            ),
         ],
     )
     def test_does_not_fit(self, engine: EngineArgs, gpu: Gpu) -> None:

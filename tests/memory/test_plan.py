@@ -122,7 +122,7 @@ def test_vectors(name: str) -> None:
 @pytest.mark.parametrize("tensor", [1, 2, 4, 8, 16])
 def test_latent_everywhere(tensor: int) -> None:
     """Latent attention takes the same on every GPU, however many there are."""
-    found = plan("deepseek-ai/DeepSeek-V3", count=tensor)
+    found = plan("deepseek-ai/DeepSeek-V3", "NVIDIA-H100-PCIe", tensor)
 
     assert found.kv_bytes_needed == 11_513_364_480
 
@@ -130,7 +130,7 @@ def test_latent_everywhere(tensor: int) -> None:
 def test_repeated_heads() -> None:
     """More GPUs than key and value heads save no more cache."""
     needed = [
-        plan("meta-llama/Llama-3.3-70B-Instruct", count=count).kv_bytes_needed
+        plan("meta-llama/Llama-3.3-70B-Instruct", "NVIDIA-H100-PCIe", count).kv_bytes_needed
         for count in (4, 8, 16)
     ]
 

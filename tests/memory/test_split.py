@@ -16,7 +16,7 @@ from vllm_constructs.memory.split import check_split
 def split(shape: str | ModelShape, count: int, **engine: Any) -> None:
     """Check a split over GPUs of one kind."""
     found = ModelShape.named(shape) if isinstance(shape, str) else shape
-    check_split(found, options(WholeGpu("NVIDIA-H100-80GB-HBM3", count=count), found, **engine))
+    check_split(found, options(WholeGpu("NVIDIA-H100-PCIe", count=count), found, **engine))
 
 
 DCP = "decode_context_parallel_size"

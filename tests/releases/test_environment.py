@@ -50,6 +50,8 @@ def test_defaults(version: str) -> None:
         ("0.33.0", "VLLM_ATTENTION_BACKEND", "FLASH_ATTN", ("no longer", "--attention-backend")),
         ("0.33.0", "VLLM_OF_MY_OWN", "1", ("is not a variable of vLLM 0.33.0",)),
         ("0.12.0", "VLLM_ENGINE_READY_TIMEOUT_S", "900", ("not a variable of", "0.33.0.")),
+        ("0.8.5", "VLLM_LOGING_LEVEL", "DEBUG", ("did you mean 'VLLM_LOGGING_LEVEL'",)),
+        ("0.12.0", "VLLM_USE_V1", "0", ("is no longer a variable of vLLM 0.12.0",)),
     ],
 )
 def test_refused(version: str, name: str, value: str, words: tuple[str, ...]) -> None:
@@ -67,6 +69,9 @@ def test_refused(version: str, name: str, value: str, words: tuple[str, ...]) ->
         ("vllm/vllm-openai:v0.33.0", "NCCL_DEBUG", "WARN"),
         ("vllm/vllm-openai:v0.16.0", "VLLM_ENGINE_READY_TIMEOUT_S", "900"),
         ("registry.example.com/ml/llm:7", "VLLM_PLUGIN_OF_MY_OWN_X", "yes"),
+        # Older than the oldest release that is known: it may have been a variable then.
+        ("vllm/vllm-openai:v0.8.5", "VLLM_USE_V1", "0"),
+        ("vllm/vllm-openai:v0.8.5", "VLLM_OF_THOSE_DAYS", "1"),
     ],
 )
 def test_accepted(image: str, name: str, value: str) -> None:

@@ -31,6 +31,11 @@ class Accelerator:
         return False
 
     @property
+    def most(self) -> int:
+        """How many of them a pod can request. Default 1."""
+        return 1
+
+    @property
     def share(self) -> float:
         """The fraction of one device's memory for this pod, from 0 to 1. Default 1.0."""
         return 1.0

@@ -38,6 +38,7 @@ class _Mig(TypedDict):
 class _Product(TypedDict):
     memory_mib: int
     nvlink: bool
+    per_node: int
     mig: dict[str, _Mig]
 
 
@@ -132,7 +133,8 @@ class WholeGpu(NvidiaGpu):
 
     Args:
         product: Value of the node label `nvidia.com/gpu.product`.
-        count: GPUs per pod, from 1 to 16. Default 1. The engine is split over all of them.
+        count: GPUs per pod, from 1 to those that a node of the product has (8 for most). Default
+            1. The engine is split over all of them.
         memory_mib: Memory of one GPU in MiB, needed for a product that the catalog lacks.
             Default: as in the catalog.
 
@@ -148,6 +150,22 @@ class WholeGpu(NvidiaGpu):
     def __post_init__(self) -> None:
         _product("WholeGpu.product", self.product, self.memory_mib)
         require.integer("WholeGpu.count", self.count, 1, MOST_GPUS, "GPUs")
+        if self.count > self.most:
+            refuse(
+                Problem(
+                    where="WholeGpu.count",
+                    text=f"is {self.count}, but no node has more than {self.most} {self.product}",
+                    value=str(self.count),
+                    advice=f"give at most {self.most}; an engine over several nodes needs a pod "
+                    "on each",
+                )
+            )
+
+    @property
+    def most(self) -> int:
+        """The GPUs of a node; for a product that the catalog lacks, 16."""
+        known = catalog().get(self.product)
+        return MOST_GPUS if known is None else known["per_node"]
 
     @property
     def resource(self) -> str:

@@ -58,6 +58,7 @@ def conflict(given: Mapping[str, Any], *, is_complete: bool = False) -> Problem 
         _excluded(given),
         _batch(given),
         _transfer(given),
+        _local_ranks(given),
         _nodes(given),
         _context(whole),
     )
@@ -121,6 +122,31 @@ def _context(given: Mapping[str, Any]) -> Problem | None:
     text = f"is {context}, which does not divide {{tensor_parallel_size}} ({tensor}), {_STARTS}"
     advice = "leave it out" if tensor == 1 else f"give a divisor of {tensor}"
     return _problem("decode_context_parallel_size", text, advice, context)
+
+
+def _local_ranks(given: Mapping[str, Any]) -> Problem | None:
+    """The ranks of one node, which two of the load balancers need, and no other takes."""
+    name = "data_parallel_size_local"
+    size, local = given.get("data_parallel_size") or 1, given.get(name)
+    balancer = next((one for one in (_BALANCERS[0], _BALANCERS[2]) if given.get(one)), None)
+    if balancer is None:
+        if local in (None, size) or (given.get("nnodes") or 1) > 1 or given.get("headless"):
+            return None
+        text = f"is {local} of {{data_parallel_size={size}}}, {_STARTS} on one node"
+        return _problem(name, text, "leave it out: all ranks are in the pod", local)
+    if local is None:
+        text = f"is True without {{{name}}}, {_STARTS}"
+        return _problem(balancer, text, "give the ranks of one node", True)  # noqa: FBT003  # its value
+    least = 1 if balancer == _BALANCERS[0] else 2
+    if not least <= local <= size or (least == 2 and size % local):
+        what = "from 1" if least == 1 else "a divisor from 2"
+        text = f"is {local} with {{{balancer}=True}}, {_STARTS}"
+        return _problem(name, text, f"give {what} to {{data_parallel_size}} ({size})", local)
+    servers = given.get("api_server_count")
+    if least == 2 and servers not in (None, 1):
+        text = f"is {servers} with {{{balancer}=True}}, {_STARTS}"
+        return _problem("api_server_count", text, "leave it out", servers)
+    return None
 
 
 def _nodes(given: Mapping[str, Any]) -> Problem | None:

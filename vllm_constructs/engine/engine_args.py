@@ -110,6 +110,7 @@ class EngineArgs(CheckedFlags):
         data_parallel_hybrid_lb: A Boolean. Default: False.
         data_parallel_multi_port_external_lb: A Boolean. Default: False.
         data_parallel_rpc_port: An integer.
+        data_parallel_size_local: An integer.
         data_parallel_start_rank: An integer.
         data_parallel_supervisor_port: An integer. Default: `9256`.
         dbo_decode_token_threshold: An integer. Default: `32`.
@@ -636,6 +637,7 @@ class EngineArgs(CheckedFlags):
     data_parallel_hybrid_lb: bool | None = None
     data_parallel_multi_port_external_lb: bool | None = None
     data_parallel_rpc_port: int | None = None
+    data_parallel_size_local: int | None = None
     data_parallel_start_rank: int | None = None
     data_parallel_supervisor_port: int | None = None
     dbo_decode_token_threshold: int | None = None
@@ -1274,6 +1276,7 @@ class EngineArgs(CheckedFlags):
         data_parallel_hybrid_lb: bool | None = None,
         data_parallel_multi_port_external_lb: bool | None = None,
         data_parallel_rpc_port: int | None = None,
+        data_parallel_size_local: int | None = None,
         data_parallel_start_rank: int | None = None,
         data_parallel_supervisor_port: int | None = None,
         dbo_decode_token_threshold: int | None = None,

@@ -5,7 +5,7 @@ Without `tensor_parallel_size`, each layer is split over all GPUs that the other
 
 from __future__ import annotations
 
-from vllm_constructs.accelerators.nvidia import MOST_GPUS, Gpu
+from vllm_constructs.accelerators.nvidia import Gpu
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem
 
@@ -19,7 +19,7 @@ class Parallelism:
     Args:
         tensor: GPUs that split each layer.
         pipeline: Stages that split the layers.
-        data: Replicas of the engine in the pod.
+        data: Replicas of the engine in the pod: those of other pods are not counted.
     """
 
     tensor: int
@@ -34,7 +34,8 @@ class Parallelism:
             engine: Flags of the engine.
             gpus: GPUs of the pod.
         """
-        pipeline, data = engine.pipeline_parallel_size or 1, engine.data_parallel_size or 1
+        pipeline = engine.pipeline_parallel_size or 1
+        data = engine.data_parallel_size_local or engine.data_parallel_size or 1
         tensor = engine.tensor_parallel_size or max(1, gpus // (pipeline * data))
         return cls(tensor=tensor, pipeline=pipeline, data=data)
 
@@ -64,13 +65,14 @@ class Parallelism:
             return Problem(
                 where="EngineArgs",
                 text=f"{needs}, but the pod has {gpu.count}",
-                advice=self._advice(gpu.count),
+                advice=self._advice(gpu),
                 kind="does not fit",
             )
         return None
 
-    def _advice(self, gpus: int) -> str:
-        fits = gpus % (self.pipeline * self.data) == 0
+    def _advice(self, gpu: Gpu) -> str:
+        fits = gpu.count % (self.pipeline * self.data) == 0
         change = "leave {tensor_parallel_size} out to use them all" if fits else "lower the sizes"
-        more = f"give {{WholeGpu.count={self.gpus}}}, or " if self.gpus <= MOST_GPUS else ""
-        return f"{more}{change}"
+        if self.gpus <= gpu.most:
+            return f"give {{WholeGpu.count={self.gpus}}}, or {change}"
+        return f"{change}; no node has {self.gpus} {gpu.product}"

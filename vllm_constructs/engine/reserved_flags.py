@@ -23,6 +23,5 @@ RESERVED = {
     "node-rank": "leave it out: one pod holds one engine",
     "data-parallel-rank": "leave it out: use replicas",
     "data-parallel-external-lb": "leave it out: use replicas",
-    "data-parallel-size-local": "leave it out: all data-parallel ranks are in the pod",
     "download-dir": "give ModelDeployment(cache=...)",
 }

@@ -161,7 +161,7 @@ def _more(shape: Sizes, gpu: Gpu, portable: PortableEngine) -> Iterator[Suggesti
     if not isinstance(gpu, WholeGpu):
         return
     for count in _COUNTS:
-        if count > gpu.count:
+        if gpu.count < count <= gpu.most:
             budget = _elsewhere(shape, replace(gpu, count=count), portable)
             if budget:
                 change = _with_requests(f"{count} x {gpu.product}", budget)
@@ -181,8 +181,10 @@ def _other(shape: Sizes, gpu: Gpu, portable: PortableEngine) -> Iterator[Suggest
     known = sorted(catalog(), key=lambda name: (catalog()[name]["memory_mib"], name))
     for count in _COUNTS:
         for product in known:
+            if not gpu.count <= count <= catalog()[product]["per_node"]:
+                continue
             other = WholeGpu(product, count=count)
-            if count >= gpu.count and other != gpu:
+            if other != gpu:
                 budget = _elsewhere(shape, other, portable)
                 if budget:
                     change = _with_requests(f"{count} x {product}", budget)

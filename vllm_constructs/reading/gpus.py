@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from vllm_constructs.accelerators.nvidia import (
-    MOST_GPUS,
     PRODUCT,
     Gpu,
     MigSlice,
@@ -114,7 +113,7 @@ def gpus_in_use(gpu: Gpu, engine: EngineArgs) -> tuple[Gpu | None, Problem | Non
     if not isinstance(gpu, WholeGpu):
         return None, problem
     # Without a tensor parallel size vLLM uses one GPU, whatever the pod has.
-    count = f"give {{WholeGpu.count={sizes.gpus}}}, or " if sizes.gpus <= MOST_GPUS else "give "
+    count = f"give {{WholeGpu.count={sizes.gpus}}}, or " if sizes.gpus <= gpu.most else "give "
     return None, replace(problem, advice=f"{count}smaller sizes")
 
 

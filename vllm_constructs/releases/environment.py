@@ -83,6 +83,14 @@ def _unknown(release: VllmRelease, name: str) -> Problem | None:
     if version is not None and version > newest:
         return None
     where, last = f"env[{name!r}]", release.catalogs[-1]
+    oldest = tuple(int(part) for part in releases()[0].split("."))
+    if (
+        version is not None
+        and version < oldest
+        and (name in last["removed_environment"] or not is_misspelled(name, last["environment"]))
+    ):
+        # It may have existed before the oldest release that this library knows, as flags may.
+        return None
     hint = last["removed_environment"].get(name)
     if hint is not None:
         text = f"is no longer a variable of {release.description}"

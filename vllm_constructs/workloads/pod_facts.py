@@ -235,7 +235,7 @@ class PodFacts:
                     "--shutdown-timeout, so requests that run when a pod stops are aborted after "
                     "the pause of {Drain.pre_stop}",
                     value=image,
-                    advice="use 0.19.1 or newer",
+                    advice="use 0.18.0 or newer",
                 )
             )
         family = self.release.family

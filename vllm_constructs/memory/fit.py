@@ -37,6 +37,7 @@ READ = frozenset(
         "cudagraph-capture-sizes",
         "data-parallel-multi-port-external-lb",
         "data-parallel-size",
+        "data-parallel-size-local",
         "decode-context-parallel-size",
         "disable-hybrid-kv-cache-manager",
         "dtype",

@@ -297,7 +297,7 @@ class TestCache:
     def test_one_node(self, access: AccessMode) -> None:
         """A claim that one node mounts is rejected for two replicas, and recreates for one."""
         scope = chart()
-        cache = ModelCache(scope, "cache", size="1Gi", access=access)
+        cache = ModelCache(scope, "cache", size="100Gi", access=access)
         with pytest.raises(VllmConstructsError, match=f"'cache' is {access}"):
             model(scope, replicas=2, cache=cache)
         model(scope, cache=cache, rollout=Rollout(spare_gpus=1))
@@ -307,7 +307,7 @@ class TestCache:
     def test_many_nodes(self, access: AccessMode) -> None:
         """A claim that many nodes mount takes many replicas; read-only it turns downloads off."""
         scope = chart()
-        model(scope, replicas=2, cache=ModelCache(scope, "cache", size="1Gi", access=access))
+        model(scope, replicas=2, cache=ModelCache(scope, "cache", size="100Gi", access=access))
         (volume,) = [item for item in pod(scope)["volumes"] if item["name"] == "model-cache"]
         assert "cache" == volume["persistentVolumeClaim"]["claimName"]
         ports = [

@@ -208,7 +208,7 @@ def test_controller(class_name: str, annotation: str, expected: str, tmp_path: P
             "expected megabytes",
         ),
         (
-            LEAST + "replicaCount: 2\nmodelCache: {size: 1Gi, accessMode: ReadWriteOnce}",
+            LEAST + "replicaCount: 2\nmodelCache: {size: 100Gi, accessMode: ReadWriteOnce}",
             "ReadWriteOnce",
         ),
         (LEAST + "monitoring: {serviceMonitor: {interval: 15}}", "interval is 15"),

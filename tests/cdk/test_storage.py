@@ -6,10 +6,12 @@ from cdk8s import App, Chart
 from syrupy.assertion import SnapshotAssertion
 
 from tests.cdk.samples import (
+    CACHE,
     GPU,
     MODEL,
     chart,
     check_sample,
+    container,
     model,
     only,
     pod,
@@ -17,11 +19,13 @@ from tests.cdk.samples import (
     variants,
 )
 from vllm_constructs import (
+    EngineArgs,
     EphemeralCache,
     ExistingClaim,
     GpuPodSpec,
     ModelCache,
     ModelDeployment,
+    ModelShape,
     VllmConstructsError,
 )
 from vllm_constructs.workloads.storage import AccessMode, Cache
@@ -75,7 +79,7 @@ class TestClaims:
         assert EphemeralCache(size="1Gi") == kept(EphemeralCache(size="1Gi"))
         assert ExistingClaim("x") == kept(ExistingClaim("x"))
         cache = ModelCache(scope, "cache", size="1Gi", access="ReadOnlyMany")
-        expected = ExistingClaim("cache", access="ReadOnlyMany", namespace="llm")
+        expected = ExistingClaim("cache", access="ReadOnlyMany", namespace="llm", size="1Gi")
         assert expected == cache.volume == kept(cache)
 
     def test_plus_by_name(self) -> None:
@@ -170,3 +174,68 @@ class TestElsewhere:
         with rejected(scope, "^cache is in namespace 'other', and this chart is in 'llm'"):
             model(scope, cache=way(claim))
         model(other, cache=way(claim))
+
+
+class TestSize:
+    """Weights go into the cache."""
+
+    @pytest.mark.parametrize(
+        ("cache", "what"),
+        [
+            (
+                EphemeralCache(size="14Gi"),
+                r"14Gi of its EphemeralCache; give EphemeralCache\(size=",
+            ),
+            (ExistingClaim("w", size="10G"), "10G of its claim 'w'; give it '16Gi' or more"),
+        ],
+    )
+    def test_too_small(self, cache: Cache, what: str) -> None:
+        """A cache that is smaller than the weights is rejected with both sizes."""
+        with rejected(chart(), f"'qwen' has 14.3 GiB of weights, more than the {what}"):
+            model(chart(), cache=cache)
+
+    def test_construct(self) -> None:
+        """So is one that is made here."""
+        scope = chart()
+        cache = ModelCache(scope, "cache", size="10Gi")
+        with rejected(scope, "more than the 10Gi of its claim 'cache'"):
+            model(scope, cache=cache)
+
+    def test_large_enough(self) -> None:
+        """A size that is enough, or not known, passes; so does a model that is not known."""
+        scope = chart()
+        model(scope, "a", cache=EphemeralCache(size="15Gi"))
+        model(scope, "b", cache=ExistingClaim("w"), served_name="b")
+        model(scope, "c", model="my-org/mine", cache=EphemeralCache(size="1Gi"))
+        model(scope, "d", model="/models/mine", cache=ExistingClaim("x", size="1Gi"))
+
+    def test_stored(self) -> None:
+        """What is downloaded counts, not what flags make of it on the GPU."""
+        scope = chart()
+        with rejected(scope, "has 14.3 GiB of weights"):
+            model(scope, engine=EngineArgs(quantization="fp8"), cache=EphemeralCache(size="10Gi"))
+        small = ModelShape.named("Qwen/Qwen2.5-7B-Instruct-AWQ")
+        model(scope, model="my-org/awq", shape=small, cache=EphemeralCache(size="6Gi"))
+
+    @pytest.mark.parametrize(
+        ("cache", "request_", "limit"),
+        [
+            (None, "16Gi", None),
+            (EphemeralCache(size="50Gi"), "50Gi", "50Gi"),
+            (CACHE, None, None),
+        ],
+    )
+    def test_request(self, cache: Any, request_: str | None, limit: str | None) -> None:
+        """A cache on the node's disk requests what the weights need, or its own size."""
+        scope = chart()
+        model(scope, cache=cache)
+        resources = container(scope)["resources"]
+        assert request_ == resources["requests"].get("ephemeral-storage")
+        assert limit == resources["limits"].get("ephemeral-storage")
+
+    def test_no_request(self) -> None:
+        """Nothing is requested for weights that are not known, or are there already."""
+        for name in ("my-org/mine", "/models/mine"):
+            scope = chart()
+            model(scope, model=name)
+            assert "ephemeral-storage" not in container(scope)["resources"]["requests"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.memory.test_options import H100, L4, LLAMA, options
-from vllm_constructs import TimeSlicedGpu, WholeGpu
+from vllm_constructs import MemoryPlan, TimeSlicedGpu, VllmRelease, WholeGpu
 from vllm_constructs.accelerators.nvidia import Gpu
 from vllm_constructs.memory.activations import (
     CONTEXT,
@@ -57,6 +57,32 @@ def test_older_graphs() -> None:
 
     assert old.cuda_graphs == 51 * GRAPH
     assert old.tightest.kv_cache - made().tightest.kv_cache >= 51 * GRAPH
+
+
+def test_graphs_on_top() -> None:
+    """Where graphs come on top and hardly fit beside what is asked for, the model is tight."""
+    gpu, shape = WholeGpu("NVIDIA-A10G", count=4), ModelShape.named("Qwen/Qwen2.5-7B-Instruct")
+    for release in ("v0.12.0", "v0.25.1", "v0.28.0"):
+        found = budget_of(shape, options(gpu, shape, release))
+        assert f"{found.cuda_graphs / GIB:.2f} GiB on top for CUDA graphs" in found.problem
+        assert abs(found.spare) < found.margin
+        eager = budget_of(shape, options(gpu, shape, release, enforce_eager=True))
+        assert "on top" not in eager.problem
+        image = VllmRelease(f"vllm/vllm-openai:{release}")
+        assert "tight" == MemoryPlan(shape=shape, gpu=gpu, release=image).verdict
+    assert "on top" not in budget_of(shape, options(gpu, shape)).problem
+
+
+def test_graphs_of_state() -> None:
+    """Models with recurrent layers kept the runner that takes graphs off the cache."""
+    hybrid = ModelShape.named("Qwen/Qwen3-Next-80B-A3B-Instruct")
+    gpu = WholeGpu("NVIDIA-H200")
+    old, new = (
+        budget_of(hybrid, options(gpu, hybrid, release=release))
+        for release in ("v0.27.1", "v0.33.0")
+    )
+    assert old.cuda_graphs > 0
+    assert old.tightest.kv_cache - new.tightest.kv_cache < old.cuda_graphs
 
 
 def test_given_cache() -> None:

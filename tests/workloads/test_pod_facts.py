@@ -365,3 +365,14 @@ def test_dataclass_subclass() -> None:
     assert "search" == Own(model="a/b", gpu=gpu).team
     assert GpuPodSpec(model="a/b", gpu=gpu).manifest() == Own(model="a/b", gpu=gpu).manifest()
     assert "port is 1;" in strategies.refusal(lambda: Own(model="a/b", gpu=gpu, port=1))
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-oss-20b", "/models/gpt-oss-120b", "me/GPT-OSS-mine"])
+def test_vocabulary(model: str) -> None:
+    """A model that downloads a vocabulary is warned about where downloads are off."""
+    offline = ExistingClaim("weights", access="ReadOnlyMany")
+    with pytest.warns(VllmConstructsWarning, match="give env={'TIKTOKEN_ENCODINGS_BASE': '/model-"):
+        pod(model=model, cache=offline)
+    pod(model=model, cache=offline, env={"TIKTOKEN_ENCODINGS_BASE": "/model-cache/encodings"})
+    pod(model=model, cache=ExistingClaim("weights"))
+    pod(model="Qwen/Qwen3-8B", cache=offline)

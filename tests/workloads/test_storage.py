@@ -1,6 +1,7 @@
 """Storage: caches that can be mounted where pods are, and shared memory that suffices."""
 
 import enum
+from functools import partial
 from typing import Any
 
 import pytest
@@ -125,6 +126,30 @@ def test_ephemeral() -> None:
     assert EphemeralCache(size="9Gi").volume() == {"emptyDir": {"sizeLimit": "9Gi"}}
     assert EphemeralCache().can_be_shared
     assert not EphemeralCache().is_read_only
+
+
+def test_size() -> None:
+    """A size is compared as a number of bytes, and one that is not known passes."""
+    for cache in (
+        EphemeralCache(),
+        EphemeralCache(size="1Gi"),
+        ExistingClaim("w"),
+        ExistingClaim("w", size="1100M"),
+    ):
+        storage.check_size("a model", cache, 2**30)
+    for cache in (EphemeralCache(size="1023Mi"), ExistingClaim("w", size="1G")):
+        sentence = strategies.refusal(partial(storage.check_size, "a model", cache, 2**30))
+        assert "a model has 1.0 GiB of weights, more than the" in sentence
+        assert "'2Gi' or more" in sentence.replace("(size='2Gi')", "'2Gi'")
+
+
+def test_disk_request() -> None:
+    """The disk of the node is requested where it is used."""
+    assert "15Gi" == storage.disk_request(EphemeralCache(), 14 * 2**30)
+    assert "16Gi" == storage.disk_request(EphemeralCache(), 14 * 2**30 + 1)
+    assert "50Gi" == storage.disk_request(EphemeralCache(size="50Gi"), 14 * 2**30)
+    assert None is storage.disk_request(EphemeralCache(), None)
+    assert None is storage.disk_request(ExistingClaim("w", size="50Gi"), 14 * 2**30)
 
 
 @settings(max_examples=100, deadline=None)

@@ -9,6 +9,7 @@ from vllm_constructs import require
 from vllm_constructs.errors import refuse
 from vllm_constructs.kube import names
 from vllm_constructs.memory import fit
+from vllm_constructs.workloads import storage
 from vllm_constructs.workloads.availability import Rollout
 from vllm_constructs.workloads.plan_annotations import make_plan_annotations
 from vllm_constructs.workloads.pod import GpuPodSpec
@@ -120,6 +121,9 @@ class ModelDeployment(VllmConstruct):
         self.memory_plan: MemoryPlan | None = fit.check_fit(
             f"ModelDeployment {self.name!r}", self.pod, shape
         )
+        weights = fit.stored_weights(self.pod.model, shape)
+        if weights is not None:
+            storage.check_size(f"ModelDeployment {self.name!r}", self.pod.cache, weights)
         self.replicas = require.integer("replicas", replicas, 1, 1000)
         self.rollout = require.instance(
             "rollout",
@@ -140,6 +144,7 @@ class ModelDeployment(VllmConstruct):
             annotations=self._annotations(shape, annotations),
             kubernetes=context.kubernetes,
             allow_from=namespaces if network_policy else None,
+            weights=weights,
         )
         links = ModelLinks(
             workload=self.workload,

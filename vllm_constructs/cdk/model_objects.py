@@ -31,6 +31,7 @@ class ModelObjects:
         annotations: Annotations of the Deployment.
         kubernetes: The target release.
         allow_from: More namespaces whose pods may reach the API; None for no NetworkPolicy.
+        weights: Bytes of the weights on disk; None if they are not known.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class ModelObjects:
         annotations: Mapping[str, str],
         kubernetes: Kubernetes,
         allow_from: Sequence[str] | None,
+        weights: int | None,
     ) -> None:
         self._workload = workload
         self._service_name = service_name
@@ -55,6 +57,7 @@ class ModelObjects:
         self._annotations = annotations
         self._kubernetes = kubernetes
         self._allow_from = allow_from
+        self._weights = weights
         self._config_name = f"{workload.name}-engine"
 
     def all(self, facts: LinkedFacts) -> dict[str, dict[str, Any]]:
@@ -98,6 +101,7 @@ class ModelObjects:
             config_map_name=self._config_name if is_mounted else None,
             scrape_hints=facts.job is None,
             root_path=facts.root_path,
+            weights=self._weights,
         )
 
     def _policy(self, facts: LinkedFacts, allow_from: Sequence[str]) -> dict[str, Any]:

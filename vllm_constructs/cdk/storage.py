@@ -53,7 +53,9 @@ class ModelCache(VllmConstruct):
         context = chart_context(scope, id)
         self.name = names.sanitized(id) if name is None else name
         body = claim_manifest(name=self.name, size=size, storage_class=storage_class, access=access)
-        self.volume = ExistingClaim(self.name, access=access, namespace=context.namespace)
+        self.volume = ExistingClaim(
+            self.name, access=access, namespace=context.namespace, size=size
+        )
         super().__init__(scope, id, context, {"Default": body})
 
     @property

@@ -149,6 +149,8 @@ def budget_of(shape: Sizes, options: MemoryOptions) -> MemoryBudget:
     )
     # vLLM starts only if as much is free as it requests, also as the last pod on a shared GPU.
     free = options.memory - outside - (options.sharers - 1) * requested
+    # Where graphs are captured on top of the request, they need what is left beside it.
+    on_top = graphs - counted
     problem = ""
     estimated = max(activations) + graphs + OUTSIDE_TORCH
     margin = int(MARGIN * estimated + 0.01 * max(weights)) + LEAST_MARGIN
@@ -161,16 +163,17 @@ def budget_of(shape: Sizes, options: MemoryOptions) -> MemoryBudget:
                 "of each GPU or share of a GPU"
             )
         spare = min(spare, left)
-    elif free - requested < min(OUTSIDE_SPREAD, spare):
+    elif free - requested - on_top < min(OUTSIDE_SPREAD, spare):
         # The memory kept outside was measured on an H100, and is less on nearly all other GPUs:
         # a model may fit though `spare` is below zero, but hardly the other way round.
         others = " and the other pods leave" if options.sharers > 1 else " leaves"
+        captured = f" and {on_top / GIB:.2f} GiB on top for CUDA graphs" if on_top else ""
         problem = (
-            f"vLLM requests {requested / GIB:.2f} GiB of each GPU, and CUDA{others} about "
-            f"{max(0, free) / GIB:.2f} GiB free"
+            f"vLLM requests {requested / GIB:.2f} GiB of each GPU{captured}, and CUDA{others} "
+            f"about {max(0, free) / GIB:.2f} GiB free"
         )
-        spare = free - requested
-        margin = int(OUTSIDE_MARGIN * outside) + LEAST_MARGIN
+        spare = free - requested - on_top
+        margin = int(OUTSIDE_MARGIN * outside + MARGIN * on_top) + LEAST_MARGIN
     return MemoryBudget(cache, stages, length, graphs, OUTSIDE_TORCH, margin, spare, problem)
 
 

@@ -18,6 +18,7 @@ from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse
 from .options import UNCOUNTED
 from .plan import MemoryPlan
 from .shapes import ModelShape, is_named
+from .weights import stored
 
 if TYPE_CHECKING:
     from vllm_constructs.accelerators.nvidia import Gpu
@@ -125,6 +126,19 @@ def plan_of(
         return replace(problem, kind="not counted")
     # All other problems are combinations of model and GPU that vLLM itself rejects.
     raise VllmConstructsError(replace(problem, kind="does not fit"))
+
+
+def stored_weights(model: str, shape: ModelShape | None) -> int | None:
+    """Bytes of a model's weights that are downloaded; None where its shape is not known.
+
+    Args:
+        model: The model: a name, which may be in the catalog, or a path, which is there already.
+        shape: Its shape, if it is given.
+    """
+    if model.startswith("/"):
+        return None
+    known = shape_of(model) if shape is None else shape
+    return None if known is None else stored(known)
 
 
 class PlannedPod(Protocol):

@@ -219,7 +219,9 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
         ),
         quantization=quantization,
         graphs=_graphs(gpu, engine, *batch),
-        graphs_counted=release.behaves("cuda-graphs-in-kv-budget"),
+        graphs_counted=release.behaves(
+            "cuda-graphs-in-kv-budget-of-state" if shape.recurrent else "cuda-graphs-in-kv-budget"
+        ),
         offloaded=int((engine.cpu_offload_gb or 0) * GIB),
         loras=loras,
         lora_rank=engine.max_lora_rank or 16,

@@ -140,8 +140,8 @@ class MemoryPlan:
     def cuda_graphs(self) -> int:
         """CUDA graphs: an estimate.
 
-        In vLLM before 0.21 and from 0.26 to 0.28 they come on top of the requested memory; other
-        releases subtract them from the KV cache.
+        In vLLM before 0.21, and from 0.25.1 to 0.28 for models without recurrent layers, they come
+        on top of the requested memory; otherwise they are subtracted from the KV cache.
         """
         return self._budget.cuda_graphs
 

@@ -264,6 +264,13 @@ def loaded(
     return total
 
 
+def stored(shape: Sizes) -> int:
+    """Bytes of the checkpoint's weights on disk, as its publisher has quantized them."""
+    return loaded(
+        shape, quantization=shape.quantization, dtype_bytes=4 if shape.dtype == "float32" else 2
+    )
+
+
 def adapters(shape: Sizes, split: Split, stage: int, *, count: int, rank: int) -> int:
     """Bytes that vLLM keeps for `count` LoRA adapters of a rank, two bytes per parameter."""
     sides = sum(

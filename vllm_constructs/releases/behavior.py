@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, TypedDict, cast
 
 Behavior: TypeAlias = Literal[
     "cuda-graphs-in-kv-budget",
+    "cuda-graphs-in-kv-budget-of-state",
     "error-finish-reason",
     "gpu-memory-utilization-0.92",
     "ray-in-image",

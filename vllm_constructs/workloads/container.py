@@ -10,7 +10,6 @@ from vllm_constructs.engine.command_line_writer import arguments, file_options
 from . import storage
 from .availability import PERIOD
 from .secrets import secret_variable
-from .storage import EphemeralCache
 
 if TYPE_CHECKING:
     from vllm_constructs.kube.kubernetes import Kubernetes
@@ -103,15 +102,18 @@ def volumes(pod: PodFacts, config_map: str | None) -> list[tuple[dict[str, Any],
     return [({"name": name, **volume}, {"name": name, **mount}) for name, volume, mount in pairs]
 
 
-def _resources(pod: PodFacts) -> dict[str, Any]:
+def _resources(pod: PodFacts, weights: int | None) -> dict[str, Any]:
     cpu, cpu_limit = pod.cpu_pair
     memory, memory_limit = pod.memory_pair
     gpu = {pod.gpu.resource: str(pod.gpu.count)}
     requests = {"cpu": cpu, "memory": memory}
     limits = {"memory": memory_limit} if cpu_limit is None else {"cpu": cpu_limit}
     limits["memory"] = memory_limit
-    if isinstance(pod.cache, EphemeralCache) and pod.cache.size is not None:
-        requests["ephemeral-storage"] = limits["ephemeral-storage"] = pod.cache.size
+    disk = storage.disk_request(pod.cache, weights)
+    if disk is not None:
+        requests["ephemeral-storage"] = disk
+        if pod.cache.size is not None:
+            limits["ephemeral-storage"] = disk
     return {"limits": limits | gpu, "requests": requests | gpu}
 
 
@@ -120,6 +122,7 @@ def manifest(
     kubernetes: Kubernetes,
     mounts: Sequence[dict[str, Any]],
     root_path: str | None,
+    weights: int | None,
 ) -> dict[str, Any]:
     """The container that runs the engine.
 
@@ -128,6 +131,7 @@ def manifest(
         kubernetes: The target release, which decides how the `preStop` hook waits.
         mounts: The entries of `volumeMounts`.
         root_path: Path of the API behind an ingress; None if there is none.
+        weights: Bytes of the weights on disk; None if they are not known.
     """
     pause = pod.drain_time.pre_stop
     if kubernetes.has_sleep_action:
@@ -142,7 +146,7 @@ def manifest(
         "args": _args(pod, root_path),
         "env": _environment(pod),
         "ports": [{"name": PORT_NAME, "containerPort": pod.port, "protocol": "TCP"}],
-        "resources": _resources(pod),
+        "resources": _resources(pod, weights),
         "startupProbe": _probe(PERIOD, 5, pod.startup.failure_threshold),
         "readinessProbe": _probe(10, 5, 3),
         "livenessProbe": _probe(30, 10, 3),

@@ -38,6 +38,7 @@ def manifest(
     config_map_name: str | None,
     scrape_hints: bool,
     root_path: str | None,
+    weights: int | None = None,
 ) -> dict[str, Any]:
     """The Deployment of a model.
 
@@ -52,9 +53,12 @@ def manifest(
         config_map_name: Name of the ConfigMap with the engine's flags; None if there is none.
         scrape_hints: Whether the pods have annotations by which Prometheus finds them.
         root_path: Path of the API behind an ingress; None if there is none.
+        weights: Bytes of the weights on disk. Default: not known.
     """
     selector = workload.selector
-    spec = pod.manifest(kubernetes=kubernetes, config_map=config_map_name, root_path=root_path)
+    spec = pod.manifest(
+        kubernetes=kubernetes, config_map=config_map_name, root_path=root_path, weights=weights
+    )
     spec["topologySpreadConstraints"] = [
         {
             "maxSkew": 1,

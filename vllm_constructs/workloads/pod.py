@@ -43,6 +43,7 @@ class GpuPodSpec(PodFacts):
         kubernetes: Kubernetes | None = None,
         config_map: str | None = None,
         root_path: str | None = None,
+        weights: int | None = None,
     ) -> dict[str, Any]:
         """The `spec` of the pod.
 
@@ -51,6 +52,8 @@ class GpuPodSpec(PodFacts):
             config_map: Name of the ConfigMap that has `config()` as `engine.yaml`. Required with
                 `EngineArgs(delivery="config-map")`, and rejected otherwise.
             root_path: Path of the API behind an ingress. Default: none.
+            weights: Bytes of the weights on disk, which an ephemeral cache without a size
+                requests. Default: not known, so that none are requested.
 
         Raises:
             VllmConstructsError: `config_map` is missing, or given though no ConfigMap is mounted.
@@ -91,7 +94,7 @@ class GpuPodSpec(PodFacts):
                 *self.gpu.tolerations,
                 *(item.manifest() for item in self.tolerations),
             ],
-            "containers": [container.manifest(self, target, mounts, root_path)],
+            "containers": [container.manifest(self, target, mounts, root_path, weights)],
             "volumes": [volume for volume, _ in volumes],
         }
         optional = {

@@ -86,6 +86,8 @@ def reject_unknown(owner: str, given: Mapping[str, object], own: Mapping[str, ob
             refuse(Problem(where=name, text="is missing", advice=f"give {owner}({name}=...)"))
 
 
+_VOCABULARY = "TIKTOKEN_ENCODINGS_BASE"
+
 # Stands for a default, which `_defaults` has.
 _DEFAULT: Any = None
 
@@ -159,6 +161,8 @@ class PodFacts:
         self._check_image()
         offline = self.cache.is_read_only
         self._keep("env", check_variables(self.env, self.release, is_offline=offline))
+        if offline:
+            self._check_vocabulary()
         self._check_resources()
         # One that does not fit into the memory is rejected here.
         _ = self.shared_memory_size
@@ -172,6 +176,25 @@ class PodFacts:
                     value="0",
                     advice="give the seconds that running requests may take (0 is for "
                     "{runner='pooling'} only)",
+                )
+            )
+
+    def _check_vocabulary(self) -> None:
+        """Warn about a model that downloads more than weights when it starts.
+
+        openai-harmony reads the vocabulary of gpt-oss from the internet, unless the variable names
+        a folder that has it (openai/harmony, "TIKTOKEN_ENCODINGS_BASE").
+        """
+        if "gpt-oss" in self.model.lower() and _VOCABULARY not in self.env:
+            folder = f"{storage.MOUNT_PATH}/encodings"
+            warn(
+                Problem(
+                    where="model",
+                    text=f"is {self.model!r}, which downloads its vocabulary when it starts, and a "
+                    "read-only {cache} switches downloads off",
+                    value=repr(self.model),
+                    advice="put o200k_base.tiktoken and cl100k_base.tiktoken into a folder of the "
+                    f"cache, and give env={escaped(repr({_VOCABULARY: folder}))}",
                 )
             )
 

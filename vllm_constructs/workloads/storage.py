@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import field
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
@@ -32,6 +33,8 @@ class ExistingClaim:
             written.
         namespace: Namespace of the claim; models in other namespaces are then rejected.
             Default: not known.
+        size: Size of the claim, such as `200Gi`; models with larger weights are then rejected.
+            Default: not known.
 
     Raises:
         VllmConstructsError: A name is invalid, or the access mode is unknown.
@@ -40,8 +43,11 @@ class ExistingClaim:
     claim_name: str
     access: AccessMode = field(default="ReadWriteMany", kw_only=True)
     namespace: str | None = field(default=None, kw_only=True)
+    size: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        if self.size is not None:
+            quantity.memory("ExistingClaim.size", self.size)
         names.subdomain("ExistingClaim.claim_name", self.claim_name)
         if self.namespace is not None:
             names.label("ExistingClaim.namespace", self.namespace)
@@ -80,7 +86,7 @@ class EphemeralCache:
     Args:
         size: Limit of the volume, such as `100Gi`. It is also the `ephemeral-storage` request of
             the container, so that the pod is scheduled on a node that has as much. Default: no
-            limit and no request.
+            limit; a ModelDeployment requests what the weights need, where it knows them.
 
     Raises:
         VllmConstructsError: The size is not a quantity of bytes.
@@ -142,6 +148,48 @@ def check_sharing(where: str, cache: CacheVolume, replicas: int, *, downloads: b
                 "{cache=EphemeralCache()}, or one replica",
             )
         )
+
+
+def check_size(where: str, cache: CacheVolume, weights: int) -> None:
+    """Reject a cache that is smaller than the weights that are downloaded into it.
+
+    Args:
+        where: Name of the model, for the sentence.
+        cache: The cache.
+        weights: Bytes of the weights.
+
+    Raises:
+        VllmConstructsError: They do not fit: the pod would be evicted, or find no space left.
+    """
+    if cache.size is None or quantity.memory("cache", cache.size) >= weights:
+        return
+    needed = _whole(weights)
+    if isinstance(cache, EphemeralCache):
+        what, advice = "EphemeralCache", f"give {{EphemeralCache.size={needed!r}}} or more"
+    else:
+        what = f"claim {cache.claim_name!r}"
+        advice = f"give it {needed!r} or more, and twice that to download a new revision"
+    refuse(
+        Problem(
+            where=where,
+            text=f"has {weights / quantity.GI:.1f} GiB of weights, more than the {cache.size} of "
+            f"its {what}",
+            advice=advice,
+            kind="does not fit",
+        )
+    )
+
+
+def disk_request(cache: CacheVolume, weights: int | None) -> str | None:
+    """The `ephemeral-storage` that a pod requests: the cache's size, or what the weights need."""
+    if not isinstance(cache, EphemeralCache):
+        return None
+    return cache.size or (None if weights is None else _whole(weights))
+
+
+def _whole(weights: int) -> str:
+    """A size for weights and a GiB of other files, such as tokenizers and caches of compilers."""
+    return f"{math.ceil(weights / quantity.GI) + 1}Gi"
 
 
 def claim_manifest(

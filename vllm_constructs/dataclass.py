@@ -18,6 +18,8 @@ else:
     from threading import RLock
     from typing import Any
 
+    from vllm_constructs.arguments import explained
+
     _LOCK = RLock()
 
     class _Deferred:
@@ -32,7 +34,8 @@ else:
         def __get__(self, instance: object, owner: type) -> Any:
             with _LOCK:
                 if self._method is None:
-                    self._method = vars(self._compiled())[self._name]
+                    method = vars(self._compiled())[self._name]
+                    self._method = explained(method) if self._name == "__init__" else method
                     # A user may have put another one in its place.
                     if vars(self._cls).get(self._name) is self:
                         setattr(self._cls, self._name, self._method)
@@ -87,6 +90,8 @@ else:
         def decorate(cls: type) -> type:
             own = vars(cls)
             # Python sets it to None where a class has its own `__eq__`.
+            if not init and "__init__" in own:
+                cls.__init__ = explained(cls.__init__)
             has_hash = own.get("__hash__") is not None
             has_frozen_base = any(is_dataclass(base) for base in cls.__mro__[1:]) and frozen
             _at_once(init=False, repr=False, eq=False, frozen=has_frozen_base, kw_only=kw_only)(cls)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Literal, NoReturn, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
-from vllm_constructs.dataclass import dataclass
+if TYPE_CHECKING:
+    from types import TracebackType
+
 
 ProblemKind: TypeAlias = Literal["invalid", "does not fit", "not counted"]
 Spelling: TypeAlias = Callable[[str, "str | None"], str]
@@ -111,6 +114,7 @@ class VllmConstructsError(ValueError):
         super().__init__(problem.sentence(spelling))
         self.problem = problem
         self._spelling = spelling
+        _end_tracebacks_at_the_user()
 
     def __reduce__(self) -> tuple[type[VllmConstructsError], tuple[Problem, Spelling]]:
         """Support pickle."""
@@ -124,6 +128,33 @@ class VllmConstructsWarning(UserWarning):
     """
 
     __module__ = "vllm_constructs"
+
+
+def _is_ours(module: object) -> bool:
+    """Whether a module is of this library, or of jsii, which calls constructs."""
+    return str(module).startswith(("vllm_constructs.", "jsii."))
+
+
+def _end_tracebacks_at_the_user() -> None:
+    """Let an error that ends the program show the user's line last, and nothing below it."""
+    import sys
+
+    if getattr(sys.excepthook, "is_of_vllm_constructs", False):
+        return
+    show = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        entry, last = trace, None
+        while entry is not None:
+            if not _is_ours(entry.tb_frame.f_globals.get("__name__")):
+                last = entry
+            entry = entry.tb_next
+        if isinstance(error, VllmConstructsError) and last is not None:
+            last.tb_next = None
+        show(kind, error, trace)
+
+    hook.is_of_vllm_constructs = True  # type: ignore[attr-defined]  # to find it again
+    sys.excepthook = hook
 
 
 def refuse(problem: Problem | str) -> NoReturn:
@@ -146,9 +177,7 @@ def warn(problem: Problem | str) -> None:
 
     depth = 1
     frame = sys._getframe(1)  # noqa: SLF001  # the standard way to find a caller; `inspect` is slow to import
-    while frame.f_back and str(frame.f_globals.get("__name__", "")).startswith(
-        ("vllm_constructs.", "jsii.")
-    ):
+    while frame.f_back and _is_ours(frame.f_globals.get("__name__")):
         frame = frame.f_back
         depth += 1
     sentence = problem if isinstance(problem, str) else problem.sentence()

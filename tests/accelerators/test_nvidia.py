@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests import strategies
-from vllm_constructs import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
+from vllm_constructs import MigSlice, TimeSlicedGpu, VirtualGpu, VllmConstructsError, WholeGpu
 from vllm_constructs.accelerators.accelerator import Accelerator
 from vllm_constructs.accelerators.nvidia import EXPECTED, KINDS, Gpu, catalog
 
@@ -165,7 +165,7 @@ def test_count_of_parts(kind: Any) -> None:
     name = "1g.10gb" if kind is MigSlice else "NVIDIA-L4"
 
     for count in (1, 2):
-        with pytest.raises(TypeError):
+        with pytest.raises(VllmConstructsError):
             kind(name, count=count)
     assert (1, 1) == (kind.count, kind(name).count)
     assert "count" not in {one.name for one in fields(kind)}

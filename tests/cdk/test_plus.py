@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -431,3 +432,34 @@ class TestService:
         found = only(scope, "Service")["metadata"]
         assert "search" == found["labels"]["team"]
         assert {"example.com/a": "b"} == found["annotations"]
+
+
+LATE = """
+from cdk8s import App, Chart
+from tests.cdk.samples import model
+qwen = model(Chart(App(), "x", namespace="llm"))
+import cdk8s_plus_27 as kplus
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "kplus.HorizontalPodAutoscaler(qwen, 'hpa', target=qwen, max_replicas=3)",
+        "kplus.Service(qwen, 'also', ports=[kplus.ServicePort(port=80)]).select(qwen)",
+        "kplus.NetworkPolicy(qwen, 'net', selector=qwen)",
+    ],
+)
+def test_loaded_late(use: str) -> None:
+    """A model that was made before cdk8s-plus was loaded says so, in whatever way it is used."""
+    done = subprocess.run(
+        [sys.executable, "-c", LATE.format(use)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert 1 == done.returncode
+    assert "x/qwen was made before cdk8s-plus was loaded" in done.stderr
+    assert "import cdk8s_plus_27 before you make a model." in done.stderr

@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import strategies
-from vllm_constructs import EngineArgs, GpuPodSpec, MemoryPlan, ModelShape, VllmRelease, WholeGpu
+from vllm_constructs import (
+    EngineArgs,
+    GpuPodSpec,
+    MemoryPlan,
+    ModelShape,
+    VllmConstructsError,
+    VllmRelease,
+    WholeGpu,
+)
 from vllm_constructs.engine.command_line_writer import arguments
 from vllm_constructs.releases.release import catalog
 
@@ -201,5 +209,5 @@ def test_frozen() -> None:
     """Flags cannot be changed after they were checked, and are given by name."""
     with pytest.raises(FrozenInstanceError):
         EngineArgs().seed = 1  # type: ignore[misc]  # the point
-    with pytest.raises(TypeError):
+    with pytest.raises(VllmConstructsError):
         EngineArgs(4096)  # type: ignore[call-arg]  # the point

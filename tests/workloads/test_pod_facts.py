@@ -22,6 +22,7 @@ from vllm_constructs import (
     TimeSlicedGpu,
     Toleration,
     VirtualGpu,
+    VllmConstructsError,
     VllmConstructsWarning,
     WholeGpu,
 )
@@ -128,7 +129,7 @@ def test_pooling() -> None:
 def test_options() -> None:
     """Options are given by name; those that are missing or unknown are rejected."""
     given_by_place: Any = GpuPodSpec
-    with pytest.raises(TypeError):
+    with pytest.raises(VllmConstructsError):
         given_by_place("gpt2", L4)
     assert "model is missing; give GpuPodSpec(model=...)." == (
         strategies.refusal(lambda: GpuPodSpec(gpu=L4))  # type: ignore[call-arg]  # the mistake
@@ -376,3 +377,15 @@ def test_vocabulary(model: str) -> None:
     pod(model=model, cache=offline, env={"TIKTOKEN_ENCODINGS_BASE": "/model-cache/encodings"})
     pod(model=model, cache=ExistingClaim("weights"))
     pod(model="Qwen/Qwen3-8B", cache=offline)
+
+
+@pytest.mark.parametrize(
+    ("option", "number", "advice"),
+    [("memory", 64, "'64Gi'"), ("cpu", 4, "'4'"), ("memory", 10**30, None), ("cpu", True, None)],
+)
+def test_number_of_resources(option: str, number: int, advice: str | None) -> None:
+    """A number where a quantity is meant is told how to write it."""
+    sentence = strategies.refusal(lambda: pod(**{option: number}))
+    assert f"{option} is " in sentence
+    assert ("; write" in sentence) == (advice is not None)
+    assert advice is None or sentence.endswith(f"write {advice}.")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from vllm_constructs.arguments import explained
 from vllm_constructs.errors import VllmConstructsError
 
 from . import tree
@@ -27,6 +28,12 @@ def numbered(name: str, manifests: Iterable[dict[str, Any]]) -> dict[str, dict[s
 
 class VllmConstruct(tree.Manifests):
     """A construct of this library."""
+
+    def __init_subclass__(cls) -> None:
+        """Reject wrong arguments of each construct with a sentence."""
+        super().__init_subclass__()
+        if "__init__" in vars(cls):
+            cls.__init__ = explained(cls.__init__)  # type: ignore[method-assign]  # the same one
 
     def __init__(
         self,
@@ -71,7 +78,7 @@ class VllmConstruct(tree.Manifests):
                 why = "the scope has a construct of that id already; give each its own id"
             raise VllmConstructsError(
                 f"{type(self).__name__} {id!r} cannot be added: {why.rstrip('.')}."
-            ) from error
+            ) from None
         context.app.claim(claimed, repr(self))
         for change in changes:
             change.apply()
@@ -92,11 +99,11 @@ class VllmConstruct(tree.Manifests):
         if found is None:
             try:
                 found = tree.child(self, id)
-            except RuntimeError as error:
+            except RuntimeError:
                 raise VllmConstructsError(
                     f"{type(self).__name__} {self._id!r} has no object {id!r} any more: it was "
                     "removed from the tree; keep it before you remove it."
-                ) from error
+                ) from None
             self._objects[id] = found
         return found
 

@@ -190,10 +190,10 @@ def chart_context(scope: object, id: object) -> ChartContext:
     if number not in _contexts:
         try:
             chart = tree.chart(scope, CONTEXT)
-        except RuntimeError as error:
+        except RuntimeError:
             raise VllmConstructsError(
                 f"{id!r} is not inside of a Chart; make one: Chart(app, 'qwen', namespace='llm')."
-            ) from error
+            ) from None
         if chart["number"] not in _charts:
             _charts[chart["number"]] = _context(chart)
         _contexts[number] = _charts[chart["number"]]

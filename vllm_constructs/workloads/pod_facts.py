@@ -280,6 +280,9 @@ class PodFacts:
             if pair is None:
                 continue
             allowed = "one quantity, or (request, limit)"
+            if isinstance(pair, int) and not isinstance(pair, bool) and 0 < pair <= 4096:
+                unit = "Gi" if name == "memory" else ""
+                require.wrong(name, value, allowed, f"write '{pair}{unit}'")
             parts = require.items(name, pair, allowed)
             if len(parts) != 2:
                 require.wrong(name, value, allowed)

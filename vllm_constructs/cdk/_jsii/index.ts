@@ -53,6 +53,13 @@ export class ManifestObject extends ApiObject {
   }
 }
 
+// What cdk8s-plus asks a model. jsii puts Python's methods in their place where cdk8s-plus was loaded
+// before the model was made; it takes interfaces of loaded libraries only.
+const ASKED = [
+  'markHasAutoscaler', 'toScalingTarget', 'toPodSelector', 'toPodSelectorConfig',
+  'toNetworkPolicyPeerConfig',
+];
+
 /**
  * A construct with objects, all of which one call makes.
  */
@@ -101,6 +108,17 @@ export class Manifests extends Construct {
     scope: Construct, id: string, manifests: string, changed: Construct[], replaced: string,
   ) {
     super(scope, id);
+    for (const name of ASKED) {
+      Object.defineProperty(this, name, {
+        configurable: true,
+        value: () => {
+          throw new Error(
+            `${this.node.path} was made before cdk8s-plus was loaded, which asks it now; ` +
+            'import cdk8s_plus_27 before you make a model.',
+          );
+        },
+      });
+    }
     Manifests.add(this, manifests);
     Manifests.replace(changed, replaced);
   }

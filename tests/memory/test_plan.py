@@ -4,7 +4,7 @@ import json
 import re
 import warnings
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import assume, given, settings
@@ -430,3 +430,71 @@ def test_auto_is_estimated() -> None:
     assert " exact" in fixed.explain().partition("KV cache of 4096 tokens")[2].splitlines()[0]
     rest = auto.explain().partition(f"KV cache of {auto.max_model_len} tokens")[2]
     assert " estimate" in rest.splitlines()[0]
+
+
+class TestFullHeads:
+    """Models whose layers with full attention have other heads than the sliding ones."""
+
+    CONFIG: ClassVar[dict[str, Any]] = {
+        "model_type": "gemma4_text",
+        "hidden_size": 5376,
+        "intermediate_size": 21504,
+        "num_hidden_layers": 60,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 16,
+        "num_global_key_value_heads": 4,
+        "head_dim": 256,
+        "global_head_dim": 512,
+        "sliding_window": 1024,
+        "layer_types": [
+            "full_attention" if layer % 6 == 5 else "sliding_attention" for layer in range(60)
+        ],
+        "vocab_size": 262144,
+        "max_position_embeddings": 262144,
+        "tie_word_embeddings": True,
+    }
+
+    def made(self, length: int, tensor: int = 1) -> MemoryPlan:
+        """A plan of Gemma 4 with 31 billion parameters."""
+        return MemoryPlan(
+            shape=ModelShape.from_config(self.CONFIG, name="gemma-4-31b"),
+            gpu=WholeGpu("NVIDIA-H200", count=tensor),
+            engine=EngineArgs(max_model_len=length, max_num_batched_tokens=8192),
+        )
+
+    @pytest.mark.parametrize(("length", "blocks"), [(262_144, 13_637), (65_536, 7_493)])
+    def test_cache(self, length: int, blocks: int) -> None:
+        """A block of a full layer has twice the tokens, so that all pages are equal."""
+        found = self.made(length)
+        assert 2_621_440 == found.kv_bytes_per_block
+        assert blocks * 2_621_440 == found.kv_bytes_needed
+        assert {16, 32} == set(found.block_sizes)
+        assert 10 * 8192 + 50 * 16_384 == found.kv_bytes_per_token
+
+    def test_weights(self) -> None:
+        """The matrices of full layers have their own sizes."""
+        shape = ModelShape.from_config(self.CONFIG, name="gemma-4-31b")
+        assert (4, 512) == shape.heads_of("full")
+        assert (16, 256) == shape.heads_of("sliding")
+        assert shape.parameters == pytest.approx(30.8e9, rel=0.01)
+        plain = replace(shape, full_key_value_heads=0, full_head_dim=0)
+        assert (16, 256) == plain.heads_of("full")
+        # Queries and output of 16384 columns instead of 8192, keys and values of 2048 each instead
+        # of 4096, and their norms.
+        more = 10 * (2 * 5376 * 8192 - 2 * 5376 * 2048 + 2 * 256)
+        assert more == shape.parameters - plain.parameters
+
+    def test_larger_full_layers(self) -> None:
+        """Where full layers keep more of a token, the blocks of the others have more tokens."""
+        config = self.CONFIG | {"num_global_key_value_heads": 16}
+        shape = ModelShape.from_config(config, name="other")
+        found = MemoryPlan(shape=shape, gpu=WholeGpu("NVIDIA-H200"))
+        assert {16, 32} == set(found.block_sizes)
+        assert 10 * 16 * 32_768 == found.kv_bytes_per_block
+
+    def test_split(self) -> None:
+        """Heads of both kinds are split over GPUs, or repeated on them."""
+        assert 4 == len({self.made(65_536, tensor).kv_bytes_needed for tensor in (1, 2, 4, 8)})
+        shape = ModelShape.from_config(self.CONFIG | {"num_global_key_value_heads": 6}, name="odd")
+        with pytest.raises(VllmConstructsError, match="odd has 6 key and value heads"):
+            MemoryPlan(shape=shape, gpu=WholeGpu("NVIDIA-H200", count=4))

@@ -87,8 +87,9 @@ def _mixer(shape: Sizes, tensor: int) -> int:
         key = shape.latent.nope_dim + shape.latent.rope_dim
         values = 2 * heads * (key + shape.latent.v_dim)
     elif heads:
-        kept = max(1, shape.num_key_value_heads // tensor)
-        values = (2 * heads + 2 * kept) * shape.head_dim
+        for key_value_heads, size in (shape.heads_of("sliding"), shape.heads_of("full")):
+            kept = max(1, key_value_heads // tensor)
+            values = max(values, (2 * heads + 2 * kept) * size)
     if shape.recurrent:
         part = shape.recurrent
         values = max(values, (4 * part.inner + 2 * part.groups * part.state) // tensor)

@@ -31,7 +31,7 @@ _PER_TOKEN = ("num_experts_per_tok", "experts_per_token", "num_experts_per_token
 # Families whose input and output embedding are one matrix, unless the file has tie_word_embeddings.
 _TIED = ("gemma", "cohere", "mamba", "falcon_mamba", "lfm2", "bamba")
 _PLAIN = ("nemotron", "nemotron_h", "starcoder2", "phi", "gpt_neox", "falcon")
-_QK_NORM = ("qwen3", "gemma3", "olmo3", "glm4_moe", "exaone4")
+_QK_NORM = ("qwen3", "gemma3", "gemma4", "olmo3", "glm4_moe", "exaone4")
 _SCALED = ("su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling")
 
 
@@ -84,6 +84,8 @@ def sizes_of(file: HfFile) -> Sizes:
         num_attention_heads=heads,
         num_key_value_heads=(file.optional(*_KEY_VALUE) or heads) if has_attention else 0,
         head_dim=(file.optional("head_dim") or hidden // heads) if has_attention else 0,
+        full_key_value_heads=file.optional("num_global_key_value_heads") if has_attention else 0,
+        full_head_dim=file.optional("global_head_dim") if has_attention else 0,
         latent=latent,
         experts=experts,
         recurrent=recurrent(file) if {"recurrent", "parallel"} & set(kinds) else None,
@@ -94,7 +96,7 @@ def sizes_of(file: HfFile) -> Sizes:
         qk_norm=file.starts(_QK_NORM) and file.flag("use_qk_norm", default=True),
         output_gate=file.flag("attn_output_gate", default=family == "qwen3_next"),
         sinks=family == "gpt_oss",
-        norms=4 if file.starts(("gemma2", "gemma3")) else 2,
+        norms=4 if file.starts(("gemma2", "gemma3", "gemma4")) else 2,
         tied=_tied(file),
         positions=file.optional("max_position_embeddings") if has_attention else 0,
         longest=_longest(file),

@@ -14,7 +14,7 @@ from math import ceil
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped, refuse
 
-from .sizes import Recurrent, Sizes
+from .sizes import Mixer, Recurrent, Sizes
 from .weights import groups_on, stages
 
 DEFAULT_BLOCK = 16
@@ -141,8 +141,14 @@ class KvCache:
         return low
 
 
-def token_bytes(shape: Sizes, options: CacheOptions) -> int:
+def token_bytes(shape: Sizes, options: CacheOptions, mixer: Mixer = "sliding") -> int:
     """Bytes that one layer keeps of one token on one GPU, without the key of an indexer.
+
+    Args:
+        shape: The sizes of the model.
+        options: The options of the engine.
+        mixer: The kind of the layer. Default: that of sliding layers, whose heads most models
+            have in all layers.
 
     Raises:
         VllmConstructsError: The size of this data type with this attention is not known.
@@ -157,7 +163,8 @@ def token_bytes(shape: Sizes, options: CacheOptions) -> int:
             size = shape.latent.kv_rank + shape.latent.rope_dim
             return size * (1 if dtype in _FP8 else _BYTES[dtype])
     elif dtype not in _PACKED:
-        heads, size = max(1, shape.num_key_value_heads // options.tensor), shape.head_dim
+        heads, size = shape.heads_of(mixer)
+        heads = max(1, heads // options.tensor)
         if dtype in _BYTES or dtype in _FP8:
             return 2 * heads * size * (1 if dtype in _FP8 else _BYTES[dtype])
         if dtype in _PER_HEAD:
@@ -219,6 +226,13 @@ def _block_size(shape: Sizes, options: CacheOptions, length: int) -> tuple[int, 
 def _specs(shape: Sizes, options: CacheOptions, length: int) -> list[tuple[int, CacheSpec]]:
     size, state = _block_size(shape, options, length)
     page = token_bytes(shape, options) * size if shape.has_attention else 0
+    full_size = size
+    if shape.full_key_value_heads or shape.full_head_dim:
+        # Layers that keep less of a token have more tokens in a block, so that all pages have the
+        # same size (unify_kv_cache_spec_page_size).
+        small = token_bytes(shape, options, "full") * size
+        largest = max(page, small)
+        size, full_size, page = size * (largest // page), size * (largest // small), largest
     index = shape.latent.index_dim if shape.latent else 0
     specs = []
     for layer, mixer in enumerate(shape.mixers):
@@ -226,11 +240,11 @@ def _specs(shape: Sizes, options: CacheOptions, length: int) -> list[tuple[int, 
             tokens = size if options.prefix_caching else length
             specs.append((layer, CacheSpec("recurrent", tokens, state)))
         if mixer in ("full", "parallel"):
-            specs.append((layer, CacheSpec("full", size, page)))
+            specs.append((layer, CacheSpec("full", full_size, page)))
             if index:
                 # 8 bits per value, and a scale of four bytes for every 128 values.
                 key = index + ceil(index / 128) * 4
-                specs.append((layer, CacheSpec("full", size, size * key)))
+                specs.append((layer, CacheSpec("full", full_size, full_size * key)))
         elif mixer in ("sliding", "chunked"):
             specs.append((layer, CacheSpec(mixer, size, page, shape.window)))
     return specs

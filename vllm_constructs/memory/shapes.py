@@ -68,6 +68,9 @@ class ModelShape(Sizes):
         num_attention_heads: Query heads. Default: 0, no attention.
         num_key_value_heads: Key and value heads. Default: 0, no attention.
         head_dim: Size of a head. Default: 0, no attention.
+        full_key_value_heads: Key and value heads of layers with full attention, where sliding
+            layers have others. Default: 0, the same.
+        full_head_dim: Size of a head there. Default: 0, the same.
         latent: Latent attention (MLA), if the model has it. Default: none.
         experts: Experts, if the model has them. Default: none.
         recurrent: Recurrent layers, if the model has them. Default: none.

@@ -139,6 +139,8 @@ class Sizes:
     num_attention_heads: int = 0
     num_key_value_heads: int = 0
     head_dim: int = 0
+    full_key_value_heads: int = 0
+    full_head_dim: int = 0
     latent: LatentAttention | None = None
     experts: Experts | None = None
     recurrent: Recurrent | None = None
@@ -160,8 +162,8 @@ class Sizes:
     def __post_init__(self) -> None:
         require.text("ModelShape.name", self.name)
         may_be_zero = (
-            "intermediate_size num_attention_heads num_key_value_heads head_dim window norms "
-            "positions other_parameters"
+            "intermediate_size num_attention_heads num_key_value_heads head_dim "
+            "full_key_value_heads full_head_dim window norms positions other_parameters"
         )
         _sizes(self, "ModelShape", zero=tuple(may_be_zero.split()))
         for name, options in (("mixers", MIXERS), ("feed_forwards", FEED_FORWARDS)):
@@ -206,6 +208,15 @@ class Sizes:
             if needed and not getattr(self, name):
                 text = f"is missing, but layers of {escaped(self.name)} need it"
                 refuse(Problem(where=f"ModelShape.{name}", text=text, advice="give it"))
+
+    def heads_of(self, mixer: Mixer) -> tuple[int, int]:
+        """The key and value heads of a kind of layer, and the size of a head."""
+        if mixer != "full":
+            return self.num_key_value_heads, self.head_dim
+        return (
+            self.full_key_value_heads or self.num_key_value_heads,
+            self.full_head_dim or self.head_dim,
+        )
 
     @property
     def layers(self) -> int:

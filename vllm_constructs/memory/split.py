@@ -105,13 +105,13 @@ def _tensor(shape: Sizes, options: MemoryOptions) -> Iterator[str]:
     """The reasons why the layers cannot be split like that, as in the text of a `Problem`."""
     split = options.split
     tensor = split.tensor
-    heads, kept = shape.num_attention_heads, shape.num_key_value_heads
-    yield from _divides(shape, "attention heads", heads, tensor)
-    if kept and not shape.latent and max(kept, tensor) % min(kept, tensor):
-        yield (
-            f"{escaped(shape.name)} has {kept} key and value heads, which cannot be split over "
-            f"{tensor} GPUs or repeated on them evenly"
-        )
+    yield from _divides(shape, "attention heads", shape.num_attention_heads, tensor)
+    for kept in sorted({shape.heads_of("sliding")[0], shape.heads_of("full")[0]}):
+        if kept and not shape.latent and max(kept, tensor) % min(kept, tensor):
+            yield (
+                f"{escaped(shape.name)} has {kept} key and value heads, which cannot be split over "
+                f"{tensor} GPUs or repeated on them evenly"
+            )
     yield from _divides(shape, "columns in a feed-forward", shape.intermediate_size, tensor)
     if shape.recurrent:
         part = shape.recurrent

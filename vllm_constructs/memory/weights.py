@@ -15,7 +15,7 @@ from math import ceil
 from vllm_constructs.dataclass import dataclass
 
 from .quantization import Quantization
-from .sizes import Recurrent, Sizes
+from .sizes import FeedForward, Mixer, Recurrent, Sizes
 
 # PyTorch's allocator rounds a tensor above 10 MiB up to a multiple of 2 MiB.
 _LARGE = 10 * 2**20
@@ -83,10 +83,11 @@ def stages(layers: int, count: int) -> tuple[range, ...]:
     return tuple(range(end - size, end) for end, size in zip(ends, sizes, strict=True))
 
 
-def _attention(shape: Sizes, tensor: int) -> Iterator[Matrix]:
-    hidden, size = shape.hidden_size, shape.head_dim
+def _attention(shape: Sizes, mixer: Mixer, tensor: int) -> Iterator[Matrix]:
+    hidden = shape.hidden_size
+    key_value_heads, size = shape.heads_of(mixer)
     heads = shape.num_attention_heads // tensor
-    kept = max(1, shape.num_key_value_heads // tensor)
+    kept = max(1, key_value_heads // tensor)
     queries = heads * (2 if shape.output_gate else 1)
     outputs = (queries + 2 * kept) * size
     yield Matrix(hidden, outputs)
@@ -173,10 +174,12 @@ def _experts(shape: Sizes, split: Split) -> Iterator[Matrix]:
         yield Matrix(hidden, int(experts.shared_gate), "other")
 
 
-def _layer(shape: Sizes, mixer: str, feed_forward: str, split: Split) -> Iterator[Matrix]:
+def _layer(shape: Sizes, mixer: Mixer, feed_forward: FeedForward, split: Split) -> Iterator[Matrix]:
     if mixer in ("full", "sliding", "chunked", "parallel", "shared"):
-        attention = _latent_attention if shape.latent else _attention
-        yield from attention(shape, split.tensor)
+        if shape.latent:
+            yield from _latent_attention(shape, split.tensor)
+        else:
+            yield from _attention(shape, mixer, split.tensor)
     if mixer in ("recurrent", "parallel"):
         yield from _recurrent(shape, split.tensor)
     if feed_forward == "dense":

@@ -200,7 +200,9 @@ def matrices(shape: Sizes, split: Split = ONE, stage: int = 0) -> Iterator[Matri
         stage: The stage. Default: 0, the first one.
     """
     layers = stages(shape.layers, split.pipeline)[stage]
-    kinds = Counter((shape.mixers[layer], shape.feed_forwards[layer]) for layer in layers)
+    kinds: Counter[tuple[Mixer, FeedForward]] = Counter(
+        (shape.mixers[layer], shape.feed_forwards[layer]) for layer in layers
+    )
     for (mixer, feed_forward), count in kinds.items():
         for matrix in _layer(shape, mixer, feed_forward, split):
             yield Matrix(matrix.inputs, matrix.outputs, matrix.kind, matrix.count * count)

@@ -1,3 +1,6 @@
+import warnings
+from typing import Any
+
 import cdk8s_plus_27 as kplus
 import pytest
 from cdk8s import App, Chart
@@ -17,16 +20,20 @@ from tests.cdk.samples import (
 )
 from tests.support import assert_valid
 from vllm_constructs import (
+    ApiKey,
     AwsAlb,
     ClusterIssuerRef,
     Drain,
     F5Nginx,
+    GatewayRef,
     GkeIngress,
     IngressNginx,
+    ModelFleet,
     StreamingIngress,
     TlsSecret,
     Traefik,
     VllmConstructsError,
+    VllmConstructsWarning,
 )
 from vllm_constructs.traffic.controllers import IngressController
 
@@ -206,3 +213,39 @@ def test_annotations() -> None:
         found["nginx.org/keepalive"],
         found["nginx.org/proxy-buffering"],
     )
+
+
+class TestClearKeys:
+    """An API key goes over TLS."""
+
+    def test_ingress(self) -> None:
+        """Without a certificate it is warned about, and with one, or without a key, it is not."""
+        scope = chart()
+        locked = model(scope, "locked", api_key=ApiKey.from_secret("clients"))
+        given: Any = {"target": locked, "controller": Traefik()}
+        sentence = (
+            r"StreamingIngress\.tls is missing, so clients send the API key of 'locked' in clear"
+        )
+        with pytest.warns(VllmConstructsWarning, match=sentence):
+            StreamingIngress(scope, "a", host="a.example.com", **given)
+        tls = TlsSecret("llm-tls")
+        StreamingIngress(scope, "b", host="b.example.com", name="b", tls=tls, **given)
+        given["controller"] = AwsAlb(subnets=["10.0.0.0/16"])
+        StreamingIngress(scope, "c", host="c.example.com", name="c", **given)
+        given = {"target": model(scope, "open", served_name="open"), "controller": Traefik()}
+        StreamingIngress(scope, "d", host="d.example.com", **given)
+
+    def test_fleet(self) -> None:
+        """So it is for a fleet, and for a Gateway the listeners decide."""
+        for options, count in (
+            ({"controller": Traefik()}, 1),
+            ({"controller": Traefik(), "tls": TlsSecret("llm-tls")}, 0),
+            ({"gateway": GatewayRef("edge")}, 0),
+        ):
+            scope = chart()
+            locked = model(scope, "locked", api_key=ApiKey.from_secret("clients"))
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                more: Any = options
+                ModelFleet(scope, "f", models=[locked], host="llm.example.com", **more)
+            assert count == len(said)

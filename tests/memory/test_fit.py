@@ -288,3 +288,12 @@ def test_slice() -> None:
     """A slice is planned with its own memory."""
     with pytest.raises(VllmConstructsError, match=r"does not fit on MIG slice 1g\.10gb"):
         plan(gpu=MigSlice("1g.10gb"))
+
+
+def test_misspelled() -> None:
+    """A model that the catalog has under nearly the same name is warned about, and not planned."""
+    with pytest.warns(VllmConstructsWarning, match="by a letter; did you mean") as said:
+        assert plan(model="Qwen/Qwen2.5-7B-Instuct") is None
+    assert 1 == len(said)
+    shape = ModelShape.named("Qwen/Qwen2.5-7B-Instruct")
+    assert fit.check_fit("a pod", pod(model="Qwen/Qwen2.5-7B-Instuct"), shape) is not None

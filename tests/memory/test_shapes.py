@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests import strategies
-from vllm_constructs.memory.shapes import ModelShape, catalog
+from vllm_constructs.memory.shapes import ModelShape, catalog, misspelled
 
 QWEN = ModelShape.named("Qwen/Qwen2.5-7B-Instruct")
 # What is counted beside the text layers: vision towers, and biases that choose experts.
@@ -89,3 +89,26 @@ def test_unknown() -> None:
     garbage: tuple[Any, ...] = (5, None, "", [], "zzzzzz")
     for wrong in garbage:
         strategies.refusal(partial(ModelShape.named, wrong))
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("Qwen/Qwen2.5-7B-Instuct", "Qwen/Qwen2.5-7B-Instruct"),
+        ("Qwen/Qwen2.5-7B-Insttruct", "Qwen/Qwen2.5-7B-Instruct"),
+        ("Qwen/Qwen2.5-7B-Instrcut", "Qwen/Qwen2.5-7B-Instruct"),
+        ("Qwen/Qwen2.5-7B_Instruct", "Qwen/Qwen2.5-7B-Instruct"),
+        ("qwen/qwen2.5-7b-instruct", "Qwen/Qwen2.5-7B-Instruct"),
+        ("openai/gpt-os-20b", "openai/gpt-oss-20b"),
+        ("meta-lama/Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("Qwen/Qwen2.5-8B-Instruct", None),
+        ("Qwen/Qwen2.5-7B-Instrct2", None),
+        ("Qwen/Qwen2.5-17B-Instruct", None),
+        ("Qwen/Qwen2.5-7B-Instuc", None),
+        ("my-org/my-model", None),
+        ("", None),
+    ],
+)
+def test_misspelled(name: str, known: str | None) -> None:
+    """A name that is one letter off is told, and another model is never meant."""
+    assert known == misspelled(name)

@@ -17,7 +17,12 @@ from vllm_constructs.traffic.tls import Tls
 from .base import VllmConstruct, numbered
 from .deployment import ModelDeployment
 from .endpoints import check_endpoints, endpoints_of
-from .ingress import check_controller, proxy_settings, service_annotations
+from .ingress import (
+    check_controller,
+    proxy_settings,
+    service_annotations,
+    warn_of_clear_keys,
+)
 from .links import links_of
 from .registry import chart_context
 
@@ -86,6 +91,7 @@ class ModelFleet(VllmConstruct):
         entry: Any
         if gateway is None:
             entry = check_controller("ModelFleet.controller", controller)
+            warn_of_clear_keys("ModelFleet", all_links, tls, entry)
             bodies = _ingress(own, entry, members, backends, settings)
         else:
             entry = require.instance("ModelFleet.gateway", gateway, GatewayRef, "a GatewayRef(...)")

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs import require
+from vllm_constructs.errors import Problem, escaped, warn
 from vllm_constructs.kube import names
 from vllm_constructs.traffic import ingress
 from vllm_constructs.traffic.controllers import (
     CONTROLLERS,
+    AwsAlb,
     GkeIngress,
     IngressController,
     ProxySettings,
@@ -41,6 +43,29 @@ def proxy_settings(
         max_body=require.integer("max_body", max_body, 1, 10_240, "MiB"),
         tls=tls,
     )
+
+
+def warn_of_clear_keys(
+    where: str, models: Sequence[ModelLinks], tls: object, controller: object
+) -> None:
+    """Warn about API keys that clients send without TLS.
+
+    Args:
+        where: Name of the construct.
+        models: The models that it serves.
+        tls: The certificate, if there is one.
+        controller: The controller. An ALB finds a certificate by the host name.
+    """
+    named = [links.workload.name for links in models if links.pod.api_key is not None]
+    if named and tls is None and not isinstance(controller, AwsAlb):
+        warn(
+            Problem(
+                where=f"{where}.tls",
+                text=f"is missing, so clients send the API key of {escaped(repr(named[0]))} in "
+                "clear",
+                advice="give {tls=ClusterIssuerRef(...)} or {tls=TlsSecret(...)}",
+            )
+        )
 
 
 def service_annotations(controller: object, service: str) -> dict[str, str]:
@@ -109,6 +134,7 @@ class StreamingIngress(VllmConstruct):
             port=port,
         )
         settings = proxy_settings([links], max_body, tls, context)
+        warn_of_clear_keys("StreamingIngress", [links], tls, controller)
         body = ingress.manifest(
             name=links.workload.name if name is None else name,
             controller=controller,

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from vllm_constructs import require
 from vllm_constructs.engine.flag_parsing import amount
-from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse
+from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse, warn
 
 from .options import UNCOUNTED
 from .plan import MemoryPlan
-from .shapes import ModelShape, is_named
+from .shapes import ModelShape, is_named, misspelled
 from .weights import stored
 
 if TYPE_CHECKING:
@@ -192,6 +192,11 @@ def check_fit(where: str, pod: PlannedPod, shape: ModelShape | None) -> MemoryPl
         allowed = "ModelShape.named(...) or ModelShape.from_config(...)"
         require.instance("shape", shape, ModelShape, allowed)
     if shape is None:
+        near = misspelled(pod.model)
+        if near is not None:
+            text = f"is {escaped(repr(pod.model))}, which differs from {near!r} by a letter"
+            value, advice = repr(pod.model), f"did you mean {near!r}?"
+            warn(Problem(where="model", text=text, value=value, advice=advice))
         return None
     try:
         plan = plan_of(shape, pod.gpu, pod.engine, pod.release, pod.env)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from functools import cache
+from functools import cache, lru_cache
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -47,6 +48,30 @@ def _names() -> dict[str, str]:
 def is_named(name: str) -> bool:
     """Whether the catalog has a model of this name."""
     return name in _names()
+
+
+@lru_cache(maxsize=1024)
+def misspelled(name: str) -> str | None:
+    """The model of the catalog that a name is one letter off; None if there is none.
+
+    A letter may be missing, superfluous, another one or in the place of its neighbour; a digit may
+    not, since it makes another model.
+    """
+    digits = [letter for letter in name if letter.isdigit()]
+    for known in _names():
+        if digits == [letter for letter in known if letter.isdigit()] and _is_near(name, known):
+            return known
+    return None
+
+
+def _is_near(name: str, known: str) -> bool:
+    if name.lower() == known.lower():
+        return True
+    start = len(commonprefix([name, known]))  # noqa: RUF071  # letters are what is compared
+    left, right = name[start:], known[start:]
+    end = len(commonprefix([left[::-1], right[::-1]]))  # noqa: RUF071  # as above
+    left, right = left[: len(left) - end], right[: len(right) - end]
+    return (len(left) <= 1 and len(right) <= 1) or (len(left) == 2 and left == right[::-1])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,7 +98,7 @@ def test_traceback() -> None:
     code = """
 import sys
 from cdk8s import App, Chart
-from vllm_constructs import ModelCache, ModelDeployment, WholeGpu
+from vllm_constructs import EngineArgs, ModelCache, ModelDeployment, WholeGpu
 chart = Chart(App(), "x", namespace="llm")
 ModelCache(chart, "cache", size="1Gi")
 def wrong():
@@ -111,6 +111,10 @@ wrong()
         'ModelCache(chart, "other", sise="1Gi")',
         'ModelDeployment(App(), "m", model="a/b", gpu=WholeGpu("NVIDIA-L4"))',
         'WholeGpu("L5")',
+        (
+            'ModelDeployment(chart, "m", model="Qwen/Qwen2.5-7B-Instruct",'
+            ' gpu=WholeGpu("NVIDIA-L4"), engine=EngineArgs(max_model_len=400000))'
+        ),
     ):
         done = subprocess.run(
             [sys.executable, "-c", code.format(line)], capture_output=True, text=True, check=False

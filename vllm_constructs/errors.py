@@ -135,6 +135,21 @@ def _is_ours(module: object) -> bool:
     return str(module).startswith(("vllm_constructs.", "jsii."))
 
 
+def _end_at_the_user(error: VllmConstructsError, trace: TracebackType | None) -> None:
+    """Cut the frames below the user's last one, and an error that this library handled itself."""
+    last = None
+    while trace is not None:
+        if not _is_ours(trace.tb_frame.f_globals.get("__name__")):
+            last = trace
+        trace = trace.tb_next
+    if last is not None:
+        last.tb_next = None
+    handled = error.__context__.__traceback__ if error.__context__ else None
+    if handled is not None and _is_ours(handled.tb_frame.f_globals.get("__name__")):
+        # A traceback begins in the frame that handled the error.
+        error.__context__ = error.__cause__ = None
+
+
 def _end_tracebacks_at_the_user() -> None:
     """Let an error that ends the program show the user's line last, and nothing below it."""
     import sys
@@ -144,13 +159,8 @@ def _end_tracebacks_at_the_user() -> None:
     show = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        entry, last = trace, None
-        while entry is not None:
-            if not _is_ours(entry.tb_frame.f_globals.get("__name__")):
-                last = entry
-            entry = entry.tb_next
-        if isinstance(error, VllmConstructsError) and last is not None:
-            last.tb_next = None
+        if isinstance(error, VllmConstructsError):
+            _end_at_the_user(error, trace)
         show(kind, error, trace)
 
     hook.is_of_vllm_constructs = True  # type: ignore[attr-defined]  # to find it again

@@ -24,7 +24,8 @@ _CLOUD = {
     "nvidia-h200-141gb": "NVIDIA-H200",
 }
 _BRANDS = ("nvidia", "tesla", "geforce", "quadro")
-_NOISE = {*_BRANDS, "gpu", "ac", "tensor", "core", "graphics"}
+# `mega` is GKE's word for the server with its own network cards.
+_NOISE = {*_BRANDS, "gpu", "ac", "tensor", "core", "graphics", "mega"}
 _FORMS = {"sxm": "sxm", "hbm": "sxm", "pcie": "pcie", "pci": "pcie", "nvl": "nvl"}
 _FORM = re.compile(r"(sxm|hbm|pcie|pci|nvl)[0-9]?e?")
 _MEMORY = re.compile(r"([1-9][0-9]{1,2})g(?:b|ib)?")
@@ -81,8 +82,7 @@ def products_of(name: str, products: Mapping[str, int]) -> list[str]:
     own = [product for product in products if product.lower() == given]
     if own:
         return own
-    # GKE's name of the server with its own network cards.
-    said = _said(given.replace("-mega-", "-"))
+    said = _said(given)
     return sorted(
         product for product, memory in products.items() if _can_mean(said, product, memory)
     )

@@ -129,6 +129,7 @@ def check(scope: Chart) -> None:
 @example(garbage=Mode.NAME)
 @example(garbage=_LOOP)
 @example(garbage={"": None, 0: None})
+@example(garbage={"0": (None, None)})
 def test_keyword(kind: str, variant: str, keyword: str, garbage: Any) -> None:
     """One keyword is garbage, the others are right."""
     scope = chart()

@@ -1,6 +1,7 @@
 """What all operators share: a Helm chart, and the tool that installs it."""
 
 import pytest
+import yaml
 from cdk8s import App, Chart
 
 from tests.cdk.operators import OPERATORS, operator, values
@@ -40,6 +41,18 @@ def test_delivery(kind: str, namespace: str | None) -> None:
     assert "home" == release["spec"]["targetNamespace"]
     assert "home" == application["spec"]["destination"]["namespace"]
     assert_valid(*manifests(flux), *manifests(argo))
+
+
+@pytest.mark.parametrize("delivery", [FluxHelmRelease(), ArgoApplication()])
+def test_null(delivery: FluxHelmRelease | ArgoApplication) -> None:
+    """A null stays: with it, Helm leaves a default of the chart out."""
+    given = {"resources": {"operator": None}, "extraArgs": [None, "a"]}
+    app = App()
+    operator(Chart(app, "x"), "KedaOperator", delivery=delivery, values=given)
+    items = list(yaml.safe_load_all(app.synth_yaml()))
+    (spec,) = (item["spec"] for item in items if item["kind"] in ("HelmRelease", "Application"))
+    assert given == (spec["values"] if "values" in spec else spec["source"]["helm"]["valuesObject"])
+    assert_valid(*items)
 
 
 @pytest.mark.parametrize("kind", OPERATORS)

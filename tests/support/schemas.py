@@ -116,10 +116,15 @@ def _origin(api_version: str, kind: str) -> str:
         return "custom"
 
 
+# Helm takes a null for "without the chart's own value" (Helm, "Deleting a default key").
+_HELM_VALUES = (".spec.values.", ".spec.source.helm.valuesObject.")
+
+
 def _plain_problems(value: Any, path: str) -> Iterator[str]:
     where = path.lstrip(".") or "the object"
     if value is None:
-        yield f"{where}: null"
+        if not path.startswith(_HELM_VALUES):
+            yield f"{where}: null"
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{where}: {value} is not a number of JSON"
     elif isinstance(value, list):

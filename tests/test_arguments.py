@@ -19,12 +19,21 @@ v: Any = library
 CASES: list[tuple[Callable[[], object], str]] = [
     (
         lambda: v.Startup(15),
-        "Startup takes keywords only, and 15 has none; name it: one of minutes",
+        "Startup takes keywords only, and 15 has none; give its keyword, one of minutes",
     ),
-    (lambda: v.Toleration("x"), "Toleration takes keywords only, and a str has none; name it: one"),
+    (
+        lambda: v.Toleration("x"),
+        "Toleration takes keywords only, and a str has none; give its keyword, one",
+    ),
     (lambda: v.Rollout(1), "Rollout takes keywords only, and 1 has none; write spare_gpus=1."),
-    (lambda: v.EngineArgs(4096), "EngineArgs takes keywords only, and 4096 has none; name it: one"),
-    (lambda: v.GpuPodSpec("a/b"), "GpuPodSpec takes keywords only, and a str has none; name it."),
+    (
+        lambda: v.EngineArgs(4096),
+        "EngineArgs takes keywords only, and 4096 has none; give its keyword, one",
+    ),
+    (
+        lambda: v.GpuPodSpec("a/b"),
+        "GpuPodSpec takes keywords only, and a str has none; give its keyword.",
+    ),
     (lambda: v.WholeGpu("NVIDIA-L4", 2), "WholeGpu takes keywords only after product, and 2 has"),
     (v.WholeGpu, "WholeGpu.product is missing; give WholeGpu(product=...)."),
     (
@@ -42,7 +51,7 @@ CASES: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: v.ModelCache(chart(), "c", "1Gi"),
-        "ModelCache takes keywords only after scope and id, and a str has none; name it: one of",
+        "ModelCache takes keywords only after scope and id, and a str has none; give its keyword",
     ),
     (
         lambda: v.ModelDeployment(chart(), model="a/b", gpu=GPU),

@@ -73,9 +73,9 @@ def _positional(
     value = require.shown(argument) if is_number else f"a {type(argument).__name__}"
     written = require.shown(argument) if is_number else "..."
     after = f" after {' and '.join(positional)}" if positional else ""
-    advice = f"write {free[0]}={written}" if free else "name it"
+    advice = f"write {free[0]}={written}" if free else "give its keyword"
     if len(free) > 1:
-        advice = f"name it: one of {_listed(free)}"
+        advice = f"give its keyword, one of {_listed(free)}"
     return Problem(
         where=name,
         text=f"takes keywords only{after}, and {escaped(value)} has none",

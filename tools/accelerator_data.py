@@ -29,13 +29,53 @@ PER_NODE = {
     "Tesla-V100-SXM2-32GB": 8,
 }
 
+# Memory bandwidth in GB/s, from NVIDIA's data sheets (the 40 GB A100 from the A100 whitepaper).
+BANDWIDTH = {
+    "NVIDIA-A10": 600,
+    "NVIDIA-A100-80GB-PCIe": 1935,
+    "NVIDIA-A100-PCIE-40GB": 1555,
+    "NVIDIA-A100-SXM4-40GB": 1555,
+    "NVIDIA-A100-SXM4-80GB": 2039,
+    "NVIDIA-A10G": 600,
+    "NVIDIA-A30": 933,
+    "NVIDIA-A40": 696,
+    "NVIDIA-B200": 8000,
+    "NVIDIA-B300-SXM6-AC": 8000,
+    "NVIDIA-GB200": 8000,
+    "NVIDIA-GB300": 8000,
+    "NVIDIA-GH200-480GB": 4000,
+    "NVIDIA-GeForce-RTX-3090": 936,
+    "NVIDIA-GeForce-RTX-4090": 1008,
+    "NVIDIA-GeForce-RTX-5090": 1792,
+    "NVIDIA-H100-80GB-HBM3": 3350,
+    "NVIDIA-H100-NVL": 3900,
+    "NVIDIA-H100-PCIe": 2000,
+    "NVIDIA-H20": 4000,
+    "NVIDIA-H200": 4800,
+    "NVIDIA-H200-NVL": 4800,
+    "NVIDIA-H800": 3350,
+    "NVIDIA-L20": 864,
+    "NVIDIA-L4": 300,
+    "NVIDIA-L40": 864,
+    "NVIDIA-L40S": 864,
+    "NVIDIA-RTX-6000-Ada-Generation": 960,
+    "NVIDIA-RTX-A6000": 768,
+    "NVIDIA-RTX-PRO-6000-Blackwell-Max-Q-Workstation-Edition": 1792,
+    "NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition": 1597,
+    "Tesla-T4": 320,
+    "Tesla-V100-SXM2-16GB": 900,
+    "Tesla-V100-SXM2-32GB": 900,
+}
+
 
 def main() -> None:
-    """Write the catalog: product label to memory, NVLink, GPUs of a node and MIG profiles."""
+    """Write the catalog: what is known of each product, by its label."""
     facts = json.loads(Path(sys.argv[1]).read_text())
     products = {
         gpu["product_label"]: {
+            "compute_capability": gpu["compute_capability"],
             "memory_mib": gpu["memory_mib"],
+            "memory_gb_per_second": BANDWIDTH[gpu["product_label"]],
             "nvlink": gpu["nvlink"],
             "per_node": PER_NODE.get(gpu["product_label"], 16),
             "mig": {

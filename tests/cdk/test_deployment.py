@@ -512,7 +512,7 @@ class TestMemory:
         assert str(error.value) == (
             "ModelDeployment 'qwen': Qwen/Qwen2.5-32B-Instruct does not fit on 1 x NVIDIA-L40S: "
             "weights take 61.04 GiB of each GPU, but vLLM requests 40.96 GiB; what fits: "
-            "2 x NVIDIA-L40S (2.2 requests at once), 1 x NVIDIA-A100-80GB-PCIe (1.3 requests at "
+            "2 x NVIDIA-L40S (2.1 requests at once), 1 x NVIDIA-A100-80GB-PCIe (1.3 requests at "
             "once)."
         )
         assert [] == scope.node.children

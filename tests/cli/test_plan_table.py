@@ -145,7 +145,7 @@ def test_text() -> None:
     ]
     assert plan_table.as_text(rows).splitlines() == [
         "MODEL            GPUS OF A POD     WEIGHTS  KV CACHE  REQUESTS  FITS  MIN  MAX  ROLLOUT",
-        "llm/qwen         1 x NVIDIA-L40S  14.3 GiB  25.1 GiB      14.4  yes     1    4        5",
+        "llm/qwen         1 x NVIDIA-L40S  14.3 GiB  24.9 GiB      14.2  yes     1    4        5",
         "llm/x            1 x NVIDIA-L40S         ?         ?         ?  ?       1    4        5",
         "all NVIDIA-L4                                                           1    4        5",
         "all NVIDIA-L40S                                                         1    4        5",

@@ -158,8 +158,8 @@ class TestRefusal:
             plan(model="meta-llama/Llama-3.1-8B-Instruct", gpu=WholeGpu("NVIDIA-L4"))
         assert str(refused.value) == (
             "a pod: meta-llama/Llama-3.1-8B-Instruct does not fit on 1 x NVIDIA-L4: one request "
-            "of 131072 tokens needs 16.00 GiB of KV cache, and weights of 14.99 GiB leave 3.80 "
-            "GiB per GPU; what fits: max_model_len=24576, 2 x NVIDIA-L4 (1.4 requests at once), "
+            "of 131072 tokens needs 16.00 GiB of KV cache, and weights of 14.99 GiB leave 3.57 "
+            "GiB per GPU; what fits: max_model_len=22528, 2 x NVIDIA-L4 (1.4 requests at once), "
             "1 x NVIDIA-A100-PCIE-40GB (1.2 requests at once)."
         )
 
@@ -169,7 +169,11 @@ class TestRefusal:
         with pytest.warns(
             VllmConstructsWarning, match="a pod: .* probably does not fit on .* the error margin"
         ):
-            found = plan(model="Qwen/Qwen2.5-72B-Instruct", gpu=gpu)
+            found = plan(
+                model="Qwen/Qwen2.5-72B-Instruct",
+                gpu=gpu,
+                engine=EngineArgs(max_model_len=28672),
+            )
         assert found is not None
         assert "tight" == found.verdict
 

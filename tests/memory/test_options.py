@@ -117,18 +117,70 @@ def test_utilization(gpu: Gpu, engine: dict[str, Any], release: str, expected: f
     assert options(gpu, release=release, **engine).utilization == expected
 
 
-def test_release() -> None:
-    """Older releases profile fewer logits and do not count CUDA graphs."""
-    for old in ("v0.26.0", "v0.28.0"):
-        found = options(release=old)
-        assert (found.batch.logit_bytes, found.graphs_counted) == (2, False)
-    for new in ("v0.22.1", "v0.29.0", "v0.33.0"):
-        found = options(release=new)
-        assert (found.batch.logit_bytes, found.graphs_counted) == (6, True)
-    for oldest in ("v0.12.0", "v0.16.0", "v0.20.2"):
-        found = options(release=oldest)
-        assert (found.batch.logit_bytes, found.graphs_counted) == (6, False)
+@pytest.mark.parametrize(
+    ("release", "model", "logit_bytes", "counted"),
+    [
+        # The first model runner sorts logits, then has a kernel, and later counts CUDA graphs.
+        ("v0.16.0", LLAMA, 23, False),
+        ("v0.20.2", LLAMA, 14, False),
+        ("v0.22.1", LLAMA, 14, True),
+        # The second one took over dense models first, and did not count them.
+        ("v0.26.0", LLAMA, 2, False),
+        ("v0.28.0", LLAMA, 2, False),
+        ("v0.26.0", ModelShape.named("openai/gpt-oss-20b"), 14, True),
+        ("v0.26.0", ModelShape.named("deepseek-ai/DeepSeek-V2-Lite-Chat"), 2, False),
+        ("v0.26.0", ModelShape.named("Qwen/Qwen3-Next-80B-A3B-Instruct"), 14, True),
+        ("v0.29.0", ModelShape.named("openai/gpt-oss-20b"), 2, True),
+        ("v0.33.0", LLAMA, 14, True),
+    ],
+)
+def test_release(release: str, model: ModelShape, logit_bytes: int, *, counted: bool) -> None:
+    """What the sampler has and whether CUDA graphs count depends on the model runner."""
+    gpu = WholeGpu("NVIDIA-B200", count=2) if model.recurrent else H100
+    found = options(gpu, model, release=release, max_model_len=4096)
+
+    assert (found.batch.logit_bytes, found.graphs_counted) == (logit_bytes, counted)
     assert options(runner="pooling").batch.logit_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("gpu", "release", "engine", "expected"),
+    [
+        ("NVIDIA-H100-80GB-HBM3", "v0.33.0", {}, 16),
+        ("NVIDIA-H100-80GB-HBM3", "v0.33.0", {"kv_cache_dtype": "fp8"}, 64),
+        ("NVIDIA-H100-80GB-HBM3", "v0.33.0", {"block_size": 128}, 128),
+        ("NVIDIA-H100-80GB-HBM3", "v0.17.1", {}, 64),
+        ("NVIDIA-A100-SXM4-80GB", "v0.33.0", {}, 16),
+        ("NVIDIA-B200", "v0.33.0", {}, 32),
+    ],
+)
+def test_latent_block(gpu: str, release: str, engine: dict[str, Any], expected: int) -> None:
+    """The block size of latent attention is that of the backend on the GPU."""
+    shape = ModelShape.named("deepseek-ai/DeepSeek-V2-Lite-Chat")
+
+    assert options(WholeGpu(gpu), shape, release=release, **engine).cache.block_size == expected
+    assert options(WholeGpu(gpu), release=release).cache.block_size is None
+
+
+def test_stages_in_flight() -> None:
+    """The first model runner overlaps no batches of several stages."""
+    gpu = WholeGpu("NVIDIA-L4", count=2)
+
+    assert options(gpu, pipeline_parallel_size=2).cache.in_flight == 3 * 2048
+    assert options(gpu, release="v0.20.2", pipeline_parallel_size=2).cache.in_flight == 2 * 2048
+
+
+def test_redundant() -> None:
+    """Copies of experts count where experts are balanced."""
+    shape = ModelShape.named("Qwen/Qwen3-30B-A3B")
+    gpu = WholeGpu("NVIDIA-H200", count=8)
+    given: dict[str, Any] = {
+        "enable_expert_parallel": True,
+        "eplb_config": {"num_redundant_experts": 16},
+    }
+
+    assert options(gpu, shape, enable_eplb=True, **given).split.redundant == 16
+    assert options(gpu, shape, **given).split.redundant == 0
 
 
 def test_split() -> None:

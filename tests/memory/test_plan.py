@@ -59,7 +59,7 @@ VECTORS: dict[str, tuple[ModelShape, int, dict[str, Any]]] = {
     "Llama-3.1-8B TP1 bf16": (LLAMA, 1, {}),
     "Llama-3.1-8B TP1 fp8 kv": (LLAMA, 1, {"kv_cache_dtype": "fp8"}),
     "Llama-3.3-70B TP4 bf16": (named("meta-llama/Llama-3.3-70B-Instruct"), 4, {}),
-    "DeepSeek-V3 MLA bf16, any TP": (named("deepseek-ai/DeepSeek-V3"), 8, {}),
+    "DeepSeek-V3 MLA bf16, any TP": (named("deepseek-ai/DeepSeek-V3"), 8, {"block_size": 64}),
     "DeepSeek-V3.2 MLA fp8_ds_mla (main KV only, no indexer)": (
         named("deepseek-ai/DeepSeek-V3"),
         8,
@@ -137,31 +137,56 @@ def test_repeated_heads() -> None:
     assert needed == [10_737_418_240, 5_368_709_120, 5_368_709_120]
 
 
+def measured() -> list[tuple[str, dict[str, Any]]]:
+    """Return all runs of a real engine, with the file that each is from."""
+    names = ("h100-measured.json", "h100-measured-2.json")
+    return [(name, run) for name in names for run in strategies.facts(name)["runs"]]
+
+
+def measured_shape(name: str) -> ModelShape:
+    """Return the shape that was measured: of Gemma 3, the text model alone."""
+    config = catalog()[name]["config"]
+    return ModelShape.from_config(config.get("text_config", config), name=name)
+
+
 def test_measured() -> None:
     """The measured runs are predicted: weights within 1 %, cache and its tokens within 3 %."""
-    runs = strategies.facts("h100-measured.json")["runs"]
-    assert len(runs) == 8
-    for run in runs:
+    assert len(measured()) == 12
+    for _, run in measured():
         given_ = {
             "max_num_batched_tokens": run["max_num_batched_tokens"],
             "max_num_seqs": run["max_num_seqs"],
         }
         engine = given_ | run["options"]
         count = engine.get("tensor_parallel_size", 1)
-        found = plan(run["model"], count=count, release=OLD, **engine)
+        found = plan(measured_shape(run["model"]), count=count, release=OLD, **engine)
 
         assert found.requested / GIB == pytest.approx(run["requested_gib"], rel=0.001)
         assert found.weights / GIB == pytest.approx(run["weights_gib"], rel=0.005)
+        assert found.activations / GIB == pytest.approx(run["activation_peak_gib"], rel=0.13)
         assert found.kv_cache / GIB == pytest.approx(run["available_kv_gib"], rel=0.005)
         assert found.kv_tokens == pytest.approx(run["kv_cache_tokens"], rel=0.005)
         assert found.concurrency == pytest.approx(run["max_concurrency"], rel=0.005)
         assert found.kv_blocks == pytest.approx(run["num_gpu_blocks"], rel=0.005)
         assert found.verdict == "fits"
-        # The release that takes CUDA graphs off the cache stays within 3 % of it, too.
-        newer = replace(found, release=VllmRelease())
-        assert newer.kv_cache / GIB == pytest.approx(run["available_kv_gib"], rel=0.03)
+        assert found.block_sizes[0] == run["block_size"]
+        groups = run.get("groups")
+        if groups:
+            assert [one["layers"] for one in groups] == list(found.layers_per_group)
         graphs = run["cuda_graphs_gib"]
         assert found.cuda_graphs / GIB == pytest.approx(graphs or 0, abs=0.15)
+
+
+def test_later_release() -> None:
+    """Newer releases profile more, so their cache is smaller, but not by much."""
+    for _, run in measured():
+        given_ = {"max_num_batched_tokens": run["max_num_batched_tokens"]}
+        engine = given_ | run["options"]
+        count = engine.get("tensor_parallel_size", 1)
+        found = plan(measured_shape(run["model"]), count=count, **engine)
+
+        assert found.kv_cache / GIB <= 1.005 * run["available_kv_gib"]
+        assert found.kv_cache / GIB == pytest.approx(run["available_kv_gib"], rel=0.08)
 
 
 def test_exact() -> None:
@@ -172,6 +197,34 @@ def test_exact() -> None:
     assert {"weights", "activations", "cuda_graphs", "kv_tokens"} <= set(found.estimated)
     assert not set(found.exact) & set(found.estimated)
     assert found.exact["kv_bytes_per_token"] == 131072
+
+
+def test_given_cache() -> None:
+    """A cache whose size is given is exact, so that its verdict has no margin."""
+    given_: dict[str, Any] = {"gpu": "NVIDIA-H100-80GB-HBM3", "max_model_len": 32768}
+    needed = plan(**given_).kv_bytes_at_least
+    enough = plan(**given_, kv_cache_memory_bytes=str(needed))
+    less = plan(**given_, kv_cache_memory_bytes=str(needed - 1))
+
+    assert {"kv_cache", "kv_tokens", "kv_bytes_needed"} <= set(enough.exact)
+    assert set(enough.exact).isdisjoint(enough.estimated)
+    assert (enough.verdict, less.verdict) == ("fits", "too large")
+    assert less.suggestions[0].kind == "kv_cache_memory_bytes"
+    better = plan(**given_, kv_cache_memory_bytes=less.suggestions[0].value)
+    assert better.verdict == "fits"
+    assert better.kv_cache - needed < 64 * 2**20
+
+
+def test_given_cache_too_large() -> None:
+    """A cache that leaves no room for the rest is refused, with the size that does."""
+    found = plan(gpu="NVIDIA-L4", max_model_len=4096, kv_cache_memory_bytes="8G")
+
+    assert found.verdict == "too large"
+    assert "kv_cache_memory_bytes leave -" in found.sentence
+    better = plan(
+        gpu="NVIDIA-L4", max_model_len=4096, kv_cache_memory_bytes=found.suggestions[0].value
+    )
+    assert (found.suggestions[0].kind, better.verdict) == ("kv_cache_memory_bytes", "fits")
 
 
 def test_as_dict() -> None:

@@ -167,7 +167,30 @@ def test_kinds() -> None:
 
 
 def test_adapters() -> None:
-    """An adapter of rank 16 has two thin matrices beside each matrix of a layer."""
-    sides = (4096 + 6144) + (4096 + 4096) + (4096 + 28672) + (14336 + 4096)
+    """An adapter of rank 16 has two thin matrices beside each projection of a layer."""
+    sides = (3 * 4096 + 6144) + (4096 + 4096) + (2 * 4096 + 28672) + (14336 + 4096)
+    # facts/topologies.md, section 5: 5 MiB for each rank.
+    assert 2 * 32 * sides == 5 * 2**20
 
     assert adapters(LLAMA, Split(), 0, count=2, rank=16) == 2 * 2 * 16 * 32 * sides
+
+
+def test_expert_adapters() -> None:
+    """Each expert has its own pair of thin matrices."""
+    shape = ModelShape.named("mistralai/Mixtral-8x7B-Instruct-v0.1")
+    attention = (3 * 4096 + 6144) + (4096 + 4096)
+    experts = 8 * ((2 * 4096 + 28672) + (14336 + 4096))
+
+    found = adapters(shape, Split(), 0, count=1, rank=8)
+    assert found == 2 * 8 * 32 * (attention + experts)
+
+
+def test_redundant() -> None:
+    """Copies of experts count as experts."""
+    shape = ModelShape.named("Qwen/Qwen3-30B-A3B")
+    split = Split(data=8, expert_parallel=True)
+    each = 3 * 2048 * 768 * 2
+
+    more = loaded(shape, replace(split, redundant=16))
+    # Two tensors of each layer are rounded up to 2 MiB.
+    assert more - loaded(shape, split) == pytest.approx(48 * 2 * each, rel=0.05)

@@ -78,21 +78,18 @@ def test_boundaries(behavior: Behavior, first: str | None, end: str | None) -> N
 @pytest.mark.parametrize(
     ("behavior", "with_it", "without_it"),
     [
-        (
-            "cuda-graphs-in-kv-budget",
-            ("0.21.0", "0.25.0", "0.29.0", "0.33.0"),
-            ("0.12.0", "0.20.9", "0.25.1", "0.28.0"),
-        ),
-        ("cuda-graphs-in-kv-budget-of-state", ("0.21.0", "0.27.1", "0.33.0"), ("0.12.0", "0.20.9")),
+        ("cuda-graphs-in-kv-budget", ("0.21.0", "0.25.1", "0.33.0"), ("0.12.0", "0.20.9")),
+        ("cuda-graphs-in-kv-budget-of-second-runner", ("0.29.0", "0.33.0"), ("0.12.0", "0.28.0")),
         ("error-finish-reason", ("0.16.0", "0.33.0"), ("0.12.0", "0.15.9")),
         ("gpu-memory-utilization-0.92", ("0.21.0", "0.33.0"), ("0.12.0", "0.20.2")),
         ("ray-in-image", ("0.12.0", "0.17.1"), ("0.18.0", "0.33.0")),
-        (
-            "sampler-logits-in-32-bit",
-            ("0.12.0", "0.25.9", "0.29.0", "0.33.0"),
-            ("0.26.0", "0.28.0"),
-        ),
+        ("latent-block-of-backend", ("0.18.0", "0.33.0"), ("0.12.0", "0.17.1")),
+        ("mxfp4-scales-twice", ("0.12.0", "0.24.0"), ("0.25.0", "0.33.0")),
+        ("mxfp4-width-of-128", ("0.27.0", "0.33.0"), ("0.12.0", "0.26.0")),
+        ("sampler-warmup-of-second-runner", ("0.33.0",), ("0.29.0", "0.32.0")),
         ("shutdown-timeout", ("0.18.0", "0.20.0", "0.33.0"), ("0.12.0", "0.17.1")),
+        ("top-k-in-triton", ("0.17.0", "0.33.0"), ("0.12.0", "0.16.0")),
+        ("volta-in-image", ("0.12.0", "0.19.1"), ("0.20.0", "0.33.0")),
     ],
 )
 def test_releases(

@@ -36,10 +36,15 @@ class _Mig(TypedDict):
 
 
 class _Product(TypedDict):
+    compute_capability: str
     memory_mib: int
+    memory_gb_per_second: int
     nvlink: bool
     per_node: int
     mig: dict[str, _Mig]
+
+
+Capability: TypeAlias = tuple[int, int]
 
 
 @cache
@@ -370,3 +375,24 @@ class VirtualGpu(NvidiaGpu):
 Gpu: TypeAlias = WholeGpu | MigSlice | TimeSlicedGpu | VirtualGpu
 KINDS = (WholeGpu, MigSlice, TimeSlicedGpu, VirtualGpu)
 EXPECTED = "a WholeGpu, MigSlice, TimeSlicedGpu or VirtualGpu"
+
+
+def capability(gpu: Gpu) -> Capability | None:
+    """The compute capability of a GPU, such as (9, 0); None if it is not known.
+
+    A slice of any GPU has the lowest capability of those that have its profile.
+
+    Args:
+        gpu: The GPU.
+    """
+    known = catalog()
+    if isinstance(gpu, MigSlice) and gpu.product is None:
+        products = [name for name, one in known.items() if gpu.profile in one["mig"]]
+    else:
+        products = [gpu.product] if gpu.product in known else []
+    return min((_numbers(known[one]["compute_capability"]) for one in products), default=None)
+
+
+def _numbers(text: str) -> Capability:
+    major, minor = text.split(".")
+    return int(major), int(minor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from vllm_constructs.dataclass import dataclass
 
+from .expert_kernel import PLAIN, ExpertKernel
 from .sizes import Sizes
 from .weights import Split
 
@@ -39,6 +40,14 @@ LEAST_MARGIN = 200 * MIB
 """The part of the margin that is always there: how much of a GPU its driver keeps."""
 
 
+# Rows of the buffer in which the kernel of top-k and top-p has logits, one for each of the H100's
+# processors (vllm/v1/sample/ops/topk_topp_triton.py).
+_PROCESSORS = 132
+# Tokens of context for which latent attention reserves unpacked keys and values, at most
+# (determine_chunked_prefill_workspace_size in layers/attention/mla_attention.py).
+_CONTEXT = 64 * 1024
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """The largest batch that vLLM profiles.
@@ -48,44 +57,101 @@ class Batch:
         requests: `max_num_seqs`.
         dtype_bytes: Bytes of the model's data type.
         logit_bytes: Bytes of one logit in the sampler; 0 for pooling models.
+        has_buffer: Whether the sampler has a buffer for top-k and top-p, too.
+        context: Tokens of context for which latent attention reserves memory. Default: the most.
     """
 
     tokens: int
     requests: int
     dtype_bytes: int = 2
-    logit_bytes: int = 6
+    logit_bytes: int = 14
+    has_buffer: bool = True
+    context: int = _CONTEXT
 
 
-def activation_bytes(shape: Sizes, split: Split, batch: Batch, *, is_last: bool = True) -> int:
+def context_of(max_model_len: int, requests: int, block_size: int) -> int:
+    """Tokens of context for which latent attention reserves memory.
+
+    Args:
+        max_model_len: Tokens of the longest request.
+        requests: `max_num_seqs`.
+        block_size: Tokens in a block of the KV cache.
+    """
+    return min(max(8 * max_model_len, 4 * requests * block_size), _CONTEXT)
+
+
+def activation_bytes(
+    shape: Sizes,
+    split: Split,
+    batch: Batch,
+    *,
+    is_last: bool = True,
+    kernel: ExpertKernel = PLAIN,
+) -> int:
     """The largest memory that a forward pass has allocated at once, on one GPU: an estimate.
 
-    For each token, the widest layer holds its input and output, the residual stream, the hidden
-    state of the previous layer (four times the hidden size) and its own intermediate results. The
-    sampler runs after the layers, so the larger of the two counts.
+    For each token, the widest part of a layer holds its hidden states and its own intermediate
+    results. The workspace of experts stays when their layer has run, so that it is there beside
+    the attention of the next layer and beside the sampler, which runs after the layers.
 
     Args:
         shape: The sizes of the model.
         split: How the model is split over GPUs.
         batch: The largest batch.
         is_last: Whether the GPU has the last pipeline stage, which samples. Default: True.
+        kernel: The kernel of the experts. Default: one with a workspace.
     """
-    widest = max(_mixer(shape, split.tensor), _feed_forward(shape, split))
-    forward = batch.tokens * batch.dtype_bytes * (4 * shape.hidden_size + widest)
-    sampling = 0
+    token = batch.dtype_bytes * shape.hidden_size
+    states = batch.tokens * _states(shape) * token
+    sides = batch.tokens * batch.dtype_bytes * (3 if shape.gated else 2)
+    dense = states + sides * (shape.intermediate_size // split.tensor)
+    workspace, after = 0, [_mixer(shape, split.tensor, batch)]
+    if shape.experts:
+        results = _experts(shape, split, batch, kernel)
+        layer = states + sides * (shape.experts.shared_size // split.tensor)
+        # Each GPU has the hidden states of all ranks, and what its experts make of them.
+        layer += 2 * (split.data - 1) * batch.tokens * token
+        workspace = results if kernel.has_workspace else 0
+        after.append(layer + (0 if kernel.has_workspace else results))
+    if _has_late_dense(shape):
+        after.append(dense)
     if is_last and batch.logit_bytes:
-        logits = min(batch.requests, batch.tokens) * shape.vocab_size * batch.logit_bytes
-        sampling = logits + 2 * batch.tokens * batch.dtype_bytes * shape.hidden_size
-    return max(forward, sampling) + SMALL_BUFFERS
+        requests = min(batch.requests, batch.tokens)
+        sampling = requests * shape.vocab_size * batch.logit_bytes + 2 * batch.tokens * token
+        if batch.has_buffer:
+            sampling += 4 * shape.vocab_size * min(requests, _PROCESSORS)
+        after.append(sampling)
+    before = dense if "dense" in shape.feed_forwards else 0
+    return max(before, workspace + max(after)) + SMALL_BUFFERS
 
 
-def _mixer(shape: Sizes, tensor: int) -> int:
-    """Values of one token inside of attention or of a recurrent layer."""
+def _has_late_dense(shape: Sizes) -> bool:
+    """Whether a dense feed-forward comes after experts, whose workspace is there then."""
+    kinds = shape.feed_forwards
+    return "experts" in kinds and "dense" in kinds[kinds.index("experts") :]
+
+
+def _states(shape: Sizes) -> int:
+    """Hidden states of a token beside a feed-forward.
+
+    They are its input, that of the layer, the residual stream and the output. Norms behind a
+    feed-forward cannot add to the residual stream in place, so they have one more.
+    """
+    return 5 if shape.norms > 2 else 4  # before and after both parts
+
+
+def _mixer(shape: Sizes, tensor: int, batch: Batch) -> int:
+    """Bytes inside of attention or of a recurrent layer, with its hidden states."""
     values = 0
     heads = shape.num_attention_heads // tensor
+    reserved = 0
     if shape.latent:
-        # Queries and unpacked keys have one size, unpacked values and the result another.
-        key = shape.latent.nope_dim + shape.latent.rope_dim
-        values = 2 * heads * (key + shape.latent.v_dim)
+        # Queries, the compressed vector before and after its norm, and the result. Keys and
+        # values of earlier tokens are unpacked in parts, which is only reserved here.
+        latent = shape.latent
+        kept = 2 * latent.kv_rank + latent.rope_dim
+        values = heads * (latent.nope_dim + latent.rope_dim + latent.v_dim) + kept + latent.q_rank
+        reserved = batch.context * heads * (latent.nope_dim + latent.v_dim) * batch.dtype_bytes
     elif heads:
         for key_value_heads, size in (shape.heads_of("sliding"), shape.heads_of("full")):
             kept = max(1, key_value_heads // tensor)
@@ -93,23 +159,17 @@ def _mixer(shape: Sizes, tensor: int) -> int:
     if shape.recurrent:
         part = shape.recurrent
         values = max(values, (4 * part.inner + 2 * part.groups * part.state) // tensor)
-    return values
+    # The residual stream and the input; the output only when the reserved part is free again.
+    states = (2 if reserved else 3) * shape.hidden_size
+    return batch.tokens * batch.dtype_bytes * (states + values) + reserved
 
 
-def _feed_forward(shape: Sizes, split: Split) -> int:
-    """Values of one token inside of a feed-forward: gate, up and their product."""
-    sides = 3 if shape.gated else 2
-    values = 0
-    if "dense" in shape.feed_forwards:
-        values = sides * shape.intermediate_size // split.tensor
-    if shape.experts:
-        gpus = 1 if split.expert_parallel else split.tensor * split.data
-        width = shape.experts.size // gpus
-        # An expert's input and output share one buffer, so the larger of the two counts.
-        each = max((sides - 1) * width, shape.hidden_size) + width
-        shared = sides * shape.experts.shared_size // split.tensor
-        values = max(values, shape.experts.per_token * each + shared)
-    return values
+def _experts(shape: Sizes, split: Split, batch: Batch, kernel: ExpertKernel) -> int:
+    """Bytes of what experts make of the tokens of all data-parallel ranks."""
+    assert shape.experts is not None  # noqa: S101  # the caller asks only for such models
+    _, width = split.experts(shape.experts)
+    each = kernel.values(shape.hidden_size, width, gated=shape.gated)
+    return split.data * batch.tokens * shape.experts.per_token * each * batch.dtype_bytes
 
 
 def graph_sizes(largest: int) -> int:

@@ -118,8 +118,13 @@ def budget_of(shape: Sizes, options: MemoryOptions) -> MemoryBudget:
     weights = tuple(_weights(shape, options, stage) for stage in range(options.split.pipeline))
     activations = tuple(
         activation_bytes(
-            shape, options.split, options.batch, is_last=stage == options.split.pipeline - 1
+            shape,
+            options.split,
+            options.batch,
+            is_last=stage == options.split.pipeline - 1,
+            kernel=options.kernel,
         )
+        + _adapters(shape, options, stage, min(1, options.loras))
         for stage in range(options.split.pipeline)
     )
     used = [sum(parts) + OUTSIDE_TORCH for parts in zip(weights, activations, strict=True)]
@@ -157,12 +162,16 @@ def budget_of(shape: Sizes, options: MemoryOptions) -> MemoryBudget:
     if options.kv_cache_memory is not None:
         part = (options.memory - outside) // options.sharers
         left = min(part - size - graphs - options.kv_cache_memory for size in used)
-        if left < spare:
-            problem = (
-                f"weights, activations and {{kv_cache_memory_bytes}} leave {left / GIB:.2f} GiB "
-                "of each GPU or share of a GPU"
-            )
-        spare = min(spare, left)
+        if spare < 0:
+            # Both the cache and what it has to hold are exact.
+            margin = 0
+        else:
+            if left < margin:
+                problem = (
+                    f"weights, activations and {{kv_cache_memory_bytes}} leave {left / GIB:.2f} "
+                    "GiB of each GPU or share of a GPU"
+                )
+            spare = left
     elif free - requested - on_top < min(OUTSIDE_SPREAD, spare):
         # The memory kept outside was measured on an H100, and is less on nearly all other GPUs:
         # a model may fit though `spare` is below zero, but hardly the other way round.
@@ -184,11 +193,16 @@ def _weights(shape: Sizes, options: MemoryOptions, stage: int) -> int:
         stage,
         quantization=options.quantization,
         dtype_bytes=options.batch.dtype_bytes,
+        kernel=options.kernel,
     )
-    size = max(0, size - options.offloaded)
-    if options.loras:
-        size += adapters(shape, options.split, stage, count=options.loras, rank=options.lora_rank)
-    return size
+    return max(0, size - options.offloaded) + _adapters(shape, options, stage, options.loras)
+
+
+def _adapters(shape: Sizes, options: MemoryOptions, stage: int, count: int) -> int:
+    """Bytes of LoRA adapters; one more of them is made for the profile run, and dropped again."""
+    if not count:
+        return 0
+    return adapters(shape, options.split, stage, count=count, rank=options.lora_rank)
 
 
 def _longest(shape: Sizes, options: MemoryOptions, available: list[int]) -> int:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from . import rotary
 from .hf_file import HfFile
 from .hf_layers import feed_forwards, mixers, recurrent
 from .quantization import Quantization, from_config
@@ -98,10 +99,11 @@ def sizes_of(file: HfFile) -> Sizes:
         sinks=family == "gpt_oss",
         norms=4 if file.starts(("gemma2", "gemma3", "gemma4")) else 2,
         tied=_tied(file),
-        positions=file.optional("max_position_embeddings") if has_attention else 0,
+        positions=rotary.positions(file) if has_attention else 0,
         longest=_longest(file),
         dtype=_dtype(file),
         quantization=_quantization(file),
+        family=family,
     )
 
 

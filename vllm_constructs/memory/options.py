@@ -13,6 +13,7 @@ from vllm_constructs.accelerators.nvidia import (
     Gpu,
     MigSlice,
     TimeSlicedGpu,
+    capability,
     catalog,
 )
 from vllm_constructs.dataclass import dataclass
@@ -20,10 +21,12 @@ from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.engine.flag_parsing import amount
 from vllm_constructs.engine.parallelism import Parallelism
 from vllm_constructs.errors import Problem, escaped, refuse
+from vllm_constructs.releases.model_runner import RunnerFacts, is_second
 from vllm_constructs.releases.release import VllmRelease
 
-from .activations import DRIVER, GIB, MIB, Batch, graph_sizes
-from .kv_cache import CacheOptions
+from .activations import DRIVER, GIB, MIB, Batch, context_of, graph_sizes
+from .expert_kernel import ExpertKernel, expert_kernel
+from .kv_cache import DEFAULT_BLOCK, LATENT_BLOCK, CacheOptions
 from .quantization import Quantization, by_name
 from .sizes import Sizes
 from .weights import Split
@@ -46,7 +49,8 @@ UNCOUNTED = (
 # Speculative methods without a draft model.
 _NO_DRAFT = ("ngram", "ngram_gpu", "suffix")
 # On data center GPUs of the Blackwell family, more CUDA graphs are captured (vllm/config/vllm.py).
-_BLACKWELL = re.compile(r"NVIDIA-G?B[23]00")
+_BLACKWELL_MAJOR = 10
+_HOPPER_MAJOR = 9
 
 
 def uncounted(engine: EngineArgs) -> Problem | None:
@@ -133,6 +137,7 @@ class MemoryOptions:
         batch: The batch that vLLM profiles.
         cache: The options of the cache.
         quantization: Quantization of the weights.
+        kernel: The kernel of the experts.
         graphs: Number of batch sizes with CUDA graphs.
         graphs_counted: Whether vLLM subtracts CUDA graphs from the KV cache.
         offloaded: Bytes of weights per GPU that are kept in host memory.
@@ -150,6 +155,7 @@ class MemoryOptions:
     batch: Batch
     cache: CacheOptions
     quantization: Quantization | None
+    kernel: ExpertKernel
     graphs: int
     graphs_counted: bool
     offloaded: int
@@ -186,9 +192,20 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
     is_wide = dtype == "float" or (dtype == "float32" and engine.dtype == "float32")
     dtype_bytes = 4 if is_wide else 2
     quantization = _quantization(shape, engine)
-    logit_bytes = 6 if release.behaves("sampler-logits-in-32-bit") else 2
     batch = _batch(gpu, engine, memory, longest if max_model_len is None else max_model_len)
     pooling = engine.runner == "pooling"
+    second = is_second(
+        release,
+        RunnerFacts(
+            family=shape.family,
+            generates=not pooling,
+            has_experts=shape.experts is not None,
+            has_state=shape.recurrent is not None or not shape.has_attention,
+            is_quantized=quantization is not None,
+        ),
+    )
+    logit_bytes, has_buffer = _sampler(release, second=second)
+    block_size = _given(engine, "block_size") or _latent_block(shape, gpu, engine, release)
     ahead = _field(engine.speculative_config, "num_speculative_tokens")
     loras = (engine.max_loras or 1) if engine.enable_lora else 0
     return MemoryOptions(
@@ -203,6 +220,12 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
             requests=batch[1],
             dtype_bytes=dtype_bytes,
             logit_bytes=0 if pooling else logit_bytes,
+            has_buffer=has_buffer,
+            context=context_of(
+                longest if max_model_len is None else max_model_len,
+                batch[1],
+                block_size or DEFAULT_BLOCK,
+            ),
         ),
         cache=CacheOptions(
             tensor=split.tensor,
@@ -210,17 +233,18 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
             context=_given(engine, "decode_context_parallel_size") or 1,
             dtype=_cache_dtype(engine, quantization, dtype_bytes),
             dtype_bytes=dtype_bytes,
-            block_size=_given(engine, "block_size"),
+            block_size=block_size,
             hybrid=not engine.get("disable_hybrid_kv_cache_manager"),
             prefix_caching=_prefix_caching(shape, engine),
             state_dtype=engine.get("mamba_ssm_cache_dtype") or "auto",
-            in_flight=batch[0] * _batches(engine, split),
+            in_flight=batch[0] * _batches(engine, split, second=second),
             speculative=ahead if isinstance(ahead, int) else 0,
         ),
         quantization=quantization,
+        kernel=expert_kernel(quantization, capability(gpu), release, has_adapters=loras > 0),
         graphs=_graphs(gpu, engine, *batch),
         graphs_counted=release.behaves(
-            "cuda-graphs-in-kv-budget-of-state" if shape.recurrent else "cuda-graphs-in-kv-budget"
+            "cuda-graphs-in-kv-budget-of-second-runner" if second else "cuda-graphs-in-kv-budget"
         ),
         offloaded=int((engine.cpu_offload_gb or 0) * GIB),
         loras=loras,
@@ -249,7 +273,14 @@ def _split(gpu: Gpu, engine: EngineArgs) -> Split:
         pipeline=parallelism.pipeline,
         data=parallelism.data,
         expert_parallel=bool(engine.enable_expert_parallel),
+        redundant=_redundant(engine),
     )
+
+
+def _redundant(engine: EngineArgs) -> int:
+    """Copies of experts that the load balancer of experts may use."""
+    count = _field(engine.get("eplb_config"), "num_redundant_experts")
+    return count if engine.get("enable_eplb") and isinstance(count, int) else 0
 
 
 def _length(shape: Sizes, engine: EngineArgs) -> tuple[int | None, int]:
@@ -317,9 +348,47 @@ def _batch(gpu: Gpu, engine: EngineArgs, memory: int, length: int) -> tuple[int,
     return tokens, min(requests, tokens)
 
 
-def _batches(engine: EngineArgs, split: Split) -> int:
+def _batches(engine: EngineArgs, split: Split, *, second: bool) -> int:
     """Batches that are in flight at once (`max_concurrent_batches` in vllm/config/vllm.py)."""
-    return split.pipeline + (0 if engine.get("async_scheduling") is False else 1)
+    # The first model runner does not overlap batches of several stages.
+    overlaps = engine.get("async_scheduling") is not False and (second or split.pipeline == 1)
+    return split.pipeline + (1 if overlaps else 0)
+
+
+def _sampler(release: VllmRelease, *, second: bool) -> tuple[int, bool]:
+    """Bytes of a logit in the profiled sampler, and whether it has a buffer for top-k and top-p.
+
+    All samplers have the logits as the model makes them (2 bytes). The first model runner makes
+    32-bit logits, their probabilities and as many random numbers of them (12). Before it had a
+    kernel for top-k and top-p, it sorted the logits: 32-bit logits, sorted ones, their indices in
+    64 bits, probabilities and a mask (21). The second one samples without probabilities, until
+    it began to profile all sampling parameters: 32-bit logits, and FlashInfer's masked logits and
+    probabilities (12).
+    """
+    if second:
+        return (14 if release.behaves("sampler-warmup-of-second-runner") else 2), False
+    if release.behaves("top-k-in-triton"):
+        return 14, True
+    return 23, False
+
+
+def _latent_block(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) -> int | None:
+    """The block size of latent attention, which its backend decides; None for other models.
+
+    The backends are those of `_get_backend_priorities` in vllm/platforms/cuda.py, the sizes their
+    `get_supported_kernel_block_sizes`.
+    """
+    if not shape.latent:
+        return None
+    found = capability(gpu)
+    if not release.behaves("latent-block-of-backend") or found is None or shape.latent.index_dim:
+        return LATENT_BLOCK
+    if found[0] == _BLACKWELL_MAJOR:
+        # FlashInfer's kernel has only this size of keys; the next one is that of CUTLASS.
+        return 32 if shape.latent.nope_dim == 128 else 128  # as in its source
+    is_wide = engine.kv_cache_dtype in (None, "auto", "bfloat16", "float16")
+    # FlashAttention has no 8-bit cache, where FlashMLA takes its place on Hopper.
+    return DEFAULT_BLOCK if is_wide or found[0] != _HOPPER_MAJOR else LATENT_BLOCK
 
 
 def _prefix_caching(shape: Sizes, engine: EngineArgs) -> bool:
@@ -362,6 +431,6 @@ def _graphs(gpu: Gpu, engine: EngineArgs, tokens: int, requests: int) -> int:
     if largest is None:
         largest = engine.get(name)
     if not isinstance(largest, int):
-        limit = 1024 if _BLACKWELL.match(gpu.product or "") else 512
+        limit = 1024 if (capability(gpu) or (0, 0))[0] == _BLACKWELL_MAJOR else 512
         largest = min(2 * requests, limit)
     return graph_sizes(min(largest, tokens))

@@ -241,8 +241,12 @@ class MemoryPlan:
     def exact(self) -> MappingProxyType[str, int]:
         """The figures that follow only from sizes and options."""
         names = ["kv_bytes_per_token", "kv_bytes_per_block"]
-        # With "auto" the length is an estimate, and so is the memory that it needs.
-        names += ["kv_bytes_needed"] if self._options.max_model_len is not None else []
+        is_given = self._options.kv_cache_memory is not None
+        # With "auto" the length is an estimate, and so is the memory that it needs, unless the
+        # cache is given.
+        if self._options.max_model_len is not None or is_given:
+            names.append("kv_bytes_needed")
+        names += ["kv_cache", "kv_tokens"] if is_given else []
         return MappingProxyType({name: getattr(self, name) for name in names})
 
     @property
@@ -253,9 +257,9 @@ class MemoryPlan:
         200 MiB.
         """
         own = ("gpu_memory", "weights", "activations", "cuda_graphs", "overhead")
-        is_auto = self._options.max_model_len is None
-        names = (*own, "kv_cache", "kv_tokens", *(["kv_bytes_needed"] if is_auto else []))
-        return MappingProxyType({name: getattr(self, name) for name in names})
+        names = (*own, "kv_cache", "kv_tokens", "kv_bytes_needed")
+        exact = self.exact
+        return MappingProxyType({one: getattr(self, one) for one in names if one not in exact})
 
     def as_dict(self) -> dict[str, object]:
         """All figures as JSON types, for a file or another program."""
@@ -341,6 +345,7 @@ class MemoryPlan:
         """
         exact, estimate = "exact", "estimate"
         request = exact if "kv_bytes_needed" in self.exact else estimate
+        cache = exact if "kv_cache" in self.exact else estimate
         rows = [
             ("memory as CUDA reports it", _gib(self.gpu_memory), estimate),
             (f"requested ({self.gpu_memory_utilization:g} of it)", _gib(self.requested), ""),
@@ -348,11 +353,11 @@ class MemoryPlan:
             ("activations", _gib(self.activations), estimate),
             ("CUDA graphs", _gib(self.cuda_graphs), estimate),
             ("other", _gib(self.overhead), estimate),
-            ("left for the KV cache", _gib(self.kv_cache), estimate),
+            ("left for the KV cache", _gib(self.kv_cache), cache),
             ("KV cache of one token", f"{self.kv_bytes_per_token} bytes", exact),
             (f"KV cache of {self.max_model_len} tokens", _gib(self.kv_bytes_needed), request),
-            ("tokens in the KV cache", f"{self.kv_tokens}", estimate),
-            ("requests at full length", f"{self.concurrency:.2f}", estimate),
+            ("tokens in the KV cache", f"{self.kv_tokens}", cache),
+            ("requests at full length", f"{self.concurrency:.2f}", cache),
             ("spare memory", f"{_gib(self.spare)} +- {_gib(self.margin)}", estimate),
         ]
         head = f"{self.shape.name} on {_description(self.gpu)}: {self.verdict}"

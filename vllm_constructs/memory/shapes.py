@@ -109,12 +109,15 @@ class ModelShape(Sizes):
         sinks: Whether every head has a learned sink. Default: False.
         norms: Norms of a layer with both a mixer and a feed-forward. Default: 2.
         tied: Whether input and output embedding are one matrix. Default: False.
-        positions: Positions for which rotary embeddings are computed. Default: 0, none.
+        positions: Positions for which rotary embeddings are computed, of all tables together.
+            Default: 0, none.
         longest: Tokens that the model supports. Default: None, not known.
         dtype: Data type of the checkpoint. Default: `"bfloat16"`.
         quantization: Quantization of the checkpoint. Default: none.
         other_parameters: Parameters outside of the text layers, such as a vision tower. They
             count on every GPU of the first stage. Default: 0.
+        family: `model_type` in the model's `config.json`, which decides about data types and, in
+            some releases, about the model runner. Default: empty, not known.
 
     Raises:
         VllmConstructsError: A size is not an integer or out of range, or parts of the shape

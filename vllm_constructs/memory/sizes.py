@@ -158,6 +158,7 @@ class Sizes:
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     quantization: Quantization | None = None
     other_parameters: int = 0
+    family: str = ""
 
     def __post_init__(self) -> None:
         require.text("ModelShape.name", self.name)
@@ -179,6 +180,8 @@ class Sizes:
         if self.longest is not None:
             require.integer("ModelShape.longest", self.longest, 1, 2**31 - 1, "tokens")
         require.choice("ModelShape.dtype", self.dtype, ("bfloat16", "float16", "float32"))
+        if self.family != "":
+            require.text("ModelShape.family", self.family)
         self._check_together()
 
     def _check_together(self) -> None:

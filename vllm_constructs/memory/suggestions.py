@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import replace
+from math import ceil
 from typing import Literal
 
 from vllm_constructs.accelerators.nvidia import Gpu, MigSlice, WholeGpu, catalog
@@ -13,12 +14,14 @@ from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import VllmConstructsError, spelt
 from vllm_constructs.releases.release import VllmRelease
 
+from .activations import MIB
 from .budget import MemoryBudget, budget_of
 from .options import MemoryOptions, cuda_memory, resolve
 from .quantization import METHODS
 from .sizes import Sizes
 
 _COUNTS = (1, 2, 4, 8, 16)
+_ROUND = 64 * MIB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,13 @@ class Suggestion:
     """
 
     kind: Literal[
-        "gpu_memory_utilization", "max_model_len", "kv_cache_dtype", "quantization", "gpus", "gpu"
+        "gpu_memory_utilization",
+        "kv_cache_memory_bytes",
+        "max_model_len",
+        "kv_cache_dtype",
+        "quantization",
+        "gpus",
+        "gpu",
     ]
     value: int | float | str
     change: str
@@ -90,7 +99,7 @@ def suggest(
     """
     options = resolve(shape, gpu, engine, release)
     portable = PortableEngine(engine, release, is_shared=gpu.share < 1)
-    groups = [_share(shape, gpu, options), _shorter(shape, options)]
+    groups = [_share(shape, gpu, options), _cache(shape, options), _shorter(shape, options)]
     if not (gpu.product or "").startswith("Tesla"):
         # Volta and Turing have no kernels for 8-bit floats.
         groups += [_smaller_cache(shape, options), _smaller_weights(shape, options)]
@@ -109,6 +118,21 @@ def _share(shape: Sizes, gpu: Gpu, options: MemoryOptions) -> Iterator[Suggestio
         if budget:
             change = _with_requests(f"{{gpu_memory_utilization={share}}}", budget)
             yield Suggestion(kind="gpu_memory_utilization", value=share, change=change)
+
+
+def _cache(shape: Sizes, options: MemoryOptions) -> Iterator[Suggestion]:
+    """The KV cache that one request needs, or that the GPU has room for, as a round number."""
+    if options.kv_cache_memory is None:
+        return
+    budget = budget_of(shape, options)
+    needed = max(stage.needed + stage.bytes_per_block for stage in budget.stages)
+    room = options.kv_cache_memory + budget.spare - budget.margin
+    size = ceil(needed / _ROUND) if needed > options.kv_cache_memory else room // _ROUND
+    better = _fitting(shape, replace(options, kv_cache_memory=size * _ROUND)) if size > 0 else None
+    if better:
+        value = f"{size * _ROUND // MIB}M"
+        change = _with_requests(f"{{kv_cache_memory_bytes={value!r}}}", better)
+        yield Suggestion(kind="kv_cache_memory_bytes", value=value, change=change)
 
 
 def _shorter(shape: Sizes, options: MemoryOptions) -> Iterator[Suggestion]:

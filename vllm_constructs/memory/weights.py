@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from math import ceil
 
 from vllm_constructs.dataclass import dataclass
 
+from .expert_kernel import PLAIN, ExpertKernel
 from .quantization import Quantization
-from .sizes import FeedForward, Mixer, Recurrent, Sizes
+from .sizes import Experts, FeedForward, Mixer, Recurrent, Sizes
 
 # PyTorch's allocator rounds a tensor above 10 MiB up to a multiple of 2 MiB.
 _LARGE = 10 * 2**20
@@ -32,17 +34,27 @@ class Matrix:
         kind: What decides whether they are quantized: `"linear"`, `"experts"`, `"embedding"` or
             `"other"`. Default: `"linear"`.
         count: Number of matrices. Default: 1.
+        slices: Projections that are one matrix here, side by side: an adapter has its own pair of
+            matrices for each. Default: 1.
+        experts: Experts that are one tensor here, one below the other. Default: 1.
     """
 
     inputs: int
     outputs: int
     kind: str = "linear"
     count: int = 1
+    slices: int = 1
+    experts: int = 1
 
     @property
     def parameters(self) -> int:
         """Parameters of all these matrices."""
         return self.inputs * self.outputs * self.count
+
+    @property
+    def sides(self) -> int:
+        """Values of adapters of rank 1 for all these matrices."""
+        return (self.slices * self.inputs + self.experts * self.outputs) * self.count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +67,21 @@ class Split:
         data: Engines, over which experts are split too. Default: 1.
         expert_parallel: Whether each GPU has whole experts instead of a part of every expert.
             Default: False.
+        redundant: Copies of experts in each layer, over all GPUs. Default: 0.
     """
 
     tensor: int = 1
     pipeline: int = 1
     data: int = 1
     expert_parallel: bool = False
+    redundant: int = 0
+
+    def experts(self, experts: Experts) -> tuple[int, int]:
+        """The experts on one GPU, and the width of each there."""
+        gpus = self.tensor * self.data
+        if self.expert_parallel:
+            return ceil((experts.count + self.redundant) / gpus), experts.size
+        return experts.count, ceil(experts.size / gpus)
 
 
 ONE = Split()
@@ -90,7 +111,7 @@ def _attention(shape: Sizes, mixer: Mixer, tensor: int) -> Iterator[Matrix]:
     kept = max(1, key_value_heads // tensor)
     queries = heads * (2 if shape.output_gate else 1)
     outputs = (queries + 2 * kept) * size
-    yield Matrix(hidden, outputs)
+    yield Matrix(hidden, outputs, slices=3)
     yield Matrix(heads * size, hidden)
     yield Matrix(1, outputs * shape.qkv_bias + hidden * shape.output_bias, "other")
     yield Matrix(1, 2 * size * shape.qk_norm + heads * shape.sinks, "other")
@@ -151,30 +172,32 @@ def _recurrent(shape: Sizes, tensor: int) -> Iterator[Matrix]:
 
 
 def _dense(hidden: int, width: int, *, gated: bool) -> Iterator[Matrix]:
-    yield Matrix(hidden, width * (2 if gated else 1))
+    sides = 2 if gated else 1
+    yield Matrix(hidden, width * sides, slices=sides)
     yield Matrix(width, hidden)
 
 
-def _experts(shape: Sizes, split: Split) -> Iterator[Matrix]:
+def _experts(shape: Sizes, split: Split, kernel: ExpertKernel) -> Iterator[Matrix]:
     experts, hidden = shape.experts, shape.hidden_size
     assert experts is not None  # noqa: S101  # the caller asks only for such models
-    gpus = split.tensor * split.data
-    count = ceil(experts.count / gpus) if split.expert_parallel else experts.count
-    width = experts.size if split.expert_parallel else ceil(experts.size / gpus)
-    first = width * (2 if shape.gated else 1)
+    count, width = split.experts(experts)
+    rows, columns = kernel.padded(hidden, width)
     # All experts of a layer together are two tensors.
-    yield Matrix(hidden * count, first, "experts")
-    yield Matrix(width * count, hidden, "experts")
+    sides = 2 if shape.gated else 1
+    yield Matrix(rows * count, columns * sides, "experts", slices=sides, experts=count)
+    yield Matrix(columns * count, rows, "experts", experts=count)
     yield Matrix(hidden, experts.count, "other")
     if experts.bias:
-        yield Matrix(count, first + hidden, "other")
+        yield Matrix(count, width * sides + hidden, "other")
         yield Matrix(1, experts.count, "other")
     if experts.shared_size:
         yield from _dense(hidden, experts.shared_size // split.tensor, gated=shape.gated)
         yield Matrix(hidden, int(experts.shared_gate), "other")
 
 
-def _layer(shape: Sizes, mixer: Mixer, feed_forward: FeedForward, split: Split) -> Iterator[Matrix]:
+def _layer(
+    shape: Sizes, mixer: Mixer, feed_forward: FeedForward, split: Split, kernel: ExpertKernel
+) -> Iterator[Matrix]:
     if mixer in ("full", "sliding", "chunked", "parallel", "shared"):
         if shape.latent:
             yield from _latent_attention(shape, split.tensor)
@@ -186,26 +209,29 @@ def _layer(shape: Sizes, mixer: Mixer, feed_forward: FeedForward, split: Split) 
         width = shape.intermediate_size // split.tensor
         yield from _dense(shape.hidden_size, width, gated=shape.gated)
     elif feed_forward == "experts":
-        yield from _experts(shape, split)
+        yield from _experts(shape, split, kernel)
     norms = shape.norms if "none" not in (mixer, feed_forward) else 1
     yield Matrix(norms, shape.hidden_size, "other")
 
 
-def matrices(shape: Sizes, split: Split = ONE, stage: int = 0) -> Iterator[Matrix]:
+def matrices(
+    shape: Sizes, split: Split = ONE, stage: int = 0, kernel: ExpertKernel = PLAIN
+) -> Iterator[Matrix]:
     """The matrices on one GPU of a pipeline stage.
 
     Args:
         shape: The sizes of the model.
         split: How the model is split over GPUs. Default: one GPU.
         stage: The stage. Default: 0, the first one.
+        kernel: The kernel of the experts. Default: one that pads nothing.
     """
     layers = stages(shape.layers, split.pipeline)[stage]
     kinds: Counter[tuple[Mixer, FeedForward]] = Counter(
         (shape.mixers[layer], shape.feed_forwards[layer]) for layer in layers
     )
     for (mixer, feed_forward), count in kinds.items():
-        for matrix in _layer(shape, mixer, feed_forward, split):
-            yield Matrix(matrix.inputs, matrix.outputs, matrix.kind, matrix.count * count)
+        for matrix in _layer(shape, mixer, feed_forward, split, kernel):
+            yield replace(matrix, count=matrix.count * count)
     is_first, is_last = stage == 0, stage == split.pipeline - 1
     vocabulary = shape.vocab_size
     if split.tensor > 1:
@@ -241,6 +267,7 @@ def loaded(
     *,
     quantization: Quantization | None = None,
     dtype_bytes: int = 2,
+    kernel: ExpertKernel = PLAIN,
 ) -> int:
     """Bytes on one GPU of a stage after loading: weights, and the table of rotary positions.
 
@@ -250,9 +277,11 @@ def loaded(
         stage: The stage. Default: 0, the first one.
         quantization: Quantization of the weights. Default: none.
         dtype_bytes: Bytes of the model's data type. Default: 2.
+        kernel: The kernel of the experts. Default: one that pads nothing.
     """
     total = 0
-    for matrix in matrices(shape, split, stage):
+    layers = stages(shape.layers, split.pipeline)[stage]
+    for matrix in matrices(shape, split, stage, kernel):
         size = ceil(matrix.inputs * matrix.outputs * _bits(matrix, quantization, dtype_bytes) / 8)
         if size > _LARGE:
             size = ceil(size / _STEP) * _STEP
@@ -263,7 +292,11 @@ def loaded(
         # vLLM keeps an unquantized copy of the matrix that unpacks keys and values.
         heads = shape.num_attention_heads // split.tensor
         unpacked = shape.latent.kv_rank * heads * (shape.latent.nope_dim + shape.latent.v_dim)
-        total += unpacked * dtype_bytes * len(stages(shape.layers, split.pipeline)[stage])
+        total += unpacked * dtype_bytes * len(layers)
+    if shape.experts:
+        count, width = split.experts(shape.experts)
+        more = kernel.more_bytes(count, shape.hidden_size, width, has_bias=shape.experts.bias)
+        total += more * sum(shape.feed_forwards[layer] == "experts" for layer in layers)
     if stage == 0:
         total += shape.other_parameters * dtype_bytes
     return total
@@ -277,10 +310,21 @@ def stored(shape: Sizes) -> int:
 
 
 def adapters(shape: Sizes, split: Split, stage: int, *, count: int, rank: int) -> int:
-    """Bytes that vLLM keeps for `count` LoRA adapters of a rank, two bytes per parameter."""
+    """Bytes that vLLM keeps on a GPU for `count` LoRA adapters, two bytes per parameter.
+
+    All slots have the highest rank that is allowed, whatever the adapters have
+    (vllm/lora/layers/base_linear.py).
+
+    Args:
+        shape: The sizes of the model.
+        split: How the model is split over GPUs.
+        stage: The stage.
+        count: `max_loras`.
+        rank: `max_lora_rank`.
+    """
     sides = sum(
-        (matrix.inputs + matrix.outputs) * matrix.count
+        matrix.sides
         for matrix in matrices(shape, split, stage)
-        if matrix.kind == "linear"
+        if matrix.kind in ("linear", "experts")
     )
     return 2 * count * rank * sides

@@ -9,12 +9,17 @@ from typing import Literal, TypeAlias, TypedDict, cast
 
 Behavior: TypeAlias = Literal[
     "cuda-graphs-in-kv-budget",
-    "cuda-graphs-in-kv-budget-of-state",
+    "cuda-graphs-in-kv-budget-of-second-runner",
     "error-finish-reason",
     "gpu-memory-utilization-0.92",
+    "latent-block-of-backend",
+    "mxfp4-scales-twice",
+    "mxfp4-width-of-128",
     "ray-in-image",
-    "sampler-logits-in-32-bit",
+    "sampler-warmup-of-second-runner",
     "shutdown-timeout",
+    "top-k-in-triton",
+    "volta-in-image",
 ]
 Version: TypeAlias = tuple[int, int, int]
 

@@ -14,7 +14,7 @@ from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped, refuse, warn
 
-from .behavior import Behavior, behaves, numbers
+from .behavior import Behavior, Version, behaves, numbers
 from .image import ImageFamily, family_of
 
 NEWEST = "0.33.0"
@@ -259,9 +259,14 @@ class VllmRelease:
             return f"vLLM {known[0]}"
         return f"vLLM {self.name} (checked against {' and '.join(known)})"
 
+    @property
+    def assumed(self) -> Version:
+        """The release as numbers; the newest known one if none is specified."""
+        return self.version or numbers(NEWEST)
+
     def behaves(self, behavior: Behavior) -> bool:
         """Whether the release has a behavior; the newest known one counts if none is specified."""
-        return behaves(self.version or numbers(NEWEST), behavior)
+        return behaves(self.assumed, behavior)
 
     def flag(self, where: str, name: str) -> Flag:
         """The first of `flags`, which rejects an unknown flag with what to use instead."""

@@ -9,7 +9,14 @@ from tests.memory.test_hf_config import read
 from vllm_constructs import EngineArgs, MigSlice, TimeSlicedGpu, VirtualGpu, VllmRelease, WholeGpu
 from vllm_constructs.accelerators.nvidia import Gpu, catalog
 from vllm_constructs.memory.activations import GIB, MIB
-from vllm_constructs.memory.options import UNCOUNTED, MemoryOptions, cuda_memory, resolve, uncounted
+from vllm_constructs.memory.options import (
+    UNCOUNTED,
+    MemoryOptions,
+    cuda_memory,
+    loaded_shape,
+    resolve,
+    uncounted,
+)
 from vllm_constructs.memory.shapes import ModelShape
 
 H100 = WholeGpu("NVIDIA-H100-80GB-HBM3")
@@ -336,7 +343,7 @@ def test_few_tokens() -> None:
 def test_uncounted(engine: EngineArgs, words: str) -> None:
     """A flag that no plan counts is a problem that rejects nothing."""
     assert {name for one in OTHERS for name in one} == set(UNCOUNTED)
-    found = uncounted(engine)
+    found = uncounted(LLAMA, engine)
 
     assert found is not None
     assert "not counted" == found.kind
@@ -354,7 +361,7 @@ def test_uncounted(engine: EngineArgs, words: str) -> None:
 )
 def test_counted(engine: EngineArgs) -> None:
     """All other flags are counted."""
-    assert uncounted(engine) is None
+    assert uncounted(LLAMA, engine) is None
 
 
 def test_throughput() -> None:
@@ -363,3 +370,46 @@ def test_throughput() -> None:
     assert (double.tokens, double.requests) == (4096, 512)
     given = options(L4, performance_mode="throughput", max_num_seqs=8, max_num_batched_tokens=99)
     assert (given.batch.tokens, given.batch.requests) == (99, 8)
+
+
+DRAFTING = read(
+    model_type="deepseek_v3",
+    num_nextn_predict_layers=1,
+    num_experts=8,
+    num_experts_per_tok=2,
+    moe_intermediate_size=1024,
+)
+
+
+def test_drafts() -> None:
+    """Layers that draft tokens are loaded by an engine that uses them, and only then."""
+    drafts = EngineArgs(speculative_config={"method": "mtp", "num_speculative_tokens": 1})
+
+    assert loaded_shape(DRAFTING, EngineArgs()) is DRAFTING
+    found = loaded_shape(DRAFTING, drafts)
+    assert (found.layers, found.feed_forwards[-1]) == (DRAFTING.layers + 1, "experts")
+    assert found.other_parameters > 2 * DRAFTING.hidden_size**2
+    assert uncounted(DRAFTING, drafts) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "engine"),
+    [
+        (LLAMA, {"method": "mtp"}),
+        (DRAFTING, {"method": "mtp", "model": "x/y"}),
+        (DRAFTING, {"method": "eagle3"}),
+    ],
+)
+def test_other_drafts(shape: ModelShape, engine: dict[str, Any]) -> None:
+    """A draft model of its own is not counted."""
+    config: Any = engine | {"num_speculative_tokens": 1}
+    problem = uncounted(shape, EngineArgs(speculative_config=config))
+
+    assert problem is not None
+    assert "a draft model" in problem.sentence()
+
+
+def test_reserved() -> None:
+    """Memory for inputs of other processes is kept free."""
+    assert options(mm_ipc_gpu_memory_gb=2).reserved == 2 * GIB
+    assert options().reserved == 0

@@ -111,7 +111,7 @@ def row(model: DeployedModel, shapes: Mapping[str, ModelShape]) -> Row:
         return Row(model=model, plan=None, verdict="refused", problem=error.problem)
     if isinstance(plan, Problem):
         return Row(model=model, plan=None, verdict="unknown", problem=plan)
-    return Row(model=model, plan=plan, verdict=plan.verdict, problem=plan.problem)
+    return Row(model=model, plan=plan, verdict=plan.verdict, problem=plan.problem or plan.caveat)
 
 
 def totals(rows: Iterable[Row]) -> dict[str, tuple[int, int, int]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from vllm_constructs.dataclass import dataclass
 
 from .expert_kernel import PLAIN, ExpertKernel
-from .sizes import Sizes
+from .sizes import Encoder, Sizes
 from .weights import Split
 
 MIB = 2**20
@@ -59,6 +59,7 @@ class Batch:
         logit_bytes: Bytes of one logit in the sampler; 0 for pooling models.
         has_buffer: Whether the sampler has a buffer for top-k and top-p, too.
         context: Tokens of context for which latent attention reserves memory. Default: the most.
+        has_encoders: Whether encoders of images and sounds are profiled, too. Default: True.
     """
 
     tokens: int
@@ -67,6 +68,7 @@ class Batch:
     logit_bytes: int = 14
     has_buffer: bool = True
     context: int = _CONTEXT
+    has_encoders: bool = True
 
 
 def context_of(max_model_len: int, requests: int, block_size: int) -> int:
@@ -85,6 +87,7 @@ def activation_bytes(
     split: Split,
     batch: Batch,
     *,
+    is_first: bool = True,
     is_last: bool = True,
     kernel: ExpertKernel = PLAIN,
 ) -> int:
@@ -98,6 +101,8 @@ def activation_bytes(
         shape: The sizes of the model.
         split: How the model is split over GPUs.
         batch: The largest batch.
+        is_first: Whether the GPU has the first pipeline stage, which has the encoders. Default:
+            True.
         is_last: Whether the GPU has the last pipeline stage, which samples. Default: True.
         kernel: The kernel of the experts. Default: one with a workspace.
     """
@@ -122,7 +127,20 @@ def activation_bytes(
             sampling += 4 * shape.vocab_size * min(requests, _PROCESSORS)
         after.append(sampling)
     before = dense if "dense" in shape.feed_forwards else 0
-    return max(before, workspace + max(after)) + SMALL_BUFFERS
+    text = max(before, workspace + max(after))
+    if not is_first or not batch.has_encoders or not shape.encoders:
+        return text + SMALL_BUFFERS
+    # What encoders make of the largest inputs is there while the layers of the text run.
+    largest = max(encoder.tokens for encoder in shape.encoders)
+    tokens = max(batch.tokens, largest)
+    encoding = max(_encoder(one, tokens, batch.dtype_bytes) for one in shape.encoders)
+    return max(encoding, text + tokens * token) + SMALL_BUFFERS
+
+
+def _encoder(encoder: Encoder, tokens: int, dtype_bytes: int) -> int:
+    """Bytes inside of an encoder for as many tokens of the text as a batch may have."""
+    inside = max(4 * encoder.width, encoder.intermediate_size)
+    return tokens * encoder.patches * (4 * encoder.width + inside) * dtype_bytes
 
 
 def _has_late_dense(shape: Sizes) -> bool:

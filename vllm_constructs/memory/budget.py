@@ -121,13 +121,17 @@ def budget_of(shape: Sizes, options: MemoryOptions) -> MemoryBudget:
             shape,
             options.split,
             options.batch,
+            is_first=stage == 0,
             is_last=stage == options.split.pipeline - 1,
             kernel=options.kernel,
         )
         + _adapters(shape, options, stage, min(1, options.loras))
         for stage in range(options.split.pipeline)
     )
-    used = [sum(parts) + OUTSIDE_TORCH for parts in zip(weights, activations, strict=True)]
+    used = [
+        sum(parts) + OUTSIDE_TORCH + options.reserved
+        for parts in zip(weights, activations, strict=True)
+    ]
     available = [requested - size - counted for size in used]
     if options.kv_cache_memory is not None:
         available = [options.kv_cache_memory] * len(available)

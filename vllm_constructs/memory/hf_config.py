@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from . import rotary
+from .hf_encoders import encoders
 from .hf_file import HfFile
+from .hf_keys import unread
 from .hf_layers import feed_forwards, mixers, recurrent
 from .quantization import Quantization, from_config
 from .sizes import Experts, LatentAttention, Sizes
@@ -23,12 +26,31 @@ _KEY_VALUE = (
     "multi_query_group_num",
     "num_attention_groups",
 )
-_DEPTH = ("num_hidden_layers", "depth", "num_layers")
 _LENGTH = ("max_position_embeddings", "model_max_length", "max_sequence_length", "seq_length")
 # In Llama 4, intermediate_size is the width of the experts.
-_DENSE = ("intermediate_size_mlp", "intermediate_size")
+_DENSE = ("intermediate_size_mlp", "intermediate_size", "ffn_hidden_size")
 _COUNT = ("num_experts", "n_routed_experts", "num_local_experts", "moe_num_experts")
-_PER_TOKEN = ("num_experts_per_tok", "experts_per_token", "num_experts_per_token", "moe_top_k")
+_PER_TOKEN = (
+    "num_experts_per_tok",
+    "experts_per_token",
+    "num_experts_per_token",
+    "moe_top_k",
+    "moe_topk",
+    "top_k_experts",
+)
+_SHARED = (
+    "shared_expert_intermediate_size",
+    "shared_intermediate_size",
+    "moe_shared_expert_intermediate_size",
+    "share_expert_dim",
+)
+# Layers that draft tokens (multi-token prediction).
+_DRAFT = (
+    "num_nextn_predict_layers",
+    "mtp_num_hidden_layers",
+    "num_mtp_layers",
+    "num_mtp_modules",
+)
 # Families whose input and output embedding are one matrix, unless the file has tie_word_embeddings.
 _TIED = ("gemma", "cohere", "mamba", "falcon_mamba", "lfm2", "bamba")
 _PLAIN = ("nemotron", "nemotron_h", "starcoder2", "phi", "gpt_neox", "falcon")
@@ -50,14 +72,14 @@ def name_of(raw: Mapping[str, Any], name: str | None, folder: str) -> str:
     return label if isinstance(label, str) and label.strip() else "the model"
 
 
-def vision_parameters(file: HfFile) -> int:
-    """Parameters of a vision tower, approximately: its attention and feed-forward matrices."""
-    tower = file.raw.get("vision_config")
-    if not isinstance(tower, Mapping):
+def per_layer_parameters(file: HfFile) -> int:
+    """Parameters of embeddings that each layer has of its own, as in Gemma 3n and Gemma 4 E."""
+    width = file.optional("hidden_size_per_layer_input")
+    if not width:
         return 0
-    inner = HfFile(tower, f"{file.name} (vision_config)")
-    width, layers = inner.optional("hidden_size", "embed_dim"), inner.optional(*_DEPTH)
-    return layers * (4 * width**2 + 2 * width * (inner.optional("intermediate_size") or 4 * width))
+    layers, hidden = file.size("num_hidden_layers"), file.size("hidden_size")
+    vocabulary = file.size("vocab_size_per_layer_input", "vocab_size")
+    return layers * width * (vocabulary + 3 * hidden)
 
 
 def sizes_of(file: HfFile) -> Sizes:
@@ -75,7 +97,10 @@ def sizes_of(file: HfFile) -> Sizes:
     latent = _latent(file) if has_attention else None
     biased = file.flag("attention_bias") or file.flag("qkv_bias")
     family = file.family
-    return Sizes(
+    # Only models that draft tokens load these, and what follows from it is not all read.
+    drafts = file.optional(*_DRAFT)
+    file.get("hidden_size_per_layer_input", "vocab_size_per_layer_input")
+    found = Sizes(
         name=file.name,
         hidden_size=hidden,
         vocab_size=file.size("vocab_size"),
@@ -104,10 +129,14 @@ def sizes_of(file: HfFile) -> Sizes:
         dtype=_dtype(file),
         quantization=_quantization(file),
         family=family,
+        draft_layers=drafts,
+        encoders=encoders(file),
     )
+    return replace(found, unread=unread(file.text, file.seen))
 
 
 def _tied(file: HfFile) -> bool:
+    file.get("tie_word_embeddings")
     for part in (file.text, file.raw):
         if part.get("tie_word_embeddings") is not None:
             return bool(part["tie_word_embeddings"])
@@ -115,6 +144,7 @@ def _tied(file: HfFile) -> bool:
 
 
 def _dtype(file: HfFile) -> Any:
+    file.get("dtype", "torch_dtype")
     for part in (file.text, file.raw):
         dtype = part.get("dtype") or part.get("torch_dtype")
         if dtype in ("bfloat16", "float16", "float32"):
@@ -157,9 +187,9 @@ def _latent(file: HfFile) -> LatentAttention | None:
 def _experts(file: HfFile) -> Experts | None:
     if file.optional(*_COUNT) < 2:
         return None
-    size = file.size("moe_intermediate_size", "intermediate_size")
-    shared = file.optional("shared_expert_intermediate_size", "shared_intermediate_size")
-    shared = shared or file.optional("n_shared_experts") * size
+    size = file.size("moe_intermediate_size", "expert_ffn_hidden_size", "intermediate_size")
+    shared = file.optional(*_SHARED)
+    shared = shared or file.optional("n_shared_experts", "num_shared_experts") * size
     if file.family.startswith("llama4"):
         shared = size
     return Experts(

@@ -26,9 +26,11 @@ class HfFile:
         self.text: Mapping[str, Any] = inner if isinstance(inner, Mapping) else raw
         kind = self.text.get("model_type", raw.get("model_type", ""))
         self.family = str(kind).removesuffix("_text")
+        self.seen: set[str] = set()
 
     def get(self, *keys: str) -> Any:
-        """The value of the first key that exists and is not null."""
+        """The value of the first key that exists and is not null; all of them count as seen."""
+        self.seen.update(keys)
         for key in keys:
             value = self.text.get(key)
             if value is not None:

@@ -73,7 +73,8 @@ def mixers(file: HfFile) -> tuple[tuple[Mixer, ...], int]:
     if pattern:
         return tuple(mixer for mixer, _ in pattern), 0
     count = file.size("num_hidden_layers", "n_layer", most=4096)
-    window = 0 if file.get("use_sliding_window") is False else file.optional("sliding_window")
+    window = file.optional("sliding_window", "sliding_window_size")
+    window = 0 if file.get("use_sliding_window") is False else window
     kinds: tuple[Mixer, ...] = _listed(file, count) or _derived(file, count, window)
     if not window:
         kinds = tuple(_full() if kind == "sliding" else kind for kind in kinds)
@@ -183,6 +184,11 @@ def feed_forwards(
         return tuple("none" for _ in kinds)
     if not has_experts:
         return tuple("dense" for _ in kinds)
+    kinds_of_feeds = file.get("mlp_layer_types")
+    if isinstance(kinds_of_feeds, (list, tuple)) and len(kinds_of_feeds) >= len(kinds):
+        return tuple(
+            "dense" if kind == "dense" else "experts" for kind in kinds_of_feeds[: len(kinds)]
+        )
     listed = file.get("moe_layer_freq")
     if isinstance(listed, (list, tuple)) and len(listed) >= len(kinds):
         return tuple("experts" if count else "dense" for count in listed[: len(kinds)])

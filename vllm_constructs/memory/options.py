@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from vllm_constructs.accelerators.nvidia import (
     Gpu,
@@ -31,6 +32,8 @@ from .quantization import Quantization, by_name
 from .sizes import Sizes
 from .weights import Split
 
+Shape = TypeVar("Shape", bound=Sizes)
+
 # GiB that a MIG slice has at least for each GB in its name: the minimum of all known slices.
 _SLICE = 0.88
 # Tokens that vLLM accepts if no file of the model has a limit (`_get_and_verify_max_len` in
@@ -53,8 +56,45 @@ _BLACKWELL_MAJOR = 10
 _HOPPER_MAJOR = 9
 
 
-def uncounted(engine: EngineArgs) -> Problem | None:
-    """The first flag that no memory plan counts, so that no plan can be made."""
+def loaded_shape(shape: Shape, engine: EngineArgs) -> Shape:
+    """The shape with the layers that draft tokens, where the engine uses them.
+
+    They have their own attention and feed-forward, like the last layer, and a matrix that joins
+    its two inputs (vllm/model_executor/models/deepseek_mtp.py).
+
+    Args:
+        shape: The sizes of the model.
+        engine: Flags of the engine.
+    """
+    if not _drafts_itself(shape, engine):
+        return shape
+    count = shape.draft_layers
+    joined = 2 * shape.hidden_size**2 + 3 * shape.hidden_size
+    last = next((one for one in reversed(shape.mixers) if one != "recurrent"), shape.mixers[-1])
+    return replace(
+        shape,
+        mixers=shape.mixers + (last,) * count,
+        feed_forwards=shape.feed_forwards + (shape.feed_forwards[-1],) * count,
+        other_parameters=shape.other_parameters + count * joined,
+        draft_layers=0,
+    )
+
+
+def _drafts_itself(shape: Sizes, engine: EngineArgs) -> bool:
+    """Whether the engine drafts tokens with layers of the model that are counted."""
+    method = engine.spec_method or _field(engine.speculative_config, "method")
+    model = engine.spec_model or _field(engine.speculative_config, "model")
+    is_own = isinstance(method, str) and method.endswith("mtp") and model is None
+    return is_own and shape.draft_layers > 0 and (engine.pipeline_parallel_size or 1) == 1
+
+
+def uncounted(shape: Sizes, engine: EngineArgs) -> Problem | None:
+    """The first flag that no memory plan counts, so that no plan can be made.
+
+    Args:
+        shape: The sizes of the model.
+        engine: Flags of the engine.
+    """
     for name in UNCOUNTED:
         if engine.get(name) is not None:
             return Problem(
@@ -65,7 +105,7 @@ def uncounted(engine: EngineArgs) -> Problem | None:
     config = engine.speculative_config or {}
     method = engine.spec_method or config.get("method")
     is_drafted = method or engine.spec_model or config.get("model")
-    if is_drafted and method not in _NO_DRAFT:
+    if is_drafted and method not in _NO_DRAFT and not _drafts_itself(shape, engine):
         return Problem(
             text="a draft model is on the GPU too, which the memory plan cannot count",
             kind="not counted",
@@ -144,6 +184,7 @@ class MemoryOptions:
         loras: LoRA adapters on the GPU.
         lora_rank: Highest rank of the adapters.
         sharers: Pods that share the memory of the GPU.
+        reserved: Bytes that are kept for inputs of other processes.
     """
 
     memory: int
@@ -162,6 +203,7 @@ class MemoryOptions:
     loras: int
     lora_rank: int
     sharers: int
+    reserved: int
 
     @property
     def gpus(self) -> int:
@@ -181,9 +223,10 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
     Raises:
         VllmConstructsError: vLLM would not start with these options, or no plan can be made.
     """
-    problem = uncounted(engine)
+    problem = uncounted(shape, engine)
     if problem is not None:
         refuse(problem)
+    shape = loaded_shape(shape, engine)
     memory = cuda_memory(gpu)
     split = _split(gpu, engine)
     max_model_len, longest = _length(shape, engine)
@@ -221,6 +264,7 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
             dtype_bytes=dtype_bytes,
             logit_bytes=0 if pooling else logit_bytes,
             has_buffer=has_buffer,
+            has_encoders=_has_encoders(engine),
             context=context_of(
                 longest if max_model_len is None else max_model_len,
                 batch[1],
@@ -250,7 +294,17 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
         loras=loras,
         lora_rank=engine.max_lora_rank or 16,
         sharers=gpu.sharers,
+        reserved=int((engine.get("mm_ipc_gpu_memory_gb") or 0) * GIB),
     )
+
+
+def _has_encoders(engine: EngineArgs) -> bool:
+    """Whether encoders are profiled: not if inputs for them are off."""
+    if engine.get("skip_mm_profiling") or engine.get("language_model_only"):
+        return False
+    limits = engine.get("limit_mm_per_prompt")
+    has_limits = isinstance(limits, Mapping) and {"image", "video"} <= set(limits)
+    return not (has_limits and not any(limits.values()))
 
 
 def _field(config: object, name: str) -> Any:

@@ -29,11 +29,15 @@ from vllm_constructs.releases.release import VllmRelease
 
 from .activations import GIB
 from .budget import MemoryBudget, budget_of
-from .options import MemoryOptions, resolve
+from .options import MemoryOptions, loaded_shape, resolve
 from .shapes import ModelShape
 
 if TYPE_CHECKING:
     from .suggestions import Suggestion
+
+
+# Figures that follow from the sizes of a model alone.
+_OF_SIZES = ("kv_bytes_per_token", "kv_bytes_per_block")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +78,7 @@ class MemoryPlan:
 
     @cached_property
     def _budget(self) -> MemoryBudget:
-        return budget_of(self.shape, self._options)
+        return budget_of(loaded_shape(self.shape, self.engine), self._options)
 
     @property
     def gpus(self) -> int:
@@ -239,8 +243,10 @@ class MemoryPlan:
 
     @property
     def exact(self) -> MappingProxyType[str, int]:
-        """The figures that follow only from sizes and options."""
-        names = ["kv_bytes_per_token", "kv_bytes_per_block"]
+        """The figures that follow only from sizes and options; none if not all sizes are read."""
+        if self.shape.unread:
+            return MappingProxyType({})
+        names: list[str] = list(_OF_SIZES)
         is_given = self._options.kv_cache_memory is not None
         # With "auto" the length is an estimate, and so is the memory that it needs, unless the
         # cache is given.
@@ -257,7 +263,7 @@ class MemoryPlan:
         200 MiB.
         """
         own = ("gpu_memory", "weights", "activations", "cuda_graphs", "overhead")
-        names = (*own, "kv_cache", "kv_tokens", "kv_bytes_needed")
+        names = (*own, "kv_cache", "kv_tokens", "kv_bytes_needed", *_OF_SIZES)
         exact = self.exact
         return MappingProxyType({one: getattr(self, one) for one in names if one not in exact})
 
@@ -310,10 +316,27 @@ class MemoryPlan:
         )
 
     @property
+    def caveat(self) -> Problem | None:
+        """Why no figure is exact; None if all sizes of the model are read."""
+        if not self.shape.unread:
+            return None
+        model = escaped(self.shape.name)
+        return Problem(text=f"{model}: the plan is not exact, since {escaped(self._unread)}")
+
+    @property
+    def _unread(self) -> str:
+        """Why no figure is exact, in words."""
+        keys = [repr(key) for key in self.shape.unread]
+        shown = keys[:3] + ([f"{len(keys) - 3} others"] if len(keys) > 3 else [])
+        listed = " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+        return f"its config.json has sizes that are not read ({listed})"
+
+    @property
     def problem(self) -> Problem | None:
         """Why the model does not fit or is tight, and what fits; None if the verdict is `"fits"`.
 
-        Its kind is `"does not fit"` if the verdict is `"too large"`.
+        Its kind is `"does not fit"` if the verdict is `"too large"`, and all sizes of the model
+        are read.
         """
         if self.verdict == "fits":
             return None
@@ -321,7 +344,9 @@ class MemoryPlan:
         advice = f"what fits: {changes}" if changes else "no GPU in the catalog has enough memory"
         reason = f"on {_description(self.gpu)}: {self._reason()}"
         model = escaped(self.shape.name)
-        if self.verdict == "too large":
+        if self.shape.unread:
+            reason += f"; the plan is not exact, since {escaped(self._unread)}"
+        elif self.verdict == "too large":
             text = f"{model} does not fit {reason}"
             return Problem(text=text, advice=advice, kind="does not fit")
         verb = "probably fits" if self.fits else "probably does not fit"
@@ -334,7 +359,10 @@ class MemoryPlan:
         problem = self.problem
         if problem is None:
             model = escaped(self.shape.name)
-            problem = Problem(text=f"{model} fits on {_description(self.gpu)}: {self._reason()}")
+            reason = self._reason()
+            if self.shape.unread:
+                reason += f"; the plan is not exact, since {escaped(self._unread)}"
+            problem = Problem(text=f"{model} fits on {_description(self.gpu)}: {reason}")
         return problem.sentence()
 
     def explain(self, spelling: Spelling = python) -> str:
@@ -345,16 +373,17 @@ class MemoryPlan:
         """
         exact, estimate = "exact", "estimate"
         request = exact if "kv_bytes_needed" in self.exact else estimate
+        sizes = estimate if self.shape.unread else exact
         cache = exact if "kv_cache" in self.exact else estimate
         rows = [
             ("memory as CUDA reports it", _gib(self.gpu_memory), estimate),
             (f"requested ({self.gpu_memory_utilization:g} of it)", _gib(self.requested), ""),
-            ("weights", _gib(self.weights), "within 1 %"),
+            ("weights", _gib(self.weights), estimate if self.shape.unread else "within 1 %"),
             ("activations", _gib(self.activations), estimate),
             ("CUDA graphs", _gib(self.cuda_graphs), estimate),
             ("other", _gib(self.overhead), estimate),
             ("left for the KV cache", _gib(self.kv_cache), cache),
-            ("KV cache of one token", f"{self.kv_bytes_per_token} bytes", exact),
+            ("KV cache of one token", f"{self.kv_bytes_per_token} bytes", sizes),
             (f"KV cache of {self.max_model_len} tokens", _gib(self.kv_bytes_needed), request),
             ("tokens in the KV cache", f"{self.kv_tokens}", cache),
             ("requests at full length", f"{self.concurrency:.2f}", cache),
@@ -362,8 +391,9 @@ class MemoryPlan:
         ]
         head = f"{self.shape.name} on {_description(self.gpu)}: {self.verdict}"
         lines = [f"  {name:<32} {value:>22}  {kind}".rstrip() for name, value, kind in rows]
-        changes = [f"  what fits: {spelt(one.change, spelling)}" for one in self.suggestions]
-        return "\n".join([head, "  each GPU:", *lines, *changes])
+        notes = [f"  not exact: {self._unread}"] if self.shape.unread else []
+        notes += [f"  what fits: {spelt(one.change, spelling)}" for one in self.suggestions]
+        return "\n".join([head, "  each GPU:", *lines, *notes])
 
 
 def _gib(size: int) -> str:

@@ -118,6 +118,12 @@ class ModelShape(Sizes):
             count on every GPU of the first stage. Default: 0.
         family: `model_type` in the model's `config.json`, which decides about data types and, in
             some releases, about the model runner. Default: empty, not known.
+        encoders: Encoders of images, videos and sounds, which the profile run has to hold. Their
+            parameters are among `other_parameters`. Default: none.
+        draft_layers: Layers that draft tokens (multi-token prediction), which are only loaded by
+            an engine that uses them. Default: 0.
+        unread: Keys of the model's `config.json` that may be sizes and are not read, so that no
+            figure is exact. Default: none.
 
     Raises:
         VllmConstructsError: A size is not an integer or out of range, or parts of the shape
@@ -139,7 +145,7 @@ class ModelShape(Sizes):
             name: Name of the model, for sentences. Default: `_name_or_path` in the file, otherwise
                 its folder, its architecture or its `model_type`.
             parameters: Parameters of the whole model. Default: counted from the sizes of the text
-                layers, and approximately for a vision tower.
+                layers, and approximately for encoders of images and sounds.
 
         Raises:
             VllmConstructsError: The file cannot be read, or a key is missing or invalid, or
@@ -177,7 +183,7 @@ class ModelShape(Sizes):
 def _read(config: object, name: str | None, count: int | None) -> ModelShape:
     """The shape of the model of a `config.json`."""
     # Not at the top: apps without shapes need not load them.
-    from .hf_config import name_of, sizes_of, vision_parameters
+    from .hf_config import name_of, per_layer_parameters, sizes_of
     from .hf_file import HfFile, load
 
     raw, folder = load(config)
@@ -187,7 +193,8 @@ def _read(config: object, name: str | None, count: int | None) -> ModelShape:
     sizes = sizes_of(file)
     shape = ModelShape(**{field.name: getattr(sizes, field.name) for field in fields(sizes)})
     if count is None:
-        return replace(shape, other_parameters=vision_parameters(file))
+        towers = sum(encoder.parameters for encoder in shape.encoders)
+        return replace(shape, other_parameters=towers + per_layer_parameters(file))
     require.integer("parameters", count, 1, 2**50)
     if count < 0.98 * shape.parameters:
         refuse(

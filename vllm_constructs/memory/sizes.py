@@ -127,6 +127,36 @@ class Recurrent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """An encoder of images, videos or sounds.
+
+    Args:
+        width: Width of its layers.
+        layers: Layers.
+        intermediate_size: Width of a feed-forward.
+        patches: Patches of an image, or frames of a sound, that become one token. Default: 4.
+        tokens: Tokens of one image, if all have as many. Default: 0, they do not.
+
+    Raises:
+        VllmConstructsError: A size is not an integer or out of range.
+    """
+
+    width: int
+    layers: int
+    intermediate_size: int
+    patches: int = 4
+    tokens: int = 0
+
+    def __post_init__(self) -> None:
+        _sizes(self, "Encoder", zero=("tokens",))
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of its layers: attention and two matrices of a feed-forward."""
+        return self.layers * (4 * self.width**2 + 2 * self.width * self.intermediate_size)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sizes:
     """The sizes of a model that decide about its memory: the fields of `ModelShape`."""
 
@@ -159,12 +189,16 @@ class Sizes:
     quantization: Quantization | None = None
     other_parameters: int = 0
     family: str = ""
+    encoders: tuple[Encoder, ...] = ()
+    draft_layers: int = 0
+    unread: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require.text("ModelShape.name", self.name)
         may_be_zero = (
             "intermediate_size num_attention_heads num_key_value_heads head_dim "
-            "full_key_value_heads full_head_dim window norms positions other_parameters"
+            "full_key_value_heads full_head_dim window norms positions other_parameters "
+            "draft_layers"
         )
         _sizes(self, "ModelShape", zero=tuple(may_be_zero.split()))
         for name, options in (("mixers", MIXERS), ("feed_forwards", FEED_FORWARDS)):
@@ -180,6 +214,14 @@ class Sizes:
         if self.longest is not None:
             require.integer("ModelShape.longest", self.longest, 1, 2**31 - 1, "tokens")
         require.choice("ModelShape.dtype", self.dtype, ("bfloat16", "float16", "float32"))
+        for name, one, allowed in (
+            ("encoders", Encoder, "a tuple of Encoder(...)"),
+            ("unread", str, "a tuple of the names of keys"),
+        ):
+            given = require.items(f"ModelShape.{name}", getattr(self, name), allowed)
+            for item in given:
+                require.instance(f"ModelShape.{name}", item, one, allowed)
+            object.__setattr__(self, name, given)
         if self.family != "":
             require.text("ModelShape.family", self.family)
         self._check_together()

@@ -16,7 +16,7 @@ from vllm_constructs.releases.release import VllmRelease
 
 from .activations import MIB
 from .budget import MemoryBudget, budget_of
-from .options import MemoryOptions, cuda_memory, resolve
+from .options import MemoryOptions, cuda_memory, loaded_shape, resolve
 from .quantization import METHODS
 from .sizes import Sizes
 
@@ -99,10 +99,11 @@ def suggest(
     """
     options = resolve(shape, gpu, engine, release)
     portable = PortableEngine(engine, release, is_shared=gpu.share < 1)
-    groups = [_share(shape, gpu, options), _cache(shape, options), _shorter(shape, options)]
+    loaded = loaded_shape(shape, engine)
+    groups = [_share(loaded, gpu, options), _cache(loaded, options), _shorter(loaded, options)]
     if not (gpu.product or "").startswith("Tesla"):
         # Volta and Turing have no kernels for 8-bit floats.
-        groups += [_smaller_cache(shape, options), _smaller_weights(shape, options)]
+        groups += [_smaller_cache(loaded, options), _smaller_weights(loaded, options)]
     groups += [_more(shape, gpu, portable), _other(shape, gpu, portable)]
     firsts = (next(group, None) for group in groups)
     return tuple(one for one in firsts if one is not None)
@@ -177,7 +178,7 @@ def _elsewhere(shape: Sizes, gpu: Gpu, portable: PortableEngine) -> MemoryBudget
         options = resolve(shape, gpu, portable.flags, portable.release)
     except VllmConstructsError:
         return None
-    return _fitting(shape, options)
+    return _fitting(loaded_shape(shape, portable.flags), options)
 
 
 def _more(shape: Sizes, gpu: Gpu, portable: PortableEngine) -> Iterator[Suggestion]:

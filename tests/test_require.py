@@ -210,7 +210,7 @@ MAKES: dict[str, Callable[[Any], list[Any]]] = {
     "Toleration": lambda value: [value.manifest()],
     "Traefik": fronted_by,
     "VirtualGpu": pod_with("gpu"),
-    "VllmRelease": lambda value: [value.version is None, value.is_known],
+    "VllmRelease": lambda value: [value.version is None, value.is_open],
     "WholeGpu": pod_with("gpu"),
 }
 

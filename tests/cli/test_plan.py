@@ -317,7 +317,7 @@ class TestModel:
             (("--gpus", "2"), {"gpus": 2, "tensor_parallel_size": 2}),
             (("--gpus", "2", "--", "-pp", "2"), {"pipeline_parallel_size": 2}),
             (("--shared", "2"), {"gpu_memory_utilization": 0.45}),
-            (("--image", "vllm/vllm-openai:v0.20.0"), {"gpu_memory_utilization": 0.9}),
+            (("--image", "vllm/vllm-openai:v0.19.0"), {"gpu_memory_utilization": 0.9}),
             (("--", "--max-num-seqs=7", "--served-model-name", "a"), {"max_num_seqs": 7}),
         ],
     )

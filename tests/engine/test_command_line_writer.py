@@ -186,3 +186,33 @@ def test_file(engine: EngineArgs) -> None:
     words = file_words(file_options(options), VllmRelease())
 
     assert parse_args(["m", *words]) == parse_args(["m", *arguments(options)])
+
+
+def test_open_image() -> None:
+    """An image that may have any release gets spellings that all shipped releases take."""
+    own = VllmRelease("registry.example.com/llm-server:2.1.0")
+    for engine in (
+        {"enable-prefix-caching": False},
+        {"enable-chunked-prefill": False, "async-scheduling": False},
+    ):
+        words = arguments(engine, own)
+        written = file_options(engine, own)
+        assert len(words) == len(written) == len(engine)
+        for release in releases():
+            expected = {name.replace("-", "_"): value for name, value in engine.items()}
+            for line in (words, file_words(written, image(release))):
+                parsed = parse_args(["a/b", *line], release=image(release))
+                assert {name: parsed.engine.get(name) for name in expected} == expected
+
+
+def test_every_negation() -> None:
+    """Each flag that can be switched off is, in one way for all releases that have it."""
+    own = VllmRelease("registry.example.com/llm-server:2.1.0")
+    for name, flag in catalog()["flags"].items():
+        if "negation" not in flag:
+            continue
+        (word,) = arguments({name.removeprefix("--"): False}, own)
+        for release in releases():
+            entry = catalog(release)["flags"].get(name)
+            if entry and "negation" in entry:
+                assert word in (entry["negation"], *entry.get("negations", ())), (name, release)

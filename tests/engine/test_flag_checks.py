@@ -116,7 +116,7 @@ def test_removed_flags(flag: str) -> None:
             (
                 "is no longer a flag",
                 "leave it out",
-                "(up to vLLM 0.16.0: extra={'swap-space': ...})",
+                "(up to vLLM 0.17.1: extra={'swap-space': ...})",
             ),
         ),
         ("task", ("use runner='pooling'", "up to vLLM 0.12.0")),
@@ -311,7 +311,7 @@ def test_image_decides() -> None:
     sentence = strategies.refusal(lambda: engine.check(VllmRelease()))
     assert "kv_transfer_config has the unknown key 'kv_rank'; expected one of" in sentence
     sentence = strategies.refusal(lambda: queue.check(VllmRelease("vllm/vllm-openai:v0.28.0")))
-    assert "max_num_queued_reqs is not yet a flag of vLLM 0.28.0; vLLM 0.33.0 has it" in sentence
+    assert "max_num_queued_reqs is not yet a flag of vLLM 0.28.0; vLLM 0.29.0 has it" in sentence
 
 
 def test_choices_of_other_releases() -> None:

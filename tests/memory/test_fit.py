@@ -78,7 +78,7 @@ class TestPlan:
     def test_catalog(self) -> None:
         """A model of the catalog is planned with the pod's GPU, flags and release."""
         engine = EngineArgs(max_model_len=4096)
-        image = "vllm/vllm-openai:v0.20.0"
+        image = "vllm/vllm-openai:v0.19.0"
         found = plan(engine=engine, image=image)
         expected = MemoryPlan(
             shape=ModelShape.named(QWEN), gpu=L40S, engine=engine, release=VllmRelease(image)

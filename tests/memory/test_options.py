@@ -129,7 +129,7 @@ def test_utilization(gpu: Gpu, engine: dict[str, Any], release: str, expected: f
     [
         # The first model runner sorts logits, then has a kernel, and later counts CUDA graphs.
         ("v0.16.0", LLAMA, 23, False),
-        ("v0.20.2", LLAMA, 14, False),
+        ("v0.19.1", LLAMA, 14, False),
         ("v0.22.1", LLAMA, 14, True),
         # The second one took over dense models first, and did not count them.
         ("v0.26.0", LLAMA, 2, False),

@@ -7,7 +7,7 @@ import pytest
 
 from vllm_constructs import VllmRelease
 from vllm_constructs.releases.behavior import Behavior, Version, behaves, behaviors, numbers
-from vllm_constructs.releases.release import NEWEST
+from vllm_constructs.releases.release import NEWEST, catalog, releases
 
 OLDEST_VERSION: Version = (0, 0, 0)
 NEWEST_VERSION: Version = (9999, 9999, 9999)
@@ -78,10 +78,10 @@ def test_boundaries(behavior: Behavior, first: str | None, end: str | None) -> N
 @pytest.mark.parametrize(
     ("behavior", "with_it", "without_it"),
     [
-        ("cuda-graphs-in-kv-budget", ("0.21.0", "0.25.1", "0.33.0"), ("0.12.0", "0.20.9")),
+        ("cuda-graphs-in-kv-budget", ("0.20.0", "0.25.1", "0.33.0"), ("0.12.0", "0.19.1")),
         ("cuda-graphs-in-kv-budget-of-second-runner", ("0.29.0", "0.33.0"), ("0.12.0", "0.28.0")),
-        ("error-finish-reason", ("0.16.0", "0.33.0"), ("0.12.0", "0.15.9")),
-        ("gpu-memory-utilization-0.92", ("0.21.0", "0.33.0"), ("0.12.0", "0.20.2")),
+        ("error-finish-reason", ("0.13.0", "0.33.0"), ("0.12.0",)),
+        ("gpu-memory-utilization-0.92", ("0.20.0", "0.33.0"), ("0.12.0", "0.19.1")),
         ("ray-in-image", ("0.12.0", "0.17.1"), ("0.18.0", "0.33.0")),
         ("latent-block-of-backend", ("0.18.0", "0.33.0"), ("0.12.0", "0.17.1")),
         ("mxfp4-scales-twice", ("0.12.0", "0.24.0"), ("0.25.0", "0.33.0")),
@@ -115,3 +115,15 @@ def test_numbers() -> None:
     """Releases are compared by their numbers, not as text."""
     assert (0, 33, 0) == numbers("0.33.0")
     assert numbers("0.9.2") < numbers("0.10.0") < numbers("0.10.1") < numbers("1.0.0")
+
+
+@pytest.mark.parametrize("tag", releases())
+def test_agrees_with_catalogs(tag: str) -> None:
+    """What a catalog shows too is the same in both: defaults, and flags that came."""
+    release, known = VllmRelease(f"vllm:v{tag}"), catalog(tag)
+    share = known["flags"]["--gpu-memory-utilization"]["default"]
+    estimates = known["environment"].get("VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS", {})
+
+    assert release.behaves("gpu-memory-utilization-0.92") is (share == 0.92)
+    assert release.behaves("cuda-graphs-in-kv-budget") is bool(estimates.get("default"))
+    assert release.behaves("shutdown-timeout") is ("--shutdown-timeout" in known["flags"])

@@ -110,7 +110,9 @@ def test_config(given_pod: GpuPodSpec) -> None:
 def test_checksum() -> None:
     """The checksum changes with the flags, and with nothing else."""
     name = "vllm-constructs.dev/engine-checksum"
-    engine = EngineArgs(max_model_len=4096, delivery="config-map", extra={"swap-space": 1})
+    engine = EngineArgs(
+        max_model_len=4096, delivery="config-map", extra={"max-num-partial-prefills": 1}
+    )
 
     def checksum(**fields: Any) -> str:
         return pod(engine=engine, image="vllm/vllm-openai:v0.20.0", **fields).annotations()[name]

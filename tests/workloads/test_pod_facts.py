@@ -389,3 +389,13 @@ def test_number_of_resources(option: str, number: int, advice: str | None) -> No
     assert f"{option} is " in sentence
     assert ("; write" in sentence) == (advice is not None)
     assert advice is None or sentence.endswith(f"write {advice}.")
+
+
+def test_drain_of_an_open_image() -> None:
+    """An image of one's own may be too old for the flag, so its release has to be said."""
+    image = "registry.example.com/llm-server:2.1.0"
+    with pytest.warns(VllmConstructsWarning, match="may be too old for --shut.*with vllm"):
+        found = pod(image=image)
+    assert "shutdown-timeout" not in found.options()
+
+    assert "shutdown-timeout" in pod(image=image, vllm="0.18.0").options()

@@ -178,16 +178,12 @@ def file_words(options: Mapping[str, Any], release: VllmRelease) -> list[str]:
 
 
 @cache
-def _known(
-    releases: tuple[str, ...],
-) -> tuple[Mapping[str, Flag], Mapping[str, tuple[str, bool]]]:
-    """The flags of releases, and every spelling of one.
+def _known(release: str) -> tuple[Mapping[str, Flag], Mapping[str, tuple[str, bool]]]:
+    """The flags of a release, and every spelling of one.
 
     Each spelling has its flag, and whether it switches the flag off.
     """
-    flags: dict[str, Flag] = {}
-    for release in reversed(releases):
-        flags |= catalog(release)["flags"]
+    flags = catalog(release)["flags"]
     spellings: dict[str, tuple[str, bool]] = {}
     for name, flag in flags.items():
         spellings[name] = (name, False)
@@ -205,7 +201,7 @@ class _Reader:
         self.has_variables = has_variables
         self.line = CommandLine()
         self.dotted: dict[str, dict[str, Any]] = {}
-        self.flags, self.spellings = _known(release.known_releases)
+        self.flags, self.spellings = _known(release.known)
 
     def read(self, words: Sequence[str]) -> CommandLine:
         line, rest = self.line, list(words)
@@ -316,7 +312,7 @@ class _Reader:
                     advice="write the flag in full, with two dashes",
                 )
             )
-        if name not in self.release.catalogs[-1]["removed"]:
+        if name not in self.release.catalog["removed"]:
             options = sorted(one for one in self.spellings if one.startswith(name))
             if len(options) == 1:
                 return self.spellings[options[0]]

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from vllm_constructs.releases.release import VllmRelease, catalog
+from vllm_constructs.releases.release import VllmRelease, catalog, releases
 
 from .flag_types import plain
 
@@ -25,16 +25,8 @@ def as_text(value: Any) -> str:
 
 
 def _known(release: VllmRelease | None) -> dict[str, Flag]:
-    """The flags of a release; between two known releases, those of both as the older has them.
-
-    The newer one accepts the older one's spelling too, such as `--no-enable-prefix-caching`.
-    """
-    if release is None:
-        return catalog()["flags"]
-    flags: dict[str, Flag] = {}
-    for known in reversed(release.catalogs):
-        flags |= known["flags"]
-    return flags
+    """The flags of a release."""
+    return catalog()["flags"] if release is None else release.catalog["flags"]
 
 
 def differing(options: Mapping[str, Any], release: VllmRelease | None = None) -> dict[str, Any]:
@@ -49,11 +41,11 @@ def differing(options: Mapping[str, Any], release: VllmRelease | None = None) ->
     """
     if release is not None and not release.is_certain:
         return dict(options)
-    catalogs = (catalog(),) if release is None else release.catalogs
+    known = _known(release)
     return {
         name: value
         for name, value in options.items()
-        if not all(_is_default(known["flags"].get(f"--{name}"), value) for known in catalogs)
+        if not _is_default(known.get(f"--{name}"), value)
     }
 
 
@@ -66,9 +58,23 @@ def _is_default(flag: Flag | None, value: Any) -> bool:
     return same_kind and bool(plain(value) == default)
 
 
-def _negation(name: str, flag: Flag) -> str:
-    """The flag that switches a flag off; empty if the flag can only be left out."""
-    return flag.get("negation", "") if flag else f"--no-{name}"
+def _negation(name: str, flag: Flag, release: VllmRelease | None) -> str:
+    """The flag that switches a flag off; empty if the flag can only be left out.
+
+    Of an image that may have any release, it is the first spelling that all shipped ones take.
+    """
+    if not flag:
+        return f"--no-{name}"
+    if release is not None and release.is_open:
+        entries = [catalog(one)["flags"].get(f"--{name}") for one in releases()]
+        taken = [set(_negations(entry)) for entry in entries if entry]
+        common = (one for one in _negations(flag) if all(one in spellings for spellings in taken))
+        return next(common, flag.get("negation", ""))
+    return flag.get("negation", "")
+
+
+def _negations(flag: Flag) -> list[str]:
+    return [one for one in (flag.get("negation"), *flag.get("negations", ())) if one]
 
 
 def arguments(options: Mapping[str, Any], release: VllmRelease | None = None) -> list[str]:
@@ -88,7 +94,7 @@ def arguments(options: Mapping[str, Any], release: VllmRelease | None = None) ->
         if value is True:
             words.append(f"--{name}")
         elif value is False:
-            words += filter(None, [_negation(name, flag)])
+            words += filter(None, [_negation(name, flag, release)])
         elif flag.get("append") and isinstance(value, (list, tuple)):
             words += [f"--{name}={as_text(item)}" for item in value]
         elif flag.get("nargs") == "+" or (not flag and isinstance(value, (list, tuple))):
@@ -114,7 +120,7 @@ def file_options(options: Mapping[str, Any], release: VllmRelease | None = None)
     for name, value in differing(options, release).items():
         flag = known.get(f"--{name}", {})
         if value is False:
-            negation = _negation(name, flag)
+            negation = _negation(name, flag, release)
             written |= {negation.removeprefix("--"): True} if negation else {}
         elif isinstance(value, (list, tuple)) and flag and flag.get("nargs") != "+":
             written[name] = as_text(value)

@@ -180,7 +180,7 @@ class CheckedFlags:
         ]
         for (name, value, plugin), kind in zip(named, _BUILT_IN, strict=True):
             if value is not None and plugin is None:
-                known = {one for known in release.known_releases for one in built_in(known, kind)}
+                known = built_in(release.known, kind)
                 _warn_of_plugin(release, f"EngineArgs.{name}", value, known)
 
     def _check_extra(self) -> None:
@@ -258,19 +258,14 @@ class CheckedFlags:
 
     @staticmethod
     def _check_in(release: VllmRelease, where: str, name: str, value: object) -> None:
-        """Reject a value that no catalog of the release accepts."""
-        problem: Problem | None = None
-        for flag in release.flags(where, name):
-            try:
-                check_value(where, flag, value)
-            except VllmConstructsError as error:
-                problem = problem or error.problem
-            else:
-                known = {str(one) for known in release.catalogs for one in _known_of(known, name)}
-                _warn_of_plugin(release, where, value, known)
-                return
-        if problem is not None:
-            refuse(on_release(release, problem))
+        """Reject a value that the release does not accept."""
+        flag = release.flag(where, name)
+        try:
+            check_value(where, flag, value)
+        except VllmConstructsError as error:
+            refuse(on_release(release, error.problem))
+        known = [str(one) for one in _known_of(release.catalog, name)]
+        _warn_of_plugin(release, where, value, known)
 
     def options(self, derived: Mapping[str, Any]) -> dict[str, Any]:
         """All flags and values, in a stable order.
@@ -299,7 +294,7 @@ def on_release(release: VllmRelease, problem: Problem) -> Problem:
         release: The vLLM release that rejects the value.
         problem: The problem without a release.
     """
-    if release.known_releases == (NEWEST,):
+    if release.known == NEWEST:
         return problem
     text = problem.text or f"is {escaped(problem.value)}"
     return replace(problem, text=f"{text} on {release.description}")

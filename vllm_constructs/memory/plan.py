@@ -144,8 +144,8 @@ class MemoryPlan:
     def cuda_graphs(self) -> int:
         """CUDA graphs: an estimate.
 
-        In vLLM before 0.21, and from 0.25.1 to 0.28 for models without recurrent layers, they come
-        on top of the requested memory; otherwise they are subtracted from the KV cache.
+        With the first model runner before 0.20, and with the second one before 0.29, they come on
+        top of the requested memory; otherwise they are subtracted from the KV cache.
         """
         return self._budget.cuda_graphs
 

@@ -33,18 +33,14 @@ def check(release: VllmRelease, name: str, value: str) -> None:
     """
     if not name.startswith("VLLM_"):
         return
-    known = [one["environment"] for one in release.catalogs]
-    entries = [one[name] for one in known if name in one]
-    if not entries:
-        problem = _unknown(release, name)
-        if problem is not None:
-            refuse(problem)
+    entry = release.catalog["environment"].get(name)
     # The value of a referenced variable is not known here.
-    elif "$(" not in value:
-        problems = [_problem(release, name, value, entry) for entry in entries]
-        rejected = [problem for problem in problems if problem is not None]
-        if len(rejected) == len(entries):
-            refuse(rejected[-1])
+    if entry is None:
+        problem = _unknown(release, name)
+    else:
+        problem = None if "$(" in value else _problem(release, name, value, entry)
+    if problem is not None:
+        refuse(problem)
 
 
 def _problem(
@@ -82,7 +78,7 @@ def _unknown(release: VllmRelease, name: str) -> Problem | None:
     version = release.version
     if version is not None and version > newest:
         return None
-    where, last = f"env[{name!r}]", release.catalogs[-1]
+    where, last = f"env[{name!r}]", release.catalog
     oldest = tuple(int(part) for part in releases()[0].split("."))
     if (
         version is not None

@@ -49,10 +49,8 @@ def entry(
         VllmConstructsError: The release does not have the metric.
     """
     checked = _checked(release)
-    known = [cast("Mapping[str, Any]", one) for one in reversed(checked.catalogs)]
-    exposed: dict[str, dict[str, Any]] = {}
-    for one in reversed(known):
-        exposed |= one["metrics"]
+    known = cast("Mapping[str, Any]", checked.catalog)
+    exposed: dict[str, dict[str, Any]] = known["metrics"]
     if name in exposed:
         return exposed[name]
     is_removed, advice = _advice(name, known, exposed)
@@ -68,11 +66,9 @@ def entry(
     )
 
 
-def _advice(
-    name: str, known: list[Mapping[str, Any]], exposed: Mapping[str, Any]
-) -> tuple[bool, str]:
+def _advice(name: str, known: Mapping[str, Any], exposed: Mapping[str, Any]) -> tuple[bool, str]:
     """Whether a metric was removed, and what to use instead of it."""
-    replacement = next((one["removed_metrics"].get(name) for one in known), None)
+    replacement = known["removed_metrics"].get(name)
     if replacement:
         return True, replacement
     bare = next((name.removesuffix(end) for end in _SUFFIXES if name.endswith(end)), name)
@@ -84,13 +80,9 @@ def _advice(
 
 
 def is_exposed(name: str, kind: str, release: VllmRelease | None = None) -> bool:
-    """Whether a release exposes a metric as it is, without a flag that brings it back.
-
-    A release between two shipped ones exposes what both of them expose.
-    """
-    known = [cast("Mapping[str, Any]", one)["metrics"] for one in _checked(release).catalogs]
-    metrics = [one.get(name, {}) for one in known]
-    return all(one.get("type") == kind and not one.get("hidden") for one in metrics)
+    """Whether a release exposes a metric as it is, without a flag that brings it back."""
+    metric = cast("Mapping[str, Any]", _checked(release).catalog)["metrics"].get(name, {})
+    return metric.get("type") == kind and not metric.get("hidden")
 
 
 def counts_errors(release: VllmRelease | None = None) -> bool:

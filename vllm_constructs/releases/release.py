@@ -207,14 +207,6 @@ class VllmRelease:
         match = _TAG.fullmatch(tag) if tag else None
         return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
-    @property
-    def is_known(self) -> bool:
-        """Whether this library has the data of this release.
-
-        An unspecified release counts as the newest one, and a newer release counts as known.
-        """
-        return self.version is None or self.version >= numbers(NEWEST) or self.name in releases()
-
     @cached_property
     def is_official(self) -> bool:
         """Whether the vLLM project publishes the image; it may come from a mirror."""
@@ -233,31 +225,35 @@ class VllmRelease:
         return ".".join(map(str, self.version or numbers(NEWEST)))
 
     @cached_property
-    def known_releases(self) -> tuple[str, ...]:
-        """The shipped releases that stand for this one: itself, or the next older and newer."""
-        version = self.version
-        if version is None or version >= numbers(NEWEST):
-            return (NEWEST,)
-        if self.name in releases():
-            return (self.name,)
-        older = [one for one in releases() if numbers(one) < version]
-        newer = [one for one in releases() if numbers(one) > version]
-        return (*older[-1:], *newer[:1])
+    def known(self) -> str:
+        """The shipped release that stands for this one: that of the same minor release.
 
-    @cached_property
-    def catalogs(self) -> tuple[Catalog, ...]:
-        """The data files of the `known_releases`, the older one first."""
-        return tuple(catalog(one) for one in self.known_releases)
+        The oldest and the newest stand for all before and after them, and the newest for a
+        release that is not specified.
+        """
+        version = self.assumed
+        minors = {numbers(one)[:2]: one for one in releases()}
+        outside = releases()[0] if version < numbers(releases()[0]) else NEWEST
+        return minors.get(version[:2], outside)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The data file of the `known` release."""
+        return catalog(self.known)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may be any release: an image of one's own without `vllm`."""
+        return self.version is None and not self.is_official
 
     @property
     def description(self) -> str:
         """The release in words, with the releases that it is checked against, as a template."""
-        known = self.known_releases
         if self.version is None:
-            return f"vLLM {known[0]} (assumed: specify the image's release with {{vllm}})"
-        if self.is_known:
-            return f"vLLM {known[0]}"
-        return f"vLLM {self.name} (checked against {' and '.join(known)})"
+            return f"vLLM {self.known} (assumed: specify the image's release with {{vllm}})"
+        if self.version[:2] == numbers(self.known)[:2]:
+            return f"vLLM {self.name}"
+        return f"vLLM {self.name} (checked against {self.known})"
 
     @property
     def assumed(self) -> Version:
@@ -269,16 +265,11 @@ class VllmRelease:
         return behaves(self.assumed, behavior)
 
     def flag(self, where: str, name: str) -> Flag:
-        """The first of `flags`, which rejects an unknown flag with what to use instead."""
-        return self.flags(where, name)[0]
+        """The entry of `--name` in the catalog of the release.
 
-    def flags(self, where: str, name: str) -> tuple[Flag, ...]:
-        """The entries of `--name` in the catalogs of the `known_releases`.
-
-        Between two shipped releases a flag of either one is accepted. On a release older than all
-        shipped ones, so is a flag that resembles none of theirs: it may have existed before. On a
-        newer release every flag is accepted that did not exist before, with a warning if it
-        resembles a known one.
+        On a release older than all shipped ones, a flag that resembles none of theirs is accepted:
+        it may have existed before. On a newer release every flag is accepted that did not exist
+        before, with a warning if it resembles a known one.
 
         Args:
             where: The option that names the flag, such as `EngineArgs.extra['seed']`, or a phrase
@@ -288,24 +279,22 @@ class VllmRelease:
         Raises:
             VllmConstructsError: The release does not have the flag.
         """
-        flag = f"--{name}"
-        entries = tuple(known["flags"][flag] for known in self.catalogs if flag in known["flags"])
-        if entries:
-            return entries
+        flag, known = f"--{name}", self.catalog["flags"]
+        if flag in known:
+            return known[flag]
         if self.may_have(name):
-            known = self.catalogs[-1]["flags"]
             if self.version and self.version > numbers(NEWEST) and is_misspelled(flag, known):
                 near = require.nearest(name, [one.removeprefix("--") for one in known])
                 text = f"{_naming(where, name)}is not yet a flag of vLLM {NEWEST}"
                 warn(Problem(where=where, text=text, advice=near))
-            return ({},)
+            return {}
         return refuse_unknown(where, name, self)
 
     def may_have(self, name: str) -> bool:
         """Whether a flag of no catalog may exist, on a release outside of the known range."""
         version = self.version or numbers(NEWEST)
         is_older = version < numbers(releases()[0])
-        known, flag = self.catalogs[-1], f"--{name}"
+        known, flag = self.catalog, f"--{name}"
         is_elsewhere = any(flag in catalog(one)["flags"] for one in releases())
         if is_elsewhere or other_spelling(known, flag):
             return False
@@ -327,7 +316,7 @@ def refuse_unknown(where: str, name: str, release: VllmRelease) -> NoReturn:
     """Reject the flag `--name`, which the release does not have, with what to use instead.
 
     Args:
-        where: As in `VllmRelease.flags`.
+        where: As in `VllmRelease.flag`.
         name: Name of the flag, without its dashes.
         release: The release that does not have it.
     """
@@ -345,7 +334,7 @@ def _naming(where: str, name: str) -> str:
 
 def _unknown(name: str, release: VllmRelease) -> tuple[str, str]:
     """What is wrong with a flag that the release does not have, and what to do."""
-    flag, description, known = f"--{name}", release.description, release.catalogs[-1]
+    flag, description, known = f"--{name}", release.description, release.catalog
     other = other_spelling(known, flag)
     if other:
         return "is an alias or the negation of a flag", f"use {other!r} instead"

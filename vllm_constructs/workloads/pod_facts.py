@@ -250,7 +250,18 @@ class PodFacts:
 
     def _check_image(self) -> None:
         image = require.shown(self.image)
-        if self.drain_time.seconds and not self.release.behaves("shutdown-timeout"):
+        if self.drain_time.seconds and self.release.is_open:
+            warn(
+                Problem(
+                    where="image",
+                    text=f"is {escaped(image)}, whose vLLM may be too old for --shutdown-timeout, "
+                    "so requests that run when a pod stops are aborted after the pause of "
+                    "{Drain.pre_stop}",
+                    value=image,
+                    advice="specify the image's release with {vllm}",
+                )
+            )
+        elif self.drain_time.seconds and not self.release.behaves("shutdown-timeout"):
             warn(
                 Problem(
                     where="image",
@@ -367,7 +378,8 @@ class PodFacts:
         if share is not None and engine.gpu_memory_utilization is None:
             derived["gpu-memory-utilization"] = share
         # A release without the flag always aborts running requests at SIGTERM.
-        if self.drain_time.seconds and self.release.behaves("shutdown-timeout"):
+        is_known = not self.release.is_open and self.release.behaves("shutdown-timeout")
+        if self.drain_time.seconds and is_known:
             derived["shutdown-timeout"] = self.drain_time.seconds
         return derived
 

@@ -142,7 +142,7 @@ class TestPlan:
         """No value that vLLM knows is refused for lack of a figure."""
         values = known(flag)
         assert "fp8" in values
-        gpu = WholeGpu("NVIDIA-H200")
+        gpu = WholeGpu("NVIDIA-B200")
         options: list[dict[str, Any]] = [{keyword: one} for one in values]
         engines = [EngineArgs(max_model_len=4096, **one) for one in options]
         plans = [plan(model=model, gpu=gpu, engine=engine) for engine in engines]

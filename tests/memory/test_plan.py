@@ -551,3 +551,20 @@ class TestFullHeads:
         shape = ModelShape.from_config(self.CONFIG | {"num_global_key_value_heads": 6}, name="odd")
         with pytest.raises(VllmConstructsError, match="odd has 6 key and value heads"):
             MemoryPlan(shape=shape, gpu=WholeGpu("NVIDIA-H200", count=4))
+
+
+def test_token_seconds() -> None:
+    """A token reads every weight once: of experts those that work on it, of embeddings one row."""
+    dense = plan("Qwen/Qwen3-8B", H100, max_model_len=4096).token_seconds
+    experts = plan("Qwen/Qwen3-30B-A3B", H100, max_model_len=4096).token_seconds
+    assert dense is not None
+    assert experts is not None
+    # 8.2 billion parameters less the input embedding, and 3.3 billion active ones.
+    assert dense == pytest.approx((8.19e9 - 151936 * 4096) * 2 / 3.35e12, rel=0.01)
+    assert experts == pytest.approx((3.35e9 - 151936 * 2048) * 2 / 3.35e12, rel=0.03)
+    half = plan("Qwen/Qwen3-8B", H100, 2, max_model_len=4096)
+    assert half.token_seconds == pytest.approx(dense / 2, rel=0.01)
+    assert "one token takes at least" in half.explain()
+    assert re.search(r"links between GPUs +NVLink", half.explain())
+    assert re.search(r"links between GPUs +PCIe", plan(gpu="NVIDIA-L4", count=2).explain())
+    assert plan("Qwen/Qwen2.5-0.5B-Instruct", MigSlice("1g.10gb")).token_seconds is None

@@ -15,6 +15,7 @@ from vllm_constructs import require
 from vllm_constructs.engine.flag_parsing import amount
 from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse, warn
 
+from . import compute
 from .options import UNCOUNTED
 from .plan import MemoryPlan
 from .shapes import ModelShape, is_named, misspelled
@@ -109,7 +110,8 @@ def plan_of(
             none.
 
     Raises:
-        VllmConstructsError: vLLM would not start with this split or this `max_model_len`.
+        VllmConstructsError: vLLM would not start with this split or this `max_model_len`, or the
+            GPU cannot compute what the engine asks for.
     """
     if engine.data_parallel_multi_port_external_lb and not shape.experts:
         # vllm/engine/arg_utils.py
@@ -122,6 +124,9 @@ def plan_of(
                 kind="does not fit",
             )
         )
+    wrong = compute.problem(gpu, engine, release, shape)
+    if wrong is not None:
+        refuse(wrong)
     try:
         return MemoryPlan(shape=shape, gpu=gpu, engine=engine, release=release)
     except VllmConstructsError as error:
@@ -198,6 +203,9 @@ def check_fit(where: str, pod: PlannedPod, shape: ModelShape | None) -> MemoryPl
         allowed = "ModelShape.named(...) or ModelShape.from_config(...)"
         require.instance("shape", shape, ModelShape, allowed)
     if shape is None:
+        wrong = compute.problem(pod.gpu, pod.engine, pod.release, None)
+        if wrong is not None:
+            refuse(wrong)
         near = misspelled(pod.model)
         if near is not None:
             text = f"is {escaped(repr(pod.model))}, which differs from {near!r} by a letter"

@@ -25,6 +25,7 @@ from vllm_constructs.errors import Problem, escaped, refuse
 from vllm_constructs.releases.model_runner import RunnerFacts, is_second
 from vllm_constructs.releases.release import VllmRelease
 
+from . import compute
 from .activations import DRIVER, GIB, MIB, Batch, context_of, graph_sizes
 from .expert_kernel import ExpertKernel, expert_kernel
 from .kv_cache import DEFAULT_BLOCK, LATENT_BLOCK, CacheOptions
@@ -230,10 +231,7 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
     memory = cuda_memory(gpu)
     split = _split(gpu, engine)
     max_model_len, longest = _length(shape, engine)
-    dtype = engine.dtype if engine.dtype not in (None, "auto") else shape.dtype
-    # Without --dtype=float32, vLLM runs float32 checkpoints in 16 bits.
-    is_wide = dtype == "float" or (dtype == "float32" and engine.dtype == "float32")
-    dtype_bytes = 4 if is_wide else 2
+    dtype_bytes = compute.dtype_bytes(shape, gpu, engine)
     quantization = _quantization(shape, engine)
     batch = _batch(gpu, engine, memory, longest if max_model_len is None else max_model_len)
     pooling = engine.runner == "pooling"

@@ -21,6 +21,8 @@ from vllm_constructs.accelerators.nvidia import (
     MigSlice,
     TimeSlicedGpu,
     VirtualGpu,
+    WholeGpu,
+    catalog,
 )
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
@@ -31,6 +33,7 @@ from .activations import GIB
 from .budget import MemoryBudget, budget_of
 from .options import MemoryOptions, loaded_shape, resolve
 from .shapes import ModelShape
+from .weights import read_bytes
 
 if TYPE_CHECKING:
     from .suggestions import Suggestion
@@ -204,6 +207,19 @@ class MemoryPlan:
     def kv_tokens(self) -> int:
         """Tokens of KV cache, as vLLM logs them."""
         return int(self.concurrency * self.max_model_len)
+
+    @property
+    def token_seconds(self) -> float | None:
+        """The least time that one token of one request takes: its weights are read once.
+
+        None if the memory bandwidth of the GPU is not known, as for slices and shared GPUs.
+        """
+        known = catalog().get(self.gpu.product or "") if isinstance(self.gpu, WholeGpu) else None
+        if known is None:
+            return None
+        options = self._options
+        size = read_bytes(self.shape, options.split, options.quantization)
+        return size / (known["memory_gb_per_second"] * 10**9)
 
     @property
     def spare(self) -> int:
@@ -389,6 +405,12 @@ class MemoryPlan:
             ("requests at full length", f"{self.concurrency:.2f}", cache),
             ("spare memory", f"{_gib(self.spare)} +- {_gib(self.margin)}", estimate),
         ]
+        if self.token_seconds is not None:
+            least = f"{1000 * self.token_seconds:.1f} ms"
+            rows.append(("one token takes at least", least, estimate))
+        if isinstance(self.gpu, WholeGpu) and self.gpu.count > 1 and self.gpu.product in catalog():
+            link = "NVLink" if catalog()[self.gpu.product]["nvlink"] else "PCIe"
+            rows.append(("links between GPUs", link, ""))
         head = f"{self.shape.name} on {_description(self.gpu)}: {self.verdict}"
         lines = [f"  {name:<32} {value:>22}  {kind}".rstrip() for name, value, kind in rows]
         notes = [f"  not exact: {self._unread}"] if self.shape.unread else []

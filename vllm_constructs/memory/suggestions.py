@@ -8,14 +8,16 @@ from dataclasses import replace
 from math import ceil
 from typing import Literal
 
-from vllm_constructs.accelerators.nvidia import Gpu, MigSlice, WholeGpu, catalog
+from vllm_constructs.accelerators.nvidia import Gpu, MigSlice, WholeGpu, capability, catalog
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import VllmConstructsError, spelt
 from vllm_constructs.releases.release import VllmRelease
 
+from . import compute
 from .activations import MIB
 from .budget import MemoryBudget, budget_of
+from .compute import AMPERE
 from .options import MemoryOptions, cuda_memory, loaded_shape, resolve
 from .quantization import METHODS
 from .sizes import Sizes
@@ -101,8 +103,8 @@ def suggest(
     portable = PortableEngine(engine, release, is_shared=gpu.share < 1)
     loaded = loaded_shape(shape, engine)
     groups = [_share(loaded, gpu, options), _cache(loaded, options), _shorter(loaded, options)]
-    if not (gpu.product or "").startswith("Tesla"):
-        # Volta and Turing have no kernels for 8-bit floats.
+    if (capability(gpu) or AMPERE) >= AMPERE:
+        # Before Ampere there are no kernels for a cache of 8-bit floats.
         groups += [_smaller_cache(loaded, options), _smaller_weights(loaded, options)]
     groups += [_more(shape, gpu, portable), _other(shape, gpu, portable)]
     firsts = (next(group, None) for group in groups)
@@ -174,6 +176,8 @@ def _smaller_weights(shape: Sizes, options: MemoryOptions) -> Iterator[Suggestio
 
 def _elsewhere(shape: Sizes, gpu: Gpu, portable: PortableEngine) -> MemoryBudget | None:
     """The budget on another GPU, with the engine's defaults there, if the model fits."""
+    if compute.problem(gpu, portable.flags, portable.release, shape) is not None:
+        return None
     try:
         options = resolve(shape, gpu, portable.flags, portable.release)
     except VllmConstructsError:

@@ -302,6 +302,28 @@ def loaded(
     return total
 
 
+def read_bytes(shape: Sizes, split: Split, quantization: Quantization | None) -> int:
+    """Bytes of weights that one token of one request reads, on a GPU of each stage.
+
+    Of the experts it reads those that work on it, of the input embedding one row.
+
+    Args:
+        shape: The sizes of the model.
+        split: How the model is split over GPUs.
+        quantization: Quantization of the weights.
+    """
+    total = 0.0
+    for stage in range(split.pipeline):
+        for matrix in matrices(shape, split, stage):
+            share = 1.0
+            if matrix.kind == "experts" and shape.experts:
+                share = shape.experts.per_token / shape.experts.count
+            total += matrix.parameters * share * _bits(matrix, quantization, 2) / 8
+    if not shape.tied:
+        total -= 2 * shape.vocab_size * shape.hidden_size // split.tensor
+    return int(total)
+
+
 def stored(shape: Sizes) -> int:
     """Bytes of the checkpoint's weights on disk, as its publisher has quantized them."""
     return loaded(

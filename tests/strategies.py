@@ -40,7 +40,6 @@ from vllm_constructs import (
     WholeGpu,
 )
 from vllm_constructs.accelerators.nvidia import catalog
-from vllm_constructs.releases.release import catalog as release_catalog
 from vllm_constructs.workloads.storage import ACCESS_MODES
 
 Manifest = dict[str, Any]
@@ -58,6 +57,8 @@ _IMAGES = (
     "registry.example.com:5000/ml/vllm:0.33.0-cu130",
     f"registry.example.com/vllm@sha256:{'0' * 64}",
 )
+# Parsers that are not for one family of models.
+_TOOL_PARSERS = ("hermes", "llama3_json", "pythonic", "qwen3_coder", "xlam")
 _CRONS = ("0 9 * * *", "30 18 * * 1-5", "*/15 8-20 * * MON,FRI", "0 22 1 * *")
 
 
@@ -268,11 +269,10 @@ def engines(draw: st.DrawFn, gpu: Any = None) -> EngineArgs:
     data = draw(st.sampled_from([n for n in (1, 2) if gpu.count // pipeline % n == 0]))
     tensor = gpu.count // pipeline // data
     highest = 0.95 if gpu.share == 1 else gpu.share * 0.9
-    known = release_catalog()
     seqs = draw(st.one_of(st.none(), st.integers(1, 512)))
-    parser = draw(st.one_of(st.none(), st.sampled_from(known["tool_call_parsers"])))
+    parser = draw(st.one_of(st.none(), st.sampled_from(_TOOL_PARSERS)))
     found: dict[str, Any] = {
-        "chat_template": draw(st.one_of(st.none(), one_line(), st.just("{{ x }}\n$(HOME)"))),
+        "chat_template": draw(st.sampled_from((None, "{{ x }}", "{{ x }}\n$(HOME)"))),
         "data_parallel_size": draw(st.sampled_from((None, 1))) if data == 1 else data,
         "delivery": draw(st.sampled_from(("args", "config-map"))),
         "dtype": draw(st.sampled_from((None, "auto", "half"))),
@@ -288,16 +288,18 @@ def engines(draw: st.DrawFn, gpu: Any = None) -> EngineArgs:
         "max_num_batched_tokens": draw(st.sampled_from((None, 512, 8192))),
         "max_num_seqs": seqs,
         "pipeline_parallel_size": draw(st.sampled_from((None, 1))) if pipeline == 1 else pipeline,
-        "reasoning_parser": draw(
-            st.one_of(st.none(), st.sampled_from(known["reasoning_parsers"])),
-        ),
+        "reasoning_parser": draw(st.sampled_from((None, "deepseek_r1", "hf"))),
         "revision": draw(st.sampled_from((None, "main", "1e5", "true"))),
         "tensor_parallel_size": draw(st.sampled_from((None, tensor))),
         "tool_call_parser": parser,
         **draw(_others()),
     }
     if draw(st.booleans()):
-        found |= {"enable_lora": True, "lora_modules": ["a=/x", "b=/y"], "max_lora_rank": 16}
+        found |= {
+            "enable_lora": True,
+            "lora_modules": ["a=org/x", "b=/model-cache/y"],
+            "max_lora_rank": 16,
+        }
     return EngineArgs(**found)
 
 
@@ -327,7 +329,7 @@ def pods(draw: st.DrawFn, gpu: Any = None) -> GpuPodSpec:
     more = draw(_places()) if draw(st.booleans()) else {}
     image = draw(st.sampled_from(_IMAGES))
     return GpuPodSpec(
-        model=draw(st.sampled_from(("Qwen/Qwen2.5-7B-Instruct", "/models/qwen", "gpt2"))),
+        model=draw(st.sampled_from(("Qwen/Qwen2.5-7B-Instruct", "/model-cache/qwen", "gpt2"))),
         gpu=gpu,
         served_name=draw(st.sampled_from((None, "qwen-7b", "Qwen/Qwen2.5:7B@x+y"))),
         image=image,

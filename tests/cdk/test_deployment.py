@@ -499,10 +499,10 @@ class TestMemory:
         """A model that the catalog lacks is planned by its shape, else not at all."""
         scope = chart()
         shape = ModelShape.named("Qwen/Qwen3-8B")
-        plan = model(scope, "a", model="/models/a", shape=shape).memory_plan
+        plan = model(scope, "a", model="/model-cache/a", shape=shape).memory_plan
         assert plan is not None
         assert shape == plan.shape
-        assert model(scope, "b", model="/models/b").memory_plan is None
+        assert model(scope, "b", model="/model-cache/b").memory_plan is None
 
     def test_too_large(self) -> None:
         """What cannot fit is rejected with the numbers and what does; nothing is made."""

@@ -207,7 +207,7 @@ class TestSize:
         model(scope, "a", cache=EphemeralCache(size="15Gi"))
         model(scope, "b", cache=ExistingClaim("w"), served_name="b")
         model(scope, "c", model="my-org/mine", cache=EphemeralCache(size="1Gi"))
-        model(scope, "d", model="/models/mine", cache=ExistingClaim("x", size="1Gi"))
+        model(scope, "d", model="/model-cache/mine", cache=ExistingClaim("x", size="1Gi"))
 
     def test_stored(self) -> None:
         """What is downloaded counts, not what flags make of it on the GPU."""
@@ -235,7 +235,7 @@ class TestSize:
 
     def test_no_request(self) -> None:
         """Nothing is requested for weights that are not known, or are there already."""
-        for name in ("my-org/mine", "/models/mine"):
+        for name in ("my-org/mine", "/model-cache/mine"):
             scope = chart()
             model(scope, model=name)
             assert "ephemeral-storage" not in container(scope)["resources"]["requests"]

@@ -7,6 +7,7 @@ import pytest
 from vllm_constructs import (
     EngineArgs,
     GpuPodSpec,
+    HuggingFaceToken,
     MemoryPlan,
     MigSlice,
     ModelShape,
@@ -89,7 +90,7 @@ class TestPlan:
     def test_shape(self) -> None:
         """A shape that is given is planned, whatever the model is called."""
         shape = ModelShape.named("Qwen/Qwen3-8B")
-        found = fit.check_fit("a pod", pod(model="/models/mine"), shape)
+        found = fit.check_fit("a pod", pod(model="/model-cache/mine"), shape)
         assert found is not None
         assert shape == found.shape
 
@@ -104,7 +105,7 @@ class TestPlan:
         "keywords",
         [
             {"model": "a/b"},
-            {"model": "/models/Qwen2.5-7B-Instruct"},
+            {"model": "/model-cache/Qwen2.5-7B-Instruct"},
             {"gpu": VirtualGpu("GRID-A100D-40C")},
             {"engine": EngineArgs(quantization="torchao")},
             {"engine": EngineArgs(spec_model="a/draft", spec_tokens=3)},
@@ -155,7 +156,11 @@ class TestRefusal:
     def test_too_large(self) -> None:
         """A model that is too large is refused with the numbers and what does fit."""
         with pytest.raises(VllmConstructsError) as refused:
-            plan(model="meta-llama/Llama-3.1-8B-Instruct", gpu=WholeGpu("NVIDIA-L4"))
+            plan(
+                model="meta-llama/Llama-3.1-8B-Instruct",
+                gpu=WholeGpu("NVIDIA-L4"),
+                hf_token=HuggingFaceToken.from_secret("hf"),
+            )
         assert str(refused.value) == (
             "a pod: meta-llama/Llama-3.1-8B-Instruct does not fit on 1 x NVIDIA-L4: one request "
             "of 131072 tokens needs 16.00 GiB of KV cache, and weights of 14.99 GiB leave 3.57 "

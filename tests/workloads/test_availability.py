@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.support import validate
-from vllm_constructs import Drain, Rollout, Startup
+from vllm_constructs import Drain, Rollout, Startup, VllmConstructsWarning
 from vllm_constructs.workloads.availability import PERIOD, Budget
 
 SELECTOR = {"app.kubernetes.io/instance": "qwen", "app.kubernetes.io/name": "vllm"}
@@ -151,3 +151,25 @@ def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
     sentence = strategies.refusal(call)
 
     assert [word for word in words if word not in sentence] == [], sentence
+
+
+def test_startup_speed() -> None:
+    """Weights that take longer than the startup at the given speed are rejected."""
+    weights = 131 * 2**30
+    Startup(minutes=60, mb_per_second=100).check("m", weights)
+    sentence = strategies.refusal(lambda: Startup(mb_per_second=100).check("m", weights))
+
+    assert sentence == (
+        "Startup of m is 900 seconds, but its weights of 131.0 GiB take 1407 seconds at the "
+        "Startup.mb_per_second of 100; give minutes=29 or more, which leaves 5 minutes for "
+        "compilation."
+    )
+    Startup(minutes=29, mb_per_second=100).check("m", weights)
+    assert "1000000" in strategies.refusal(lambda: Startup(mb_per_second=0))
+
+
+def test_startup_without_speed() -> None:
+    """Without a speed, only what no storage does is warned about."""
+    Startup(seconds=60).check("m", 131 * 2**30)
+    with pytest.warns(VllmConstructsWarning, match="31 seconds at 5000 MB/s, faster than most"):
+        Startup(seconds=30).check("m", 151 * 10**9)

@@ -97,7 +97,7 @@ def test_same_plan(spec: GpuPodSpec) -> None:
 def test_shape() -> None:
     """A model of one's own has the shape that it was given, where the catalog has that."""
     shape = ModelShape.named(QWEN)
-    spec = pod(model="/models/mine")
+    spec = pod(model="/model-cache/mine")
     expected = fit.check_fit("a pod", spec, shape)
     assert expected is not None
 
@@ -109,8 +109,8 @@ def test_shape() -> None:
     assert fit.name_in_catalog(other) is None
     assert fit.name_in_catalog(None) is None
     unknown = planned(manifest(spec, annotations_of(spec, None)))
-    assert unknown.reason.startswith("/models/mine is not in the catalog; give ")
-    assert "--config /models/mine=config.json" in unknown.reason
+    assert unknown.reason.startswith("/model-cache/mine is not in the catalog; give ")
+    assert "--config /model-cache/mine=config.json" in unknown.reason
 
 
 def test_nothing() -> None:

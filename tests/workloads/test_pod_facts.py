@@ -368,7 +368,9 @@ def test_dataclass_subclass() -> None:
     assert "port is 1;" in strategies.refusal(lambda: Own(model="a/b", gpu=gpu, port=1))
 
 
-@pytest.mark.parametrize("model", ["openai/gpt-oss-20b", "/models/gpt-oss-120b", "me/GPT-OSS-mine"])
+@pytest.mark.parametrize(
+    "model", ["openai/gpt-oss-20b", "/model-cache/gpt-oss-120b", "me/GPT-OSS-mine"]
+)
 def test_vocabulary(model: str) -> None:
     """A model that downloads a vocabulary is warned about where downloads are off."""
     offline = ExistingClaim("weights", access="ReadOnlyMany")

@@ -123,7 +123,9 @@ class ModelDeployment(VllmConstruct):
         )
         weights = fit.stored_weights(self.pod.model, shape)
         if weights is not None:
-            storage.check_size(f"ModelDeployment {self.name!r}", self.pod.cache, weights)
+            where = f"ModelDeployment {self.name!r}"
+            storage.check_size(where, self.pod.cache, weights)
+            self.pod.startup.check(where, weights)
         self.replicas = require.integer("replicas", replicas, 1, 1000)
         self.rollout = require.instance(
             "rollout",

@@ -11,11 +11,16 @@ from typing import Any
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
-from vllm_constructs.errors import Problem, refuse
+from vllm_constructs.errors import Problem, escaped, refuse, warn
 from vllm_constructs.kube import names
 
 PERIOD = 10
 """Seconds between two startup probes."""
+
+_FASTEST = 5000
+"""MB/s that hardly any storage exceeds: a local NVMe disk."""
+_AFTER = 300
+"""Seconds for compilation and CUDA graphs after the weights have been read."""
 
 _CLEAN_UP = 15
 """Seconds for vLLM's workers to stop after the drain (vLLM gives them 5 s, on ROCm more)."""
@@ -33,6 +38,9 @@ class Startup:
     Args:
         minutes: Minutes. Default: 15 if no seconds are given, otherwise 0.
         seconds: Seconds, which are added to the minutes. Default: 0.
+        mb_per_second: Megabytes of weights that are read in a second, from the network or from
+            the cache, whichever comes first. Models whose weights take longer than the whole time
+            are then rejected. Default: not known; only what no storage does is warned about.
 
     Raises:
         VllmConstructsError: The sum is less than 30 seconds or more than 24 hours.
@@ -40,12 +48,15 @@ class Startup:
 
     minutes: int | None = None
     seconds: int | None = None
+    mb_per_second: int | None = None
 
     def __post_init__(self) -> None:
         if self.minutes is not None:
             require.integer("Startup.minutes", self.minutes, 0, 24 * 60, "minutes")
         if self.seconds is not None:
             require.integer("Startup.seconds", self.seconds, 0, 24 * 3600, "seconds")
+        if self.mb_per_second is not None:
+            require.integer("Startup.mb_per_second", self.mb_per_second, 1, 10**6, "MB/s")
         if not 30 <= self.total <= 24 * 3600:
             allowed = "30 seconds to 24 hours in total"
             refuse(Problem(where="Startup", value=f"{self.total} seconds", allowed=allowed))
@@ -56,6 +67,39 @@ class Startup:
         if self.minutes is None and self.seconds is None:
             return 15 * 60
         return (self.minutes or 0) * 60 + (self.seconds or 0)
+
+    def check(self, where: str, weights: int) -> None:
+        """Reject or warn about weights that cannot be read in this time.
+
+        Args:
+            where: Name of what is checked, for the sentence.
+            weights: Bytes of the weights on disk.
+
+        Raises:
+            VllmConstructsError: They take longer at the given speed.
+        """
+        speed = _FASTEST if self.mb_per_second is None else self.mb_per_second
+        needed = math.ceil(weights / (speed * 10**6))
+        if needed <= self.total:
+            return
+        size = f"{weights / 2**30:.1f} GiB"
+        how = (
+            f"{speed} MB/s, faster than most storage is"
+            if self.mb_per_second is None
+            else f"the {{Startup.mb_per_second}} of {speed}"
+        )
+        problem = Problem(
+            where="Startup",
+            text=f"of {escaped(where)} is {self.total} seconds, but its weights of {size} take "
+            f"{needed} seconds at {how}",
+            value=f"{self.total} seconds",
+            advice=f"give {{minutes={math.ceil((needed + _AFTER) / 60)}}} or more, which leaves "
+            f"{_AFTER // 60} minutes for compilation",
+        )
+        if self.mb_per_second is None:
+            warn(problem)
+        else:
+            refuse(problem)
 
     @property
     def budget(self) -> int:

@@ -19,7 +19,7 @@ from vllm_constructs.kube import names, quantity
 from vllm_constructs.kube.references import name_of
 from vllm_constructs.releases.release import DEFAULT_IMAGE, VllmRelease
 
-from . import storage
+from . import model_checks, storage
 from .availability import Drain, Startup
 from .pod_options import PodOptions, Toleration
 from .pod_variables import check_variables
@@ -85,8 +85,6 @@ def reject_unknown(owner: str, given: Mapping[str, object], own: Mapping[str, ob
         if given.get(name) is None:
             refuse(Problem(where=name, text="is missing", advice=f"give {owner}({name}=...)"))
 
-
-_VOCABULARY = "TIKTOKEN_ENCODINGS_BASE"
 
 # Stands for a default, which `_defaults` has.
 _DEFAULT: Any = None
@@ -161,8 +159,6 @@ class PodFacts:
         self._check_image()
         offline = self.cache.is_read_only
         self._keep("env", check_variables(self.env, self.release, is_offline=offline))
-        if offline:
-            self._check_vocabulary()
         self._check_resources()
         # One that does not fit into the memory is rejected here.
         _ = self.shared_memory_size
@@ -178,25 +174,7 @@ class PodFacts:
                     "{runner='pooling'} only)",
                 )
             )
-
-    def _check_vocabulary(self) -> None:
-        """Warn about a model that downloads more than weights when it starts.
-
-        openai-harmony reads the vocabulary of gpt-oss from the internet, unless the variable names
-        a folder that has it (openai/harmony, "TIKTOKEN_ENCODINGS_BASE").
-        """
-        if "gpt-oss" in self.model.lower() and _VOCABULARY not in self.env:
-            folder = f"{storage.MOUNT_PATH}/encodings"
-            warn(
-                Problem(
-                    where="model",
-                    text=f"is {self.model!r}, which downloads its vocabulary when it starts, and a "
-                    "read-only {cache} switches downloads off",
-                    value=repr(self.model),
-                    advice="put o200k_base.tiktoken and cl100k_base.tiktoken into a folder of the "
-                    f"cache, and give env={escaped(repr({_VOCABULARY: folder}))}",
-                )
-            )
+        model_checks.check(self)
 
     def _check_kinds(self) -> None:
         kinds: dict[str, tuple[type | tuple[type, ...], str]] = {
@@ -356,6 +334,11 @@ class PodFacts:
         if self.memory is None:
             return f"{16 * self.gpu.count}Gi", f"{32 * self.gpu.count}Gi"
         return (self.memory, self.memory) if isinstance(self.memory, str) else self.memory
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether downloads are off, since the cache cannot be written."""
+        return self.cache.is_read_only or self.env.get("HF_HUB_OFFLINE") in ("1", "true")
 
     @cached_property
     def shared_memory_size(self) -> str:

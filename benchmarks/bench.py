@@ -110,7 +110,9 @@ def start_up() -> None:
 def alternatives(folder: Path, count: int) -> dict[str, Sequence[str | Path]]:
     """The programs that render a number of models."""
     values, sample = folder / f"values-{count}.json", folder / "sample.json"
-    values.write_text(json.dumps({"models": [{"name": f"model-{i}"} for i in range(count)]}))
+    models = [{"name": f"model-{i}"} for i in range(count)]
+    hook = (HERE.parent / "vllm_constructs/workloads/drain_hook.py").read_text(encoding="utf-8")
+    values.write_text(json.dumps({"models": models, "drainHook": hook}))
     chart = HERE / "chart"
     return {
         "helm": ("helm", "template", "bench", chart, "--namespace=llm", f"--values={values}"),

@@ -27,7 +27,8 @@ def rendered(text: str) -> list[object]:
 def template(folder: Path, models: list[dict[str, object]]) -> str:
     """What `helm template` makes of the chart with values."""
     values = folder / "values.json"
-    values.write_text(json.dumps({"models": models}), encoding="utf-8")
+    hook = (ROOT / "vllm_constructs/workloads/drain_hook.py").read_text(encoding="utf-8")
+    values.write_text(json.dumps({"models": models, "drainHook": hook}), encoding="utf-8")
     done = subprocess.run(
         [
             BIN / "helm",

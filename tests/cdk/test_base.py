@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from typing import Any
 
 import pytest
 import yaml
@@ -28,6 +29,8 @@ from tests.cdk.samples import (
 from tests.cdk.scalers import keda
 from tests.support import assert_valid, validate
 from vllm_constructs import (
+    Drain,
+    EngineArgs,
     GkeIngress,
     ModelCache,
     ModelMonitor,
@@ -169,8 +172,9 @@ def test_names() -> None:
 def test_target(release: str) -> None:
     """Fields that are newer than the target are left out; the rest of the manifest is equal."""
     scope, plain = chart(release), chart()
-    model(scope)
-    model(plain)
+    pooling: dict[str, Any] = {"engine": EngineArgs(runner="pooling"), "drain": Drain(seconds=0)}
+    model(scope, **pooling)
+    model(plain, **pooling)
     deployment = only(scope, "Deployment")
     hook = container(scope)["lifecycle"]["preStop"]
     older = [item for item in validate(deployment, releases=["1.28"]) if "sleep" in item]

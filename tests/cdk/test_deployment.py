@@ -97,13 +97,6 @@ class TestObjects:
         """A model that is given no other name is served, and measured, under its own."""
         assert MODEL == model(chart()).served_name
 
-    @pytest.mark.parametrize(("release", "hook"), [("1.27", "exec"), ("1.34", "sleep")])
-    def test_pre_stop(self, release: str, hook: str) -> None:
-        """The pause before the end is native where the target release has that."""
-        scope = chart(release)
-        model(scope)
-        assert [hook] == list(container(scope)["lifecycle"]["preStop"])
-
     def test_config_checksum(self) -> None:
         """With a ConfigMap a change of a flag changes the pods, so that they roll."""
         found = []

@@ -11,6 +11,8 @@ from constructs import Construct
 from tests.cdk.samples import GPU, MODEL, chart, container, manifests, model, only, rejected
 from tests.support import assert_valid
 from vllm_constructs import (
+    Drain,
+    EngineArgs,
     ExistingClaim,
     Kubernetes,
     ModelCache,
@@ -93,8 +95,12 @@ class TestContext:
         old = Chart(app, "old", namespace="llm")
         new = Chart(app, "new", namespace="llm")
         Kubernetes("1.34").set_on(new)
-        model(old, "a")
-        model(Construct(new, "group"), "b")
+        pooling: dict[str, Any] = {
+            "engine": EngineArgs(runner="pooling"),
+            "drain": Drain(seconds=0),
+        }
+        model(old, "a", **pooling)
+        model(Construct(new, "group"), "b", **pooling)
         exec_, sleep = (container(scope)["lifecycle"]["preStop"] for scope in (old, new))
         assert {"exec": {"command": ["sleep", "15"]}} == exec_
         assert {"sleep": {"seconds": 15}} == sleep

@@ -255,8 +255,6 @@ CASES = [
     Case("one error", UP | ended(error="0x10 1x30", stop="0+3x40"), 13),
     Case("one error, later", UP | ended(error="0x10 1x30", stop="0+3x40"), 16),
     Case("no requests", UP | ended(error="4x40", abort="4x40", stop="9x40"), 30),
-    Case("aborts", UP | ended(abort="0+3x40", stop="0+7x40"), 20, ("VllmRequestsAborted",)),
-    Case("few aborts", UP | ended(abort="0+1x40", stop="0+9x40"), 30),
     Case("gpu idle", UP | scaler(3) | {kube(GPU, pod="qwen-1-a"): "2x90"}, 40, ("VllmGpuIdle",)),
     Case(
         "gpu idle, without honorLabels",
@@ -502,7 +500,6 @@ def test_objectives() -> None:
         kv_cache_usage=0.8,
         preemptions=3,
         errors=0.002,
-        aborts=0.5,
         gpu_utilization=0.25,
     )
     found = {one.name: one for one in alerts.model_alerts(SERIES, **OPTIONS, objectives=goals)}
@@ -512,7 +509,6 @@ def test_objectives() -> None:
         "VllmFirstTokenSlow": ("> 1.5", "1.5 s"),
         "VllmTokensSlow": ("> 0.05", "0.05 s"),
         "VllmRequestErrors": ("> 0.002", "0.2 %"),
-        "VllmRequestsAborted": ("> 0.5", "50 %"),
     }
 
     for name, (threshold, words) in ends.items():

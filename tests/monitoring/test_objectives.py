@@ -26,7 +26,6 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: Objectives(quantile=95), ("quantile is 95", "write 0.95")),
     (lambda: Objectives(kv_cache_usage=1), ("kv_cache_usage is 1", "never exceeded")),
     (lambda: Objectives(errors=0), ("errors is 0", "above 0")),
-    (lambda: Objectives(aborts=True), ("aborts is True", "number")),
     (lambda: Objectives(gpu_utilization=10), ("gpu_utilization is 10", "write 0.1")),
     (lambda: Objectives(queue_depth=0), ("queue_depth is 0", "above 0")),
     (lambda: Objectives(preemptions=-1), ("preemptions is -1", "above 0")),

@@ -87,7 +87,6 @@ def test_boundaries(behavior: Behavior, first: str | None, end: str | None) -> N
         ("mxfp4-scales-twice", ("0.12.0", "0.24.0"), ("0.25.0", "0.33.0")),
         ("mxfp4-width-of-128", ("0.27.0", "0.33.0"), ("0.12.0", "0.26.0")),
         ("sampler-warmup-of-second-runner", ("0.33.0",), ("0.29.0", "0.32.0")),
-        ("shutdown-timeout", ("0.18.0", "0.20.0", "0.33.0"), ("0.12.0", "0.17.1")),
         ("top-k-in-triton", ("0.17.0", "0.33.0"), ("0.12.0", "0.16.0")),
         ("volta-in-image", ("0.12.0", "0.19.1"), ("0.20.0", "0.33.0")),
     ],
@@ -126,4 +125,3 @@ def test_agrees_with_catalogs(tag: str) -> None:
 
     assert release.behaves("gpu-memory-utilization-0.92") is (share == 0.92)
     assert release.behaves("cuda-graphs-in-kv-budget") is bool(estimates.get("default"))
-    assert release.behaves("shutdown-timeout") is ("--shutdown-timeout" in known["flags"])

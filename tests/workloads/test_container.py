@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 
 from tests import strategies
 from tests.support import quantity
-from vllm_constructs import EphemeralCache, GpuPodSpec, Kubernetes, WholeGpu
+from vllm_constructs import Drain, EngineArgs, EphemeralCache, GpuPodSpec, Kubernetes, WholeGpu
 from vllm_constructs.engine.command_line_writer import arguments
 
 
@@ -43,17 +44,16 @@ def test_probes(given_pod: GpuPodSpec, target: Kubernetes) -> None:
 @settings(max_examples=50, deadline=None)
 @given(strategies.pods(), strategies.kubernetes())
 def test_draining(given_pod: GpuPodSpec, target: Kubernetes) -> None:
-    """The grace period holds the pause, the drain and the clean-up; the pause fits the target."""
+    """The grace period holds the pause, the drain and the clean-up."""
     spec = strategies.spec_of(given_pod, target)
-    hook = spec["containers"][0]["lifecycle"]["preStop"]
+    program, option, text, *numbers = spec["containers"][0]["lifecycle"]["preStop"]["exec"][
+        "command"
+    ]
 
-    if target.minor >= 30:
-        pause = hook["sleep"]["seconds"]
-        assert list(hook) == ["sleep"]
-    else:
-        pause = int(hook["exec"]["command"][1])
-        assert hook == {"exec": {"command": ["sleep", str(pause)]}}
-    drain = given_pod.options()["shutdown-timeout"]
+    assert (program, option) == ("python3", "-c")
+    compile(text, "hook", "exec")
+    port, pause, drain = map(int, numbers)
+    assert port == given_pod.port
     assert spec["terminationGracePeriodSeconds"] >= pause + drain + 15
     assert given_pod.drain is not None or drain == given_pod.response_timeout
 
@@ -125,7 +125,7 @@ def test_arguments(given_pod: GpuPodSpec) -> None:
     assert not any("$(" in one.replace("$$(", "") for one in args)
     if given_pod.engine.delivery == "args":
         assert args[1:] == arguments(given_pod.options(), given_pod.release)
-        assert f"--shutdown-timeout={given_pod.drain_time.seconds}" in args
+        assert "--shutdown-timeout" not in flags
 
 
 def test_ephemeral_size() -> None:
@@ -135,3 +135,19 @@ def test_ephemeral_size() -> None:
 
     assert resources["requests"]["ephemeral-storage"] == "100Gi"
     assert resources["limits"]["ephemeral-storage"] == "100Gi"
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [("1.29", {"exec": {"command": ["sleep", "15"]}}), ("1.30", {"sleep": {"seconds": 15}})],
+)
+def test_pause(release: str, expected: dict[str, Any]) -> None:
+    """Without a drain, the hook is the pause alone, which is native where the target has that."""
+    engine = EngineArgs(runner="pooling")
+    drain = Drain(seconds=0)
+    spec = strategies.spec_of(
+        GpuPodSpec(model="a/b", gpu=WholeGpu("NVIDIA-L4"), engine=engine, drain=drain),
+        Kubernetes(release),
+    )
+
+    assert spec["containers"][0]["lifecycle"] == {"preStop": expected}

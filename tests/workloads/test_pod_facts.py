@@ -326,15 +326,6 @@ def test_round_trips(given_pod: GpuPodSpec) -> None:
     assert list(PodOptions.__annotations__) == list(asdict(given_pod))
 
 
-def test_no_drain() -> None:
-    """A release that cannot drain is warned about, and is not given a flag that it lacks."""
-    image = "vllm/vllm-openai:v0.16.0"
-    with pytest.warns(VllmConstructsWarning, match="no --shutdown-timeout"):
-        pod = GpuPodSpec(model="a/b", gpu=WholeGpu("NVIDIA-L40S"), image=image)
-
-    assert "shutdown-timeout" not in pod.options()
-
-
 def test_string_enum() -> None:
     """A member of an enum of strings stands for its value, not for its name."""
 
@@ -391,13 +382,3 @@ def test_number_of_resources(option: str, number: int, advice: str | None) -> No
     assert f"{option} is " in sentence
     assert ("; write" in sentence) == (advice is not None)
     assert advice is None or sentence.endswith(f"write {advice}.")
-
-
-def test_drain_of_an_open_image() -> None:
-    """An image of one's own may be too old for the flag, so its release has to be said."""
-    image = "registry.example.com/llm-server:2.1.0"
-    with pytest.warns(VllmConstructsWarning, match="may be too old for --shut.*with vllm"):
-        found = pod(image=image)
-    assert "shutdown-timeout" not in found.options()
-
-    assert "shutdown-timeout" in pod(image=image, vllm="0.18.0").options()

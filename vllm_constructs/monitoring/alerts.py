@@ -270,19 +270,7 @@ def _endings(series: ModelSeries, goals: Objectives, release: VllmRelease | None
         description=f"More than {_percent(goals.errors)} of its requests fail inside the engine.",
         metrics=(ended,),
     )
-    dropped = Alert(
-        name="VllmRequestsAborted",
-        expression=f"{ended.share(series, window, finished_reason='abort')} > {goals.aborts:g}",
-        lasts="10m",
-        severity="warning",
-        summary=f"Many clients of {model} hang up before their answer ends.",
-        description=(
-            f"More than {_percent(goals.aborts)} of its requests are aborted: clients or a proxy "
-            "on the way stop waiting."
-        ),
-        metrics=(ended,),
-    )
-    return [failed, dropped] if counts_errors(release) else [dropped]
+    return [failed] if counts_errors(release) else []
 
 
 def _idle(series: ModelSeries, workload: Workload, goals: Objectives) -> Alert:

@@ -168,7 +168,6 @@ def _throughput(series: ModelSeries) -> list[Panel]:
 
 def _trouble(series: ModelSeries, goals: Objectives, release: VllmRelease | None) -> list[Panel]:
     preempted, ended = vllm_metrics.PREEMPTIONS, vllm_metrics.REQUESTS_ENDED
-    reasons = ("abort", "error") if counts_errors(release) else ("abort",)
     return [
         Panel(
             title="Preemptions per second",
@@ -177,11 +176,18 @@ def _trouble(series: ModelSeries, goals: Objectives, release: VllmRelease | None
             shows="rate",
             limit=goals.preemptions,
         ),
-        Panel(
-            title="Requests without an answer",
-            metrics=(ended,),
-            queries=tuple((one, ended.share(series, finished_reason=one)) for one in reasons),
-            shows="ratio",
+        *(
+            [
+                Panel(
+                    title="Requests that fail",
+                    metrics=(ended,),
+                    queries=(("error", ended.share(series, finished_reason="error")),),
+                    shows="ratio",
+                    limit=goals.errors,
+                )
+            ]
+            if counts_errors(release)
+            else []
         ),
     ]
 

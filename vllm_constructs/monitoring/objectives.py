@@ -22,8 +22,6 @@ class Objectives:
         kv_cache_usage: Part of the KV cache in use, averaged over the replicas. Default 0.95.
         preemptions: Preemptions per second, over all replicas. Default 0.1.
         errors: Part of the requests that may end with an error. Default 0.01.
-        aborts: Part of the requests that clients may abort. Default 0.2, since some clients do so
-            for reasons of their own.
         gpu_utilization: Part of the time that the GPUs of a scaled-out model compute. Default
             0.1.
 
@@ -38,7 +36,6 @@ class Objectives:
     kv_cache_usage: float = 0.95
     preemptions: float = 0.1
     errors: float = 0.01
-    aborts: float = 0.2
     gpu_utilization: float = 0.1
 
     def __post_init__(self) -> None:
@@ -47,7 +44,7 @@ class Objectives:
             where, value = f"Objectives.{name}", getattr(self, name)
             if require.number(where, value, 0, high, "seconds") == high:
                 require.wrong(where, value, f"a number of seconds above 0 and below {high}")
-        for name in ("quantile", "kv_cache_usage", "errors", "aborts", "gpu_utilization"):
+        for name in ("quantile", "kv_cache_usage", "errors", "gpu_utilization"):
             where, value = f"Objectives.{name}", getattr(self, name)
             if require.ratio(where, value) == 1:
                 require.wrong(where, value, "a ratio above 0 and below 1", "1 is never exceeded")

@@ -17,7 +17,6 @@ Behavior: TypeAlias = Literal[
     "mxfp4-width-of-128",
     "ray-in-image",
     "sampler-warmup-of-second-runner",
-    "shutdown-timeout",
     "top-k-in-triton",
     "volta-in-image",
 ]

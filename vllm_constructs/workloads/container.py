@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs.engine.command_line_writer import arguments, file_options
@@ -117,6 +119,23 @@ def _resources(pod: PodFacts, weights: int | None) -> dict[str, Any]:
     return {"limits": limits | gpu, "requests": requests | gpu}
 
 
+@cache
+def _hook() -> str:
+    """The text of the preStop hook."""
+    return Path(__file__).with_name("drain_hook.py").read_text(encoding="utf-8")
+
+
+def _pre_stop(pod: PodFacts, kubernetes: Kubernetes) -> dict[str, Any]:
+    """What the kubelet does before it sends SIGTERM, at which vLLM accepts no more requests."""
+    drain = pod.drain_time
+    if drain.seconds:
+        numbers = (pod.port, drain.pre_stop, drain.seconds)
+        return {"exec": {"command": ["python3", "-c", _hook(), *map(str, numbers)]}}
+    if kubernetes.has_sleep_action:
+        return {"sleep": {"seconds": drain.pre_stop}}
+    return {"exec": {"command": ["sleep", str(drain.pre_stop)]}}
+
+
 def manifest(
     pod: PodFacts,
     kubernetes: Kubernetes,
@@ -133,11 +152,6 @@ def manifest(
         root_path: Path of the API behind an ingress; None if there is none.
         weights: Bytes of the weights on disk; None if they are not known.
     """
-    pause = pod.drain_time.pre_stop
-    if kubernetes.has_sleep_action:
-        pre_stop: dict[str, Any] = {"sleep": {"seconds": pause}}
-    else:
-        pre_stop = {"exec": {"command": ["sleep", str(pause)]}}
     capabilities = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     return {
         "name": NAME,
@@ -150,7 +164,7 @@ def manifest(
         "startupProbe": _probe(PERIOD, 5, pod.startup.failure_threshold),
         "readinessProbe": _probe(10, 5, 3),
         "livenessProbe": _probe(30, 10, 3),
-        "lifecycle": {"preStop": pre_stop},
+        "lifecycle": {"preStop": _pre_stop(pod, kubernetes)},
         "securityContext": capabilities,
         "volumeMounts": list(mounts),
     }

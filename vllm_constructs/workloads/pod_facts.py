@@ -13,7 +13,7 @@ from vllm_constructs.accelerators.nvidia import Gpu
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.engine.parallelism import Parallelism
-from vllm_constructs.errors import Problem, escaped, refuse, warn
+from vllm_constructs.errors import Problem, escaped, refuse
 from vllm_constructs.frozen import FrozenDict, frozen
 from vllm_constructs.kube import names, quantity
 from vllm_constructs.kube.references import name_of
@@ -228,28 +228,6 @@ class PodFacts:
 
     def _check_image(self) -> None:
         image = require.shown(self.image)
-        if self.drain_time.seconds and self.release.is_open:
-            warn(
-                Problem(
-                    where="image",
-                    text=f"is {escaped(image)}, whose vLLM may be too old for --shutdown-timeout, "
-                    "so requests that run when a pod stops are aborted after the pause of "
-                    "{Drain.pre_stop}",
-                    value=image,
-                    advice="specify the image's release with {vllm}",
-                )
-            )
-        elif self.drain_time.seconds and not self.release.behaves("shutdown-timeout"):
-            warn(
-                Problem(
-                    where="image",
-                    text=f"is {escaped(image)}, whose {self.release.description} has no "
-                    "--shutdown-timeout, so requests that run when a pod stops are aborted after "
-                    "the pause of {Drain.pre_stop}",
-                    value=image,
-                    advice="use 0.18.0 or newer",
-                )
-            )
         family = self.release.family
         if family.accelerator != "CUDA":
             refuse(
@@ -360,10 +338,6 @@ class PodFacts:
         share = self.gpu.gpu_memory_utilization
         if share is not None and engine.gpu_memory_utilization is None:
             derived["gpu-memory-utilization"] = share
-        # A release without the flag always aborts running requests at SIGTERM.
-        is_known = not self.release.is_open and self.release.behaves("shutdown-timeout")
-        if self.drain_time.seconds and is_known:
-            derived["shutdown-timeout"] = self.drain_time.seconds
         return derived
 
     def options(self) -> dict[str, Any]:

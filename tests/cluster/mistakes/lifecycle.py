@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from .mistake import (
-    ARGS,
     DEPLOYMENT,
     ENGINE,
     LEGAL,
     POD,
-    SHUTDOWN,
     Mistake,
     Step,
     argue,
@@ -136,7 +134,7 @@ MISTAKES = [
         "the default grace period",
         DEPLOYMENT,
         drop(*POD, "terminationGracePeriodSeconds"),
-        admitted="it reads neither --shutdown-timeout nor what preStop executes",
+        admitted="it does not read what preStop executes",
     ),
     Mistake(
         "P05",
@@ -150,11 +148,11 @@ MISTAKES = [
     ),
     Mistake(
         "P05",
-        "preStop executes a sleep longer than the grace period",
+        "preStop waits longer than the grace period",
         DEPLOYMENT,
         both(
             put(*POD, "terminationGracePeriodSeconds", to=30),
-            put(*PRE_STOP, "exec", "command", 1, to="60"),
+            put(*PRE_STOP, "exec", "command", 5, to="60"),
         ),
         admitted="it does not read what preStop executes",
     ),
@@ -163,8 +161,8 @@ MISTAKES = [
         "P06",
         "no drain",
         DEPLOYMENT,
-        put(*ENGINE, "args", SHUTDOWN, to="--shutdown-timeout=0"),
-        admitted=ARGS,
+        put(*PRE_STOP, "exec", "command", 5, to="0"),
+        admitted="it does not read what preStop executes",
     ),
     Mistake(
         "P06",

@@ -237,7 +237,7 @@ INSTANCE = "app.kubernetes.io/instance"
 VERSION = "app.kubernetes.io/version"
 
 # Where lists of the good manifests have what.
-SERVED, PARALLEL, SHUTDOWN = 2, 3, 4
+SERVED, PARALLEL = 2, 3
 SHM, WEIGHTS = 0, 1
 QUEUE, KV, CRON = 0, 1, 2
 

@@ -43,6 +43,9 @@ synth: $(SYNTH) ## Render main.py into dist/.
 	@rm -rf build/dist
 	@CDK8S_OUTDIR=build/dist python main.py
 	@rm -rf dist && mv build/dist dist
+	@echo "main.py is rendered into dist/: $$(ls dist | paste -sd ' ')"
+	@echo 'Next: git diff dist shows what changed, and .venv/bin/python -m vllm_constructs plan dist'
+	@echo 'the GPUs that it takes; README.md says in which order to kubectl apply the files.'
 
 .PHONY: test
 test: $(DEV) $(KUBECTL) $(PLUS) $(NODE_MODULES) ## Run all tests and measure coverage.

@@ -2,8 +2,11 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 import warnings
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -28,6 +31,8 @@ from vllm_constructs.errors import (
     warn,
 )
 from vllm_constructs.reading.spelling import as_fields
+
+ROOT = Path(__file__).parents[1]
 
 SPELLINGS = (python, as_flags, as_command, as_fields)
 
@@ -275,3 +280,39 @@ def test_warn(problem: Problem | str, expected: str) -> None:
 
     assert [expected] == [str(one.message) for one in caught]
     assert caught[0].filename == __file__
+
+
+CALLBACK = """
+import jsii
+from cdk8s import App, Chart
+from constructs import IValidation
+from vllm_constructs import ModelDeployment, WholeGpu
+
+app = App()
+chart = Chart(app, "llm", namespace="llm")
+
+@jsii.implements(IValidation)
+class Check:
+    def validate(self):
+        ModelDeployment(chart, "q", model="a/b", gpu=WholeGpu("NVIDIA-L4", count=0))
+        return []
+
+chart.node.add_validation(Check())
+app.synth()
+"""
+
+
+def test_callback(tmp_path: Path) -> None:
+    """An error in a callback of jsii is shown as it was raised, at the user's line."""
+    script = tmp_path / "callback.py"
+    script.write_text(CALLBACK, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+    lines = done.stderr.strip().splitlines()
+
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[1].endswith('callback.py", line 13, in validate')
+    assert lines[-1].startswith("vllm_constructs.VllmConstructsError: WholeGpu.count is 0")
+    assert "jsii" not in done.stderr
+    assert len(lines) < 8

@@ -27,6 +27,7 @@ TABLE = {
     "errors": "",
     "frozen": "",
     "require": "errors",
+    "node": "errors",
     "arguments": "errors require",
     "dataclass": "arguments",
     "kube": "dataclass errors require",
@@ -46,7 +47,7 @@ TABLE = {
         "accelerators arguments dataclass engine errors importers kube memory metrics "
         "monitoring platform require scaling traffic workloads"
     ),
-    "cli": "accelerators dataclass engine errors memory reading releases require",
+    "cli": "accelerators dataclass engine errors memory node reading releases require",
     "__main__": "cli",
 }
 LIBRARIES = ("jsii", "cdk8s", "constructs", "cdk8s_plus_27", "yaml")

@@ -91,9 +91,12 @@ def test_foreign_path(app: Path, tmp_path: Path) -> None:
 
 
 def test_make_synth(app: Path) -> None:
-    """`make synth` writes the same files without the command, and says nothing."""
+    """`make synth` writes the same files without the command, and says what it wrote."""
     (app / "dist" / "gone.k8s.yaml").write_text("# of a chart that is there no more\n")
-    assert "" == succeed(*_MAKE_SYNTH, cwd=app)
+    said = succeed(*_MAKE_SYNTH, cwd=app)
+    names = " ".join(sorted(path.name for path in DIST.glob("*")))
+    assert said.splitlines()[0] == f"main.py is rendered into dist/: {names}"
+    assert all(word in said for word in ("git diff dist", "-m vllm_constructs plan dist", "kubectl apply"))
     assert texts(DIST) == texts(app / "dist")
 
 

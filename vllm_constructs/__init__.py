@@ -126,11 +126,25 @@ else:
 
     def __getattr__(name: str) -> object:
         """Load a name from its module when it is first used."""
+        import sys
+
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+        module = _MODULES[name]
+        if module.startswith("cdk.") and "jsii" not in sys.modules:
+            # cdk8s, which these modules import, starts Node; jsii's own errors do not tell why.
+            from . import node
+
+            node.check_path()
+            try:
+                import_module("cdk8s")
+            except Exception:
+                # A Node that is too old ends with another error in each release of jsii.
+                node.check()
+                raise
+        value = getattr(import_module(f".{module}", __name__), name)
         globals()[name] = value
         return value
 

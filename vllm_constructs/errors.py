@@ -115,6 +115,7 @@ class VllmConstructsError(ValueError):
         self.problem = problem
         self._spelling = spelling
         _end_tracebacks_at_the_user()
+        _keep_for_jsii(self)
 
     def __reduce__(self) -> tuple[type[VllmConstructsError], tuple[Problem, Spelling]]:
         """Support pickle."""
@@ -131,8 +132,33 @@ class VllmConstructsWarning(UserWarning):
 
 
 def _is_ours(module: object) -> bool:
-    """Whether a module is of this library, or of jsii, which calls constructs."""
-    return str(module).startswith(("vllm_constructs.", "jsii."))
+    """Whether a module is of this library, of jsii, which calls constructs, or imports them."""
+    name = str(module)
+    return name == "vllm_constructs" or name.startswith(
+        ("vllm_constructs.", "jsii.", "importlib._bootstrap")
+    )
+
+
+# The last error that was raised inside of a callback of jsii, which replaces it by one of its own.
+_in_callback: list[VllmConstructsError] = []
+
+
+def _keep_for_jsii(error: VllmConstructsError) -> None:
+    """Keep an error that jsii will replace, such as one in a validation of the user's."""
+    import sys
+
+    frame = sys._getframe(1)  # noqa: SLF001  # as in `warn`
+    while frame is not None and frame.f_globals.get("__name__") != "jsii._kernel":
+        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
+    if frame is not None:
+        _in_callback[:] = [error]
+
+
+def _replaced(error: BaseException) -> VllmConstructsError | None:
+    """The error that jsii replaced by this one."""
+    if isinstance(error, RuntimeError) and _in_callback and str(_in_callback[0]) == str(error):
+        return _in_callback[0]
+    return None
 
 
 def _end_at_the_user(error: VllmConstructsError, trace: TracebackType | None) -> None:
@@ -159,6 +185,12 @@ def _end_tracebacks_at_the_user() -> None:
     show = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        own = _replaced(error)
+        if own is not None:
+            kind, error, trace = type(own), own, own.__traceback__
+            while trace and trace.tb_next and _is_ours(trace.tb_frame.f_globals.get("__name__")):
+                trace = trace.tb_next
+            error.__traceback__ = trace
         if isinstance(error, VllmConstructsError):
             _end_at_the_user(error, trace)
         show(kind, error, trace)

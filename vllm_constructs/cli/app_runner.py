@@ -14,6 +14,7 @@ import types
 from dataclasses import asdict
 from pathlib import Path
 
+from vllm_constructs import node
 from vllm_constructs.errors import Problem, VllmConstructsError, refuse
 
 
@@ -68,6 +69,8 @@ def main() -> None:
     module.__file__ = app
     sys.modules["__main__"] = module
     try:
+        # Before the app imports cdk8s, which starts it.
+        node.check()
         exec(compile(Path(app).read_bytes(), app, "exec"), vars(module))  # noqa: S102  # the user's own
     except VllmConstructsError as error:
         # A class of the user's own may have none.

@@ -109,6 +109,8 @@ def test_vectors(name: str) -> None:
     shape, count, engine = VECTORS[name]
     # Two batches are on their way at once.
     half = expected["max_in_flight_tokens"] // 2
+    # The vectors are those of the planner, which knows nothing of CUDA graphs.
+    engine = {"enforce_eager": True, **engine}
     found = plan(shape, count=count, max_num_batched_tokens=half, **engine)
 
     assert found.max_model_len == expected["max_model_len"]
@@ -568,3 +570,45 @@ def test_token_seconds() -> None:
     assert re.search(r"links between GPUs +NVLink", half.explain())
     assert re.search(r"links between GPUs +PCIe", plan(gpu="NVIDIA-L4", count=2).explain())
     assert plan("Qwen/Qwen2.5-0.5B-Instruct", MigSlice("1g.10gb")).token_seconds is None
+
+
+HYBRID = "Qwen/Qwen3-Next-80B-A3B-Instruct"
+FEW = {"max_model_len": 4096, "max_num_seqs": 1024, "kv_cache_memory_bytes": "2G"}
+
+
+def test_states() -> None:
+    """Each request of a batch needs a block for its state, or CUDA graphs cannot be captured."""
+    found = plan(HYBRID, count=4, **FEW)
+
+    assert found.verdict == "too large"
+    assert found.kv_blocks < 1024
+    assert found.kv_bytes_at_least == 1024 * found.kv_bytes_per_block
+    assert "the recurrent states of max_num_seqs=1024 requests need 3.19 GiB" in found.sentence
+    blocks = found.kv_blocks
+    assert plan(HYBRID, count=4, **{**FEW, "max_num_seqs": blocks}).fits
+    assert not plan(HYBRID, count=4, **{**FEW, "max_num_seqs": blocks + 1}).fits
+
+
+@pytest.mark.parametrize(
+    ("changes", "release"),
+    [
+        ({"enforce_eager": True}, "v0.33.0"),
+        ({"compilation_config": {"cudagraph_mode": "PIECEWISE"}}, "v0.33.0"),
+        ({"compilation_config": {"cudagraph_mode": "none"}}, "v0.33.0"),
+        ({"optimization_level": 1}, "v0.33.0"),
+        ({}, "v0.19.1"),
+    ],
+)
+def test_states_without_graphs(changes: dict[str, Any], release: str) -> None:
+    """Without CUDA graphs of whole steps, requests wait for a free block."""
+    image = VllmRelease(f"vllm/vllm-openai:{release}")
+
+    assert plan(HYBRID, count=4, release=image, **FEW, **changes).verdict == "fits"
+
+
+def test_attention_has_no_states() -> None:
+    """Models with attention only need no more than one request does."""
+    found = plan("Qwen/Qwen3-32B", max_num_seqs=1024, max_model_len=64, kv_cache_memory_bytes="1G")
+
+    assert found.kv_blocks < 1024
+    assert found.fits

@@ -68,6 +68,12 @@ PLANS: list[tuple[str, Gpu, dict[str, Any], set[str]]] = [
         {"tensor_parallel_size": 2, "max_model_len": 8192},
         {"gpus", "gpu", "quantization"},
     ),
+    (
+        "Qwen/Qwen3-Next-80B-A3B-Instruct",
+        WholeGpu("NVIDIA-H100-80GB-HBM3", count=4),
+        {"max_model_len": 4096, "max_num_seqs": 1024, "kv_cache_memory_bytes": "2G"},
+        {"kv_cache_memory_bytes", "max_num_seqs", "gpus", "gpu"},
+    ),
 ]
 
 

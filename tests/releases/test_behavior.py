@@ -87,6 +87,7 @@ def test_boundaries(behavior: Behavior, first: str | None, end: str | None) -> N
         ("mxfp4-scales-twice", ("0.12.0", "0.24.0"), ("0.25.0", "0.33.0")),
         ("mxfp4-width-of-128", ("0.27.0", "0.33.0"), ("0.12.0", "0.26.0")),
         ("sampler-warmup-of-second-runner", ("0.33.0",), ("0.29.0", "0.32.0")),
+        ("state-block-per-request", ("0.20.0", "0.33.0"), ("0.12.0", "0.19.1")),
         ("top-k-in-triton", ("0.17.0", "0.33.0"), ("0.12.0", "0.16.0")),
         ("volta-in-image", ("0.12.0", "0.19.1"), ("0.20.0", "0.33.0")),
     ],

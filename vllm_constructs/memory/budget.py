@@ -37,6 +37,7 @@ class Stage:
         per_token: KV cache of one token.
         bytes_per_block: KV cache of one block.
         needed: KV cache of one request of `max_model_len` tokens.
+        least: The smallest KV cache with which vLLM starts.
     """
 
     weights: int
@@ -45,11 +46,12 @@ class Stage:
     per_token: int
     bytes_per_block: int
     needed: int
+    least: int
 
     @property
     def spare(self) -> int:
-        """What one request and the block that stays empty leave of the cache."""
-        return self.kv_cache - self.needed - self.bytes_per_block
+        """What the cache has beyond the smallest one; negative if bytes are missing."""
+        return self.kv_cache - self.least
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ def budget_of(shape: Sizes, options: MemoryOptions) -> MemoryBudget:
     if length is None:
         length = _longest(shape, options, available)
     cache = cache_of(shape, options.cache, length)
+    # With "auto" the engine shortens its requests to what fits, so one token is enough.
+    shortest = length if options.max_model_len is not None else 1
     stages = tuple(
         Stage(
             weights=weights[stage],
@@ -147,15 +151,15 @@ def budget_of(shape: Sizes, options: MemoryOptions) -> MemoryBudget:
             per_token=cache.per_token[stage],
             bytes_per_block=cache.bytes_per_block(stage),
             needed=cache.needed(length, stage),
+            # One block stays empty.
+            least=max(
+                cache.needed(shortest, stage) + cache.bytes_per_block(stage),
+                options.least_blocks * cache.bytes_per_block(stage),
+            ),
         )
         for stage in range(options.split.pipeline)
     )
-    # With "auto" the engine shortens its requests to what fits, so one token is enough.
-    shortest = length if options.max_model_len is not None else 1
-    spare = min(
-        stage.kv_cache - stage.bytes_per_block - cache.needed(shortest, index)
-        for index, stage in enumerate(stages)
-    )
+    spare = min(stage.spare for stage in stages)
     # vLLM starts only if as much is free as it requests, also as the last pod on a shared GPU.
     free = options.memory - outside - (options.sharers - 1) * requested
     # Where graphs are captured on top of the request, they need what is left beside it.

@@ -181,6 +181,8 @@ class MemoryOptions:
         kernel: The kernel of the experts.
         graphs: Number of batch sizes with CUDA graphs.
         graphs_counted: Whether vLLM subtracts CUDA graphs from the KV cache.
+        least_blocks: Blocks of the KV cache without which vLLM does not start, beside those of the
+            longest request.
         offloaded: Bytes of weights per GPU that are kept in host memory.
         loras: LoRA adapters on the GPU.
         lora_rank: Highest rank of the adapters.
@@ -200,6 +202,7 @@ class MemoryOptions:
     kernel: ExpertKernel
     graphs: int
     graphs_counted: bool
+    least_blocks: int
     offloaded: int
     loras: int
     lora_rank: int
@@ -235,13 +238,14 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
     quantization = _quantization(shape, engine)
     batch = _batch(gpu, engine, memory, longest if max_model_len is None else max_model_len)
     pooling = engine.runner == "pooling"
+    has_state = shape.recurrent is not None
     second = is_second(
         release,
         RunnerFacts(
             family=shape.family,
             generates=not pooling,
             has_experts=shape.experts is not None,
-            has_state=shape.recurrent is not None or not shape.has_attention,
+            has_state=has_state or not shape.has_attention,
             is_quantized=quantization is not None,
         ),
     )
@@ -288,6 +292,7 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
         graphs_counted=release.behaves(
             "cuda-graphs-in-kv-budget-of-second-runner" if second else "cuda-graphs-in-kv-budget"
         ),
+        least_blocks=batch[1] if has_state and _needs_states(engine, release) else 0,
         offloaded=int((engine.cpu_offload_gb or 0) * GIB),
         loras=loras,
         lora_rank=engine.max_lora_rank or 16,
@@ -464,15 +469,33 @@ def _cache_dtype(engine: EngineArgs, quantization: Quantization | None, dtype_by
     return "float32" if dtype_bytes == 4 else "bfloat16"
 
 
+def _graph_mode(engine: EngineArgs) -> str:
+    """The mode of the CUDA graphs, as given or as the optimization level sets it."""
+    if engine.enforce_eager:
+        return "NONE"
+    mode = _field(engine.compilation_config, "cudagraph_mode")
+    if mode is None:
+        # OPTIMIZATION_LEVEL_TO_CONFIG in vllm/config/vllm.py
+        level = str(engine.get("optimization_level"))
+        return {"0": "NONE", "1": "PIECEWISE"}.get(level, "FULL_AND_PIECEWISE")
+    return {"0": "NONE", "1": "PIECEWISE"}.get(str(mode), str(mode).upper())
+
+
+def _needs_states(engine: EngineArgs, release: VllmRelease) -> bool:
+    """Whether each request of a batch needs a block of its own before the engine starts.
+
+    It does where CUDA graphs of whole decode steps are captured (resolve_cudagraph_mode_and_sizes
+    in vllm/config/compilation.py). Pooling models have none.
+    """
+    is_full = _graph_mode(engine).startswith("FULL") and engine.runner != "pooling"
+    return is_full and release.behaves("state-block-per-request")
+
+
 def _graphs(gpu: Gpu, engine: EngineArgs, tokens: int, requests: int) -> int:
     """The number of batch sizes with CUDA graphs."""
-    config = engine.compilation_config
-    mode = _field(config, "cudagraph_mode")
-    # Without a mode, the lowest optimization level has no CUDA graphs
-    # (OPTIMIZATION_LEVEL_TO_CONFIG in vllm/config/vllm.py).
-    is_off = mode is None and engine.get("optimization_level") in (0, "0")
-    if engine.enforce_eager or is_off or (mode is not None and str(mode).upper() in ("NONE", "0")):
+    if _graph_mode(engine) == "NONE":
         return 0
+    config = engine.compilation_config
     sizes = _field(config, "cudagraph_capture_sizes")
     if sizes is None:
         sizes = engine.get("cudagraph_capture_sizes")

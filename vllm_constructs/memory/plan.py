@@ -179,8 +179,13 @@ class MemoryPlan:
 
     @property
     def kv_bytes_at_least(self) -> int:
-        """The smallest KV cache with which vLLM starts: one request, and an empty block."""
-        return self.kv_bytes_needed + self.kv_bytes_per_block
+        """The smallest KV cache with which vLLM starts: one request, and an empty block.
+
+        With recurrent layers it has a block for each of `max_num_seqs` requests, if CUDA graphs of
+        whole decode steps are captured.
+        """
+        tightest = self._budget.tightest
+        return max(tightest.least, self.kv_bytes_needed + self.kv_bytes_per_block)
 
     @property
     def block_sizes(self) -> tuple[int, ...]:
@@ -326,10 +331,15 @@ class MemoryPlan:
         left = f"weights of {_gib(self.weights)} leave {_gib(self.kv_cache)} per GPU"
         if self._options.kv_cache_memory is not None:
             left = f"{{kv_cache_memory_bytes}} gives {_gib(self.kv_cache)}"
-        return (
-            f"one request of {self.max_model_len} tokens needs {_gib(self.kv_bytes_at_least)} of "
-            f"KV cache, and {left}"
-        )
+        request = self.kv_bytes_needed + self.kv_bytes_per_block
+        need = f"one request of {self.max_model_len} tokens needs {_gib(request)} of KV cache"
+        if self._budget.tightest.least > request:
+            states = _gib(self._budget.tightest.least)
+            need = (
+                f"the recurrent states of {{max_num_seqs={self.max_num_seqs}}} requests need "
+                f"{states} of KV cache"
+            )
+        return f"{need}, and {left}"
 
     @property
     def caveat(self) -> Problem | None:

@@ -40,6 +40,7 @@ class Suggestion:
         "gpu_memory_utilization",
         "kv_cache_memory_bytes",
         "max_model_len",
+        "max_num_seqs",
         "kv_cache_dtype",
         "quantization",
         "gpus",
@@ -103,6 +104,7 @@ def suggest(
     portable = PortableEngine(engine, release, is_shared=gpu.share < 1)
     loaded = loaded_shape(shape, engine)
     groups = [_share(loaded, gpu, options), _cache(loaded, options), _shorter(loaded, options)]
+    groups.append(_fewer(loaded, options))
     if (capability(gpu) or AMPERE) >= AMPERE:
         # Before Ampere there are no kernels for a cache of 8-bit floats.
         groups += [_smaller_cache(loaded, options), _smaller_weights(loaded, options)]
@@ -128,7 +130,7 @@ def _cache(shape: Sizes, options: MemoryOptions) -> Iterator[Suggestion]:
     if options.kv_cache_memory is None:
         return
     budget = budget_of(shape, options)
-    needed = max(stage.needed + stage.bytes_per_block for stage in budget.stages)
+    needed = max(max(one.needed + one.bytes_per_block, one.least) for one in budget.stages)
     room = options.kv_cache_memory + budget.spare - budget.margin
     size = ceil(needed / _ROUND) if needed > options.kv_cache_memory else room // _ROUND
     better = _fitting(shape, replace(options, kv_cache_memory=size * _ROUND)) if size > 0 else None
@@ -153,6 +155,21 @@ def _shorter(shape: Sizes, options: MemoryOptions) -> Iterator[Suggestion]:
     length = low // step * step
     if length:
         yield Suggestion(kind="max_model_len", value=length, change=f"{{max_model_len={length}}}")
+
+
+def _fewer(shape: Sizes, options: MemoryOptions) -> Iterator[Suggestion]:
+    """Fewer requests at once, where each one needs a block of its own."""
+    low, high = 0, options.least_blocks - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _fitting(shape, replace(options, least_blocks=middle)):
+            low = middle
+        else:
+            high = middle - 1
+    requests = low // 8 * 8 or low
+    if requests > 0:
+        change = f"{{max_num_seqs={requests}}}"
+        yield Suggestion(kind="max_num_seqs", value=requests, change=change)
 
 
 def _smaller_cache(shape: Sizes, options: MemoryOptions) -> Iterator[Suggestion]:

@@ -17,6 +17,7 @@ Behavior: TypeAlias = Literal[
     "mxfp4-width-of-128",
     "ray-in-image",
     "sampler-warmup-of-second-runner",
+    "state-block-per-request",
     "top-k-in-triton",
     "volta-in-image",
 ]

@@ -612,3 +612,17 @@ def test_attention_has_no_states() -> None:
 
     assert found.kv_blocks < 1024
     assert found.fits
+
+
+def test_host_memory() -> None:
+    """Weights that are not on the GPUs are in the pod's memory, and no more than there are."""
+    found = plan("Qwen/Qwen3-8B", count=2, max_model_len=4096, cpu_offload_gb=2)
+    without = plan("Qwen/Qwen3-8B", count=2, max_model_len=4096)
+
+    assert found.host_memory == 2 * 2 * 2**30
+    assert found.weights == without.weights - 2 * 2**30
+    assert (found.as_dict()["host_memory"], without.host_memory) == (found.host_memory, 0)
+    assert "weights in the pod's memory" in found.explain()
+    assert "the pod's memory" not in without.explain()
+    every = plan("Qwen/Qwen3-8B", count=2, max_model_len=4096, cpu_offload_gb=100)
+    assert (every.weights, every.host_memory) == (0, 2 * without.weights)

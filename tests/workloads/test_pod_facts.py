@@ -69,6 +69,19 @@ def test_resources(count: int) -> None:
     assert (("4", "8"), ("32Gi", "64Gi")) == (both.cpu_pair, both.memory_pair)
 
 
+def test_offloaded_weights() -> None:
+    """Weights in host memory are added to the default, for every GPU of the pod."""
+    gpu = WholeGpu("NVIDIA-L40S", count=2)
+    engine = EngineArgs(cpu_offload_gb=10.2, max_model_len=4096)
+    one = pod(gpu=gpu, engine=engine)
+
+    assert one.memory_pair == ("53Gi", "85Gi")
+    said = strategies.refusal(lambda: pod(gpu=gpu, engine=engine, memory="23Gi").shared_memory_size)
+    assert "memory has a limit of '23Gi', but cpu_offload_gb keeps 21 GiB of weights there" in said
+    enough = pod(gpu=gpu, engine=engine, memory="24Gi")
+    assert enough.shared_memory_size
+
+
 @settings(max_examples=50, deadline=None)
 @given(strategies.pods())
 def test_parallelism(given_pod: GpuPodSpec) -> None:

@@ -32,6 +32,7 @@ class Stage:
 
     Args:
         weights: Weights after loading.
+        offloaded: Weights that are kept in host memory instead.
         activations: Activations at the peak of a forward pass.
         kv_cache: Memory that is left for the KV cache; negative if the rest takes too much.
         per_token: KV cache of one token.
@@ -41,6 +42,7 @@ class Stage:
     """
 
     weights: int
+    offloaded: int
     activations: int
     kv_cache: int
     per_token: int
@@ -117,7 +119,11 @@ def budget_of(shape: Sizes, options: MemoryOptions) -> MemoryBudget:
     outside = CONTEXT * options.sharers + (COMMUNICATION if options.gpus > 1 else 0)
     requested = ceil(options.memory * options.utilization)
     counted = graphs if options.graphs_counted else 0
-    weights = tuple(_weights(shape, options, stage) for stage in range(options.split.pipeline))
+    loads = tuple(_loaded(shape, options, stage) for stage in range(options.split.pipeline))
+    weights = tuple(
+        max(0, size - options.offloaded) + _adapters(shape, options, stage, options.loras)
+        for stage, size in enumerate(loads)
+    )
     activations = tuple(
         activation_bytes(
             shape,
@@ -146,6 +152,7 @@ def budget_of(shape: Sizes, options: MemoryOptions) -> MemoryBudget:
     stages = tuple(
         Stage(
             weights=weights[stage],
+            offloaded=min(loads[stage], options.offloaded),
             activations=activations[stage],
             kv_cache=available[stage],
             per_token=cache.per_token[stage],
@@ -194,8 +201,8 @@ def budget_of(shape: Sizes, options: MemoryOptions) -> MemoryBudget:
     return MemoryBudget(cache, stages, length, graphs, OUTSIDE_TORCH, margin, spare, problem)
 
 
-def _weights(shape: Sizes, options: MemoryOptions, stage: int) -> int:
-    size = loaded(
+def _loaded(shape: Sizes, options: MemoryOptions, stage: int) -> int:
+    return loaded(
         shape,
         options.split,
         stage,
@@ -203,7 +210,6 @@ def _weights(shape: Sizes, options: MemoryOptions, stage: int) -> int:
         dtype_bytes=options.batch.dtype_bytes,
         kernel=options.kernel,
     )
-    return max(0, size - options.offloaded) + _adapters(shape, options, stage, options.loras)
 
 
 def _adapters(shape: Sizes, options: MemoryOptions, stage: int, count: int) -> int:

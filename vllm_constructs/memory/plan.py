@@ -139,6 +139,12 @@ class MemoryPlan:
         return self._budget.tightest.weights
 
     @property
+    def host_memory(self) -> int:
+        """Weights that the pod keeps in host memory, for all of its GPUs (`cpu_offload_gb`)."""
+        gpus = self._options.gpus * self._options.split.data
+        return gpus * max(stage.offloaded for stage in self._budget.stages)
+
+    @property
     def activations(self) -> int:
         """Activations at the peak of a forward pass: an estimate."""
         return self._budget.tightest.activations
@@ -291,11 +297,14 @@ class MemoryPlan:
     def as_dict(self) -> dict[str, object]:
         """All figures as JSON types, for a file or another program."""
         counts = ("gpus", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+        host = ("host_memory",)
         limits = ("max_model_len", "max_num_batched_tokens", "max_num_seqs")
         memory = ("gpu_memory_utilization", "requested", "kv_bytes_at_least", "kv_blocks")
         result = ("concurrency", "spare", "margin", "verdict")
         figures: dict[str, object] = {"model": self.shape.name, "parameters": self.shape.parameters}
-        figures |= {name: getattr(self, name) for name in (*counts, *limits, *memory, *result)}
+        figures |= {
+            name: getattr(self, name) for name in (*counts, *limits, *memory, *host, *result)
+        }
         figures["exact"], figures["estimated"] = dict(self.exact), dict(self.estimated)
         figures["suggestions"] = [
             {"kind": one.kind, "value": one.value, "text": one.text} for one in self.suggestions
@@ -415,6 +424,8 @@ class MemoryPlan:
             ("requests at full length", f"{self.concurrency:.2f}", cache),
             ("spare memory", f"{_gib(self.spare)} +- {_gib(self.margin)}", estimate),
         ]
+        if self.host_memory:
+            rows.append(("weights in the pod's memory", _gib(self.host_memory), ""))
         if self.token_seconds is not None:
             least = f"{1000 * self.token_seconds:.1f} ms"
             rows.append(("one token takes at least", least, estimate))

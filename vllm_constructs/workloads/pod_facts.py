@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from functools import cache, cached_property
@@ -307,10 +308,16 @@ class PodFacts:
         return (self.cpu, None) if isinstance(self.cpu, str) else self.cpu
 
     @property
+    def offloaded_gib(self) -> int:
+        """GiB of weights that vLLM keeps in the pod's memory, for all GPUs."""
+        return math.ceil((self.engine.cpu_offload_gb or 0) * self.gpu.count)
+
+    @property
     def memory_pair(self) -> tuple[str, str]:
-        """Memory as request and limit."""
+        """Memory as request and limit; by default with room for offloaded weights."""
         if self.memory is None:
-            return f"{16 * self.gpu.count}Gi", f"{32 * self.gpu.count}Gi"
+            request, limit = (size * self.gpu.count + self.offloaded_gib for size in (16, 32))
+            return f"{request}Gi", f"{limit}Gi"
         return (self.memory, self.memory) if isinstance(self.memory, str) else self.memory
 
     @property
@@ -321,7 +328,12 @@ class PodFacts:
     @cached_property
     def shared_memory_size(self) -> str:
         """Size of `/dev/shm`: the given one, otherwise what the workers need."""
-        return storage.shared_memory(self.gpu.count, self.shared_memory, self.memory_pair[1])
+        return storage.shared_memory(
+            self.gpu.count,
+            self.shared_memory,
+            self.memory_pair[1],
+            offloaded=self.offloaded_gib * quantity.GI,
+        )
 
     def _derived_options(self) -> dict[str, Any]:
         """The flags that follow from the other options."""

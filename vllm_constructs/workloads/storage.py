@@ -223,16 +223,18 @@ def shared_memory_needed(gpus: int) -> int:
     return (160 + 240 * gpus + 24 + nccl) * quantity.MI
 
 
-def shared_memory(gpus: int, given: str | None, memory_limit: str) -> str:
+def shared_memory(gpus: int, given: str | None, memory_limit: str, *, offloaded: int = 0) -> str:
     """The `sizeLimit` of `/dev/shm`: the given size, or what is needed in whole Gi.
 
     Args:
         gpus: GPUs of the pod.
         given: The given size, if any.
         memory_limit: Memory limit of the container.
+        offloaded: Bytes of weights that are kept in the container's memory. Default: none.
 
     Raises:
-        VllmConstructsError: The size is less than what is needed, or not below the memory limit.
+        VllmConstructsError: The size is less than what is needed, or not below the memory limit,
+            or the limit has no room for it beside the offloaded weights.
     """
     needed = shared_memory_needed(gpus)
     size = given if given is not None else quantity.gibibytes(needed)
@@ -256,6 +258,18 @@ def shared_memory(gpus: int, given: str | None, memory_limit: str) -> str:
                 "includes it",
                 value=repr(size),
                 advice="lower it, or raise {memory}",
+            )
+        )
+    if offloaded and amount + offloaded >= limit:
+        refuse(
+            Problem(
+                where="memory",
+                text=f"has a limit of {memory_limit!r}, but {{cpu_offload_gb}} keeps "
+                f"{offloaded // quantity.GI} GiB of weights there, beside {size} of "
+                "{shared_memory}",
+                value=repr(memory_limit),
+                advice="raise it, or leave it out to get what they need",
+                kind="does not fit",
             )
         )
     return size

@@ -4,6 +4,8 @@ import enum
 from functools import partial
 from typing import Any
 
+import cdk8s
+import cdk8s_plus_27 as kplus
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -110,6 +112,24 @@ def test_claim_of_object(modes: tuple[str, ...], expected: Any) -> None:
     assert ExistingClaim("weights", access=expected, namespace="llm") == (
         storage.claim_of(PlusClaim(*modes))
     )
+
+
+def test_size_of_object() -> None:
+    """A claim of cdk8s-plus that is made in the app has a size, and others have what is given."""
+    chart = cdk8s.Chart(cdk8s.Testing.app(), "storage")
+    modes = [kplus.PersistentVolumeAccessMode.READ_WRITE_MANY]
+    for size, expected in ((cdk8s.Size.gibibytes(20), "20Gi"), (cdk8s.Size.tebibytes(1), "1Ti")):
+        claim = kplus.PersistentVolumeClaim(
+            chart, f"weights-{expected}", access_modes=modes, storage=size
+        )
+        assert storage.claim_of(claim).size == expected
+        assert ExistingClaim.from_claim(claim, size="9Gi").size == "9Gi"
+        name = claim.name
+        imported = kplus.PersistentVolumeClaim.from_claim_name(chart, f"i-{expected}", name)
+        assert storage.claim_of(imported).size is None
+    empty = kplus.PersistentVolumeClaim(chart, "empty", access_modes=modes)
+    assert storage.claim_of(empty).size is None
+    assert ExistingClaim.from_claim("weights").size is None
 
 
 @pytest.mark.parametrize("cache", ["weights", None, 7, Claim(), {"volume": "x"}])

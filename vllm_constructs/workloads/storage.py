@@ -55,11 +55,22 @@ class ExistingClaim:
 
     @classmethod
     def from_claim(
-        cls, claim: str | HasName, *, access: AccessMode = "ReadWriteMany"
+        cls,
+        claim: str | HasName,
+        *,
+        access: AccessMode = "ReadWriteMany",
+        size: str | None = None,
     ) -> ExistingClaim:
-        """Refer to a claim by its name or as a cdk8s-plus `IPersistentVolumeClaim`."""
+        """Refer to a claim by its name or as a cdk8s-plus `IPersistentVolumeClaim`.
+
+        Args:
+            claim: The claim.
+            access: As above.
+            size: As above. Default: that of a claim that is made in the same app.
+        """
         name = name_of("ExistingClaim.from_claim claim", claim, "PersistentVolumeClaim")
-        return cls(name, access=access, namespace=namespace_of(claim))
+        size = _size_of(claim) if size is None else size
+        return cls(name, access=access, namespace=namespace_of(claim), size=size)
 
     @property
     def can_be_shared(self) -> bool:
@@ -299,6 +310,12 @@ def claim_of(cache: object) -> ExistingClaim | EphemeralCache:
         modes = [_spelt(str(mode.value)) for mode in getattr(cache, "access_modes", None) or []]
         return ExistingClaim.from_claim(cast("HasName", cache), access=_best_mode(modes))
     return require.wrong("cache", cache, "a ModelCache, ExistingClaim, EphemeralCache or a claim")
+
+
+def _size_of(claim: object) -> str | None:
+    """The size of a cdk8s-plus claim; None if it is only imported by its name."""
+    size = getattr(claim, "storage", None) if hasattr(claim, "__jsii_type__") else None
+    return None if size is None else str(size.as_string())
 
 
 def _spelt(mode: str) -> str:

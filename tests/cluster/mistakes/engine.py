@@ -66,7 +66,7 @@ MISTAKES = [
         "a number without quotes",
         DEPLOYMENT,
         argue("--max-model-len", 4096),
-        refused="args[6]: expected string",
+        refused="]: expected string",
     ),
     Mistake(
         "E03",

@@ -572,21 +572,25 @@ def test_token_seconds() -> None:
     assert plan("Qwen/Qwen2.5-0.5B-Instruct", MigSlice("1g.10gb")).token_seconds is None
 
 
-HYBRID = "Qwen/Qwen3-Next-80B-A3B-Instruct"
-FEW = {"max_model_len": 4096, "max_num_seqs": 1024, "kv_cache_memory_bytes": "2G"}
+NEXT = "Qwen/Qwen3-Next-80B-A3B-Instruct"
+STATES: dict[str, Any] = {
+    "max_model_len": 4096,
+    "max_num_seqs": 1024,
+    "kv_cache_memory_bytes": "2G",
+}
 
 
 def test_states() -> None:
     """Each request of a batch needs a block for its state, or CUDA graphs cannot be captured."""
-    found = plan(HYBRID, count=4, **FEW)
+    found = plan(NEXT, count=4, **STATES)
 
     assert found.verdict == "too large"
     assert found.kv_blocks < 1024
     assert found.kv_bytes_at_least == 1024 * found.kv_bytes_per_block
     assert "the recurrent states of max_num_seqs=1024 requests need 3.19 GiB" in found.sentence
     blocks = found.kv_blocks
-    assert plan(HYBRID, count=4, **{**FEW, "max_num_seqs": blocks}).fits
-    assert not plan(HYBRID, count=4, **{**FEW, "max_num_seqs": blocks + 1}).fits
+    assert plan(NEXT, count=4, **{**STATES, "max_num_seqs": blocks}).fits
+    assert not plan(NEXT, count=4, **{**STATES, "max_num_seqs": blocks + 1}).fits
 
 
 @pytest.mark.parametrize(
@@ -603,7 +607,7 @@ def test_states_without_graphs(changes: dict[str, Any], release: str) -> None:
     """Without CUDA graphs of whole steps, requests wait for a free block."""
     image = VllmRelease(f"vllm/vllm-openai:{release}")
 
-    assert plan(HYBRID, count=4, release=image, **FEW, **changes).verdict == "fits"
+    assert plan(NEXT, count=4, release=image, **STATES, **changes).verdict == "fits"
 
 
 def test_attention_has_no_states() -> None:

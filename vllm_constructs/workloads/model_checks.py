@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Protocol
 
 from vllm_constructs.engine.engine_args import EngineArgs
@@ -216,13 +217,13 @@ def _is_path(value: str) -> bool:
 
 def _parsers(pod: CheckedPod) -> Iterator[Problem]:
     """Parsers of another family than the model's."""
-    families = set(_families(pod.model))
     for name in ("tool_call_parser", "reasoning_parser"):
         parser = pod.engine.get(name)
-        if not isinstance(parser, str) or parser in _SHARED or not families:
+        if not isinstance(parser, str) or parser in _SHARED:
             continue
+        families = _families(pod.model)
         expected = _ALSO.get(parser) or next(iter(_families(parser)), None)
-        if expected is not None and expected not in families:
+        if families and expected is not None and expected not in families:
             yield Problem(
                 where=f"EngineArgs.{name}",
                 text=f"is {parser!r}, the format of {expected}, but {{model}} is {pod.model!r}",
@@ -231,10 +232,15 @@ def _parsers(pod: CheckedPod) -> Iterator[Problem]:
             )
 
 
-def _families(name: str) -> Iterator[str]:
+@cache
+def _families(name: str) -> tuple[str, ...]:
     """The families that a name tells."""
     lowered = name.lower()
-    for family in _FAMILIES:
-        words = (family, *_OTHERS.get(family, ()))
-        if any(re.search(rf"(?<![a-z]){re.escape(word)}", lowered) for word in words):
-            yield family
+    return tuple(
+        family
+        for family in _FAMILIES
+        if any(
+            re.search(rf"(?<![a-z]){re.escape(word)}", lowered)
+            for word in (family, *_OTHERS.get(family, ()))
+        )
+    )

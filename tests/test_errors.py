@@ -1,6 +1,7 @@
 """Errors: problems, the one exception and the one warning."""
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -307,7 +308,11 @@ def test_callback(tmp_path: Path) -> None:
     script = tmp_path / "callback.py"
     script.write_text(CALLBACK, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, str(script)], check=False, capture_output=True, text=True, cwd=ROOT
+        [sys.executable, str(script)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     lines = done.stderr.strip().splitlines()
 

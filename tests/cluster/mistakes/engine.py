@@ -66,7 +66,7 @@ MISTAKES = [
         "a number without quotes",
         DEPLOYMENT,
         argue("--max-model-len", 4096),
-        refused="]: expected string",
+        refused="expected string",
     ),
     Mistake(
         "E03",

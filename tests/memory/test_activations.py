@@ -11,7 +11,6 @@ from vllm_constructs.memory.activations import (
     Batch,
     activation_bytes,
     context_of,
-    graph_sizes,
 )
 from vllm_constructs.memory.expert_kernel import ExpertKernel
 from vllm_constructs.memory.shapes import ModelShape, catalog
@@ -134,13 +133,3 @@ def test_monotone(name: str, tokens: int, requests: int) -> None:
     assert activation_bytes(shape, Split(tensor=2), batch) <= activation_bytes(
         shape, Split(), batch
     )
-
-
-@pytest.mark.parametrize(
-    ("most", "expected"), [(1, 1), (3, 2), (4, 3), (8, 4), (256, 35), (512, 51), (1024, 83)]
-)
-def test_graph_sizes(most: int, expected: int) -> None:
-    """The batch sizes are those that vLLM captures."""
-    sizes = [1, 2, 4, *range(8, 256, 8), *range(256, 2048, 16)]
-
-    assert graph_sizes(most) == len([size for size in sizes if size <= most]) == expected

@@ -10,13 +10,13 @@ from vllm_constructs.accelerators.nvidia import Gpu
 from vllm_constructs.memory.activations import (
     CONTEXT,
     GIB,
-    GRAPH,
     LEAST_MARGIN,
     MIB,
     OUTSIDE_SPREAD,
     OUTSIDE_TORCH,
 )
 from vllm_constructs.memory.budget import MemoryBudget, budget_of
+from vllm_constructs.memory.cuda_graphs import GRAPH
 from vllm_constructs.memory.shapes import ModelShape
 
 

@@ -255,24 +255,6 @@ def test_quantization() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gpu", "engine", "expected"),
-    [
-        (H100, {}, 51),
-        (WholeGpu("NVIDIA-B200"), {}, 83),
-        (H100, {"enforce_eager": True}, 0),
-        (H100, {"compilation_config": {"cudagraph_mode": "NONE"}}, 0),
-        (H100, {"compilation_config": {"cudagraph_capture_sizes": [1, 2]}}, 2),
-        (H100, {"compilation_config": {"max_cudagraph_capture_size": 8}}, 4),
-        (H100, {"max_num_seqs": 4}, 4),
-        (H100, {"max_num_batched_tokens": 2, "max_num_seqs": 2}, 2),
-    ],
-)
-def test_graphs(gpu: Gpu, engine: dict[str, Any], expected: int) -> None:
-    """CUDA graphs are captured for the sizes that the batch can have."""
-    assert options(gpu, **engine).graphs == expected
-
-
-@pytest.mark.parametrize(
     ("engine", "expected"),
     [
         ({}, 2 * 8192),

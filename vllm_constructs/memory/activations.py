@@ -27,9 +27,6 @@ OUTSIDE_TORCH = 225 * MIB
 """Workspaces of cuBLAS and similar libraries, inside of the memory that vLLM requests."""
 SMALL_BUFFERS = 32 * MIB
 """Inputs, indices and other small tensors, in addition to the activations."""
-GRAPH = 20 * MIB
-"""CUDA graphs of one batch size."""
-
 MARGIN = 0.25
 """Error margin of the estimates, as a share of them."""
 OUTSIDE_MARGIN = 0.5
@@ -188,13 +185,3 @@ def _experts(shape: Sizes, split: Split, batch: Batch, kernel: ExpertKernel) -> 
     _, width = split.experts(shape.experts)
     each = kernel.values(shape.hidden_size, width, gated=shape.gated)
     return split.data * batch.tokens * shape.experts.per_token * each * batch.dtype_bytes
-
-
-def graph_sizes(largest: int) -> int:
-    """How many batch sizes up to `largest` tokens have CUDA graphs.
-
-    vLLM captures them for 1, 2 and 4 tokens, then for multiples of 8 up to 256, then for
-    multiples of 16 (vllm/config/vllm.py).
-    """
-    small = sum(size <= largest for size in (1, 2, 4))
-    return small + len(range(8, min(largest + 1, 256), 8)) + len(range(256, largest + 1, 16))

@@ -11,7 +11,6 @@ from .activations import (
     COMMUNICATION,
     CONTEXT,
     GIB,
-    GRAPH,
     LEAST_MARGIN,
     MARGIN,
     OUTSIDE_MARGIN,
@@ -19,6 +18,7 @@ from .activations import (
     OUTSIDE_TORCH,
     activation_bytes,
 )
+from .cuda_graphs import GRAPH
 from .kv_cache import KvCache, cache_of
 from .options import MemoryOptions
 from .sizes import Sizes

@@ -25,8 +25,8 @@ from vllm_constructs.errors import Problem, escaped, refuse
 from vllm_constructs.releases.model_runner import RunnerFacts, is_second
 from vllm_constructs.releases.release import VllmRelease
 
-from . import compute
-from .activations import DRIVER, GIB, MIB, Batch, context_of, graph_sizes
+from . import compute, cuda_graphs
+from .activations import DRIVER, GIB, MIB, Batch, context_of
 from .expert_kernel import ExpertKernel, expert_kernel
 from .kv_cache import DEFAULT_BLOCK, LATENT_BLOCK, CacheOptions
 from .quantization import Quantization, by_name
@@ -52,7 +52,6 @@ UNCOUNTED = (
 )
 # Speculative methods without a draft model.
 _NO_DRAFT = ("ngram", "ngram_gpu", "suffix")
-# On data center GPUs of the Blackwell family, more CUDA graphs are captured (vllm/config/vllm.py).
 _BLACKWELL_MAJOR = 10
 _HOPPER_MAJOR = 9
 
@@ -288,11 +287,11 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
         ),
         quantization=quantization,
         kernel=expert_kernel(quantization, capability(gpu), release, has_adapters=loras > 0),
-        graphs=_graphs(gpu, engine, *batch),
+        graphs=cuda_graphs.batch_sizes(gpu, engine, *batch),
         graphs_counted=release.behaves(
             "cuda-graphs-in-kv-budget-of-second-runner" if second else "cuda-graphs-in-kv-budget"
         ),
-        least_blocks=batch[1] if has_state and _needs_states(engine, release) else 0,
+        least_blocks=batch[1] if has_state and cuda_graphs.needs_states(engine, release) else 0,
         offloaded=int((engine.cpu_offload_gb or 0) * GIB),
         loras=loras,
         lora_rank=engine.max_lora_rank or 16,
@@ -467,45 +466,3 @@ def _cache_dtype(engine: EngineArgs, quantization: Quantization | None, dtype_by
     if quantization is not None and quantization.kv_cache:
         return quantization.kv_cache
     return "float32" if dtype_bytes == 4 else "bfloat16"
-
-
-def _graph_mode(engine: EngineArgs) -> str:
-    """The mode of the CUDA graphs, as given or as the optimization level sets it."""
-    if engine.enforce_eager:
-        return "NONE"
-    mode = _field(engine.compilation_config, "cudagraph_mode")
-    if mode is None:
-        # OPTIMIZATION_LEVEL_TO_CONFIG in vllm/config/vllm.py
-        level = str(engine.get("optimization_level"))
-        return {"0": "NONE", "1": "PIECEWISE"}.get(level, "FULL_AND_PIECEWISE")
-    return {"0": "NONE", "1": "PIECEWISE"}.get(str(mode), str(mode).upper())
-
-
-def _needs_states(engine: EngineArgs, release: VllmRelease) -> bool:
-    """Whether each request of a batch needs a block of its own before the engine starts.
-
-    It does where CUDA graphs of whole decode steps are captured (resolve_cudagraph_mode_and_sizes
-    in vllm/config/compilation.py). Pooling models have none.
-    """
-    is_full = _graph_mode(engine).startswith("FULL") and engine.runner != "pooling"
-    return is_full and release.behaves("state-block-per-request")
-
-
-def _graphs(gpu: Gpu, engine: EngineArgs, tokens: int, requests: int) -> int:
-    """The number of batch sizes with CUDA graphs."""
-    if _graph_mode(engine) == "NONE":
-        return 0
-    config = engine.compilation_config
-    sizes = _field(config, "cudagraph_capture_sizes")
-    if sizes is None:
-        sizes = engine.get("cudagraph_capture_sizes")
-    if isinstance(sizes, (list, tuple)):
-        return len(set(map(str, sizes)))
-    name = "max_cudagraph_capture_size"
-    largest = _field(config, name)
-    if largest is None:
-        largest = engine.get(name)
-    if not isinstance(largest, int):
-        limit = 1024 if (capability(gpu) or (0, 0))[0] == _BLACKWELL_MAJOR else 512
-        largest = min(2 * requests, limit)
-    return graph_sizes(min(largest, tokens))

@@ -8,6 +8,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from http.client import IncompleteRead
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -122,11 +123,12 @@ def test_not_serving(server: Server, ended: list[float]) -> None:
     assert ended[0] - start < 5
 
 
-def test_hanging(ended: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that does not answer three times is ended."""
+@pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError(), IncompleteRead(b"")])
+def test_hanging(error: Exception, ended: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not answer three times is ended, whatever comes instead."""
 
     def hang(_: int) -> float:
-        raise TimeoutError
+        raise error
 
     monkeypatch.setattr(drain_hook, "requests", hang)
     drain_hook.drain(1, 60, 60)

@@ -43,7 +43,7 @@ def drain(port: int, pause: int, seconds: int) -> None:
             count, failed = requests(port), 0
         except ConnectionRefusedError:
             count, failed = 1, 3
-        except OSError:
+        except (OSError, http.client.HTTPException):
             count, failed = 1, failed + 1
         idle = idle + 1 if count == 0 and time.monotonic() >= paused else 0
         time.sleep(1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
 
 ProblemKind: TypeAlias = Literal["invalid", "does not fit", "not counted"]
@@ -147,9 +147,9 @@ def _keep_for_jsii(error: VllmConstructsError) -> None:
     """Keep an error that jsii will replace, such as one in a validation of the user's."""
     import sys
 
-    frame = sys._getframe(1)  # noqa: SLF001  # as in `warn`
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # as in `warn`
     while frame is not None and frame.f_globals.get("__name__") != "jsii._kernel":
-        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
+        frame = frame.f_back
     if frame is not None:
         _in_callback[:] = [error]
 

@@ -323,7 +323,9 @@ class PodFacts:
     @property
     def is_offline(self) -> bool:
         """Whether downloads are off, since the cache cannot be written."""
-        return self.cache.is_read_only or self.env.get("HF_HUB_OFFLINE") in ("1", "true")
+        # The values are those of huggingface_hub (constants.py).
+        is_off = self.env.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+        return self.cache.is_read_only or is_off
 
     @cached_property
     def shared_memory_size(self) -> str:

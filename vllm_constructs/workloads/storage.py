@@ -279,7 +279,7 @@ def shared_memory(gpus: int, given: str | None, memory_limit: str, *, offloaded:
                 f"{offloaded // quantity.GI} GiB of weights there, beside {size} of "
                 "{shared_memory}",
                 value=repr(memory_limit),
-                advice="raise it, or leave it out to get what they need",
+                advice="raise it, lower {cpu_offload_gb}, or leave {memory} out",
                 kind="does not fit",
             )
         )

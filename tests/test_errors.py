@@ -321,3 +321,51 @@ def test_callback(tmp_path: Path) -> None:
     assert lines[-1].startswith("vllm_constructs.VllmConstructsError: WholeGpu.count is 0")
     assert "jsii" not in done.stderr
     assert len(lines) < 8
+
+
+IN_CONSTRUCT = """
+import jsii
+from cdk8s import App, Chart
+from constructs import Construct, IValidation
+from vllm_constructs import ModelDeployment, WholeGpu
+
+app = App()
+chart = Chart(app, "llm", namespace="llm")
+
+@jsii.implements(IValidation)
+class Team(Construct):
+    def validate(self):
+        INSIDE
+        return []
+
+team = Team(chart, "team")
+team.node.add_validation(team)
+app.synth()
+"""
+
+
+@pytest.mark.parametrize(
+    ("inside", "path"),
+    [
+        ("WholeGpu('NVIDIA-L4', count=0)", "llm/team"),
+        (
+            "ModelDeployment(chart, 'q', model='a/b', gpu=WholeGpu('NVIDIA-L4'), replicas=0)",
+            "llm/q",
+        ),
+    ],
+)
+def test_callback_path(tmp_path: Path, inside: str, path: str) -> None:
+    """An error in a callback says in which construct it was, or which one was being made."""
+    script = tmp_path / "callback.py"
+    script.write_text(IN_CONSTRUCT.replace("INSIDE", inside), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    lines = done.stderr.strip().splitlines()
+
+    assert lines[-2].startswith("vllm_constructs.VllmConstructsError: ")
+    assert lines[-1] == f"The construct is {path!r}."

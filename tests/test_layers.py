@@ -35,7 +35,7 @@ TABLE = {
     "accelerators": "dataclass errors require",
     "engine": "accelerators dataclass errors frozen releases require",
     "metrics": "dataclass errors kube releases require",
-    "memory": "accelerators dataclass engine errors releases require",
+    "memory": "accelerators dataclass engine errors frozen releases require",
     "workloads": "accelerators dataclass engine errors frozen kube releases require",
     "traffic": "dataclass errors frozen kube require",
     "platform": "accelerators dataclass engine frozen kube releases require",

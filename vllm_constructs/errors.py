@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -161,6 +161,26 @@ def _replaced(error: BaseException) -> VllmConstructsError | None:
     return None
 
 
+def _note_construct(error: BaseException, trace: TracebackType | None) -> None:
+    """Name the construct that jsii called back, or in which something was made then."""
+    import sys
+
+    kind: Any = getattr(sys.modules.get("constructs"), "Construct", ())
+    path = ""
+    while trace is not None:
+        inside = trace.tb_frame.f_locals
+        # One that is being made is not in the tree yet.
+        scope: Any = inside.get("scope")
+        own: Any = inside.get("self")
+        if isinstance(scope, kind):
+            path = f"{scope.node.path}/{inside.get('id')}"
+        elif isinstance(own, kind) and hasattr(own, "__jsii_ref__"):
+            path = own.node.path
+        trace = trace.tb_next
+    if path:
+        error.add_note(f"The construct is {path!r}.")
+
+
 def _end_at_the_user(error: VllmConstructsError, trace: TracebackType | None) -> None:
     """Cut the frames below the user's last one, and an error that this library handled itself."""
     last = None
@@ -191,6 +211,7 @@ def _end_tracebacks_at_the_user() -> None:
             while trace and trace.tb_next and _is_ours(trace.tb_frame.f_globals.get("__name__")):
                 trace = trace.tb_next
             error.__traceback__ = trace
+            _note_construct(error, trace)
         if isinstance(error, VllmConstructsError):
             _end_at_the_user(error, trace)
         show(kind, error, trace)

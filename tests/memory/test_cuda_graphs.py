@@ -67,3 +67,27 @@ def test_needs_states(engine: dict[str, Any], *, expected: bool) -> None:
 
     assert cuda_graphs.needs_states(given, VllmRelease("vllm:v0.20.0")) is expected
     assert not cuda_graphs.needs_states(given, VllmRelease("vllm:v0.19.1"))
+
+
+@pytest.mark.parametrize(
+    ("release", "second", "asked", "expected"),
+    [
+        ("0.17.0", False, None, False),
+        ("0.17.0", False, "1", False),
+        ("0.18.0", False, None, False),
+        ("0.18.0", False, "1", True),
+        ("0.20.0", False, None, True),
+        ("0.20.0", False, "0", False),
+        ("0.28.0", True, None, False),
+        ("0.28.0", True, "1", False),
+        ("0.29.0", True, None, True),
+        ("0.29.0", True, "false", False),
+        ("0.29.0", True, "$(OTHER)", True),
+    ],
+)
+def test_are_counted(*, release: str, second: bool, asked: str | None, expected: bool) -> None:
+    """The variable switches the estimate where the runner has one."""
+    env = {} if asked is None else {"VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS": asked}
+    found = cuda_graphs.are_counted(VllmRelease(f"vllm:v{release}"), env, second=second)
+
+    assert found is expected

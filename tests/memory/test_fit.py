@@ -153,6 +153,16 @@ class TestPlan:
 class TestRefusal:
     """What does not fit."""
 
+    def test_variables(self) -> None:
+        """Variables choose the model runner, so that the plan reads them."""
+        shape, release = ModelShape.named(QWEN), VllmRelease("vllm/vllm-openai:v0.33.0")
+        first = fit.plan_of(shape, L40S, EngineArgs(), release, {"VLLM_USE_V2_MODEL_RUNNER": "0"})
+        second = fit.plan_of(shape, L40S, EngineArgs(), release)
+
+        assert isinstance(first, MemoryPlan)
+        assert isinstance(second, MemoryPlan)
+        assert first.activations != second.activations
+
     def test_too_large(self) -> None:
         """A model that is too large is refused with the numbers and what does fit."""
         with pytest.raises(VllmConstructsError) as refused:

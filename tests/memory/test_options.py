@@ -41,7 +41,7 @@ def options(
     **engine: Any,
 ) -> MemoryOptions:
     """Return the options of an engine."""
-    return resolve(shape, gpu, EngineArgs(**engine), VllmRelease(f"vllm/vllm-openai:{release}"))
+    return resolve(shape, gpu, EngineArgs(**engine), VllmRelease(f"vllm/vllm-openai:{release}"), {})
 
 
 def test_measured_total() -> None:

@@ -160,7 +160,7 @@ def test_nearest_share() -> None:
 
     def share(utilization: float) -> object:
         engine = EngineArgs(gpu_memory_utilization=utilization, max_model_len=8192)
-        found = suggest(shape, WholeGpu("NVIDIA-L40S"), engine, release)
+        found = suggest(shape, WholeGpu("NVIDIA-L40S"), engine, release, {})
         return next(one.value for one in found if one.kind == "gpu_memory_utilization")
 
     low, high = share(0.1), share(1.0)

@@ -42,11 +42,19 @@ def facts(
 def test_first(first: str, model: RunnerFacts) -> None:
     """Each kind of model moved with one release, and none moved back."""
     releases = [f"0.{minor}.0" for minor in range(12, 34)]
-    found = [one for one in releases if is_second(VllmRelease(f"vllm:v{one}"), model)]
+    found = [one for one in releases if is_second(VllmRelease(f"vllm:v{one}"), model, {})]
 
     assert found == releases[releases.index(first) :]
 
 
 def test_not_said() -> None:
     """An image that does not say its release is taken for the newest one."""
-    assert is_second(VllmRelease(), facts("gpt_oss", experts=True))
+    assert is_second(VllmRelease(), facts("gpt_oss", experts=True), {})
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("1", True), ("0", False), ("", False)])
+def test_variable(*, asked: str, expected: bool) -> None:
+    """The variable decides it if it is given."""
+    env = {"VLLM_USE_V2_MODEL_RUNNER": asked}
+
+    assert is_second(VllmRelease("vllm:v0.20.0"), facts(), env) is expected

@@ -7,6 +7,8 @@ from typing import Any
 
 from vllm_constructs.accelerators.nvidia import Capability, Gpu, capability
 from vllm_constructs.engine.engine_args import EngineArgs
+from vllm_constructs.releases.behavior import Behavior
+from vllm_constructs.releases.environment import switch
 from vllm_constructs.releases.release import VllmRelease
 
 GRAPH = 20 * 2**20
@@ -39,6 +41,26 @@ def batch_sizes(gpu: Gpu, engine: EngineArgs, tokens: int, requests: int) -> int
         found = capability(gpu) or (0, 0)
         largest = min(2 * requests, 1024 if found[0] == _BLACKWELL[0] else 512)
     return count(min(largest, tokens))
+
+
+def are_counted(release: VllmRelease, env: Mapping[str, str], *, second: bool) -> bool:
+    """Whether vLLM estimates the graphs, and takes them off the KV cache.
+
+    Otherwise it captures them on top of the memory that it asked for. The variable that switches
+    the estimate came with 0.18; a runner that cannot estimate ignores it.
+
+    Args:
+        release: The vLLM release.
+        env: Environment variables of the container.
+        second: Whether the second model runner runs the model.
+    """
+    runner: Behavior = (
+        "cuda-graphs-in-kv-budget-of-second-runner" if second else "cuda-graphs-in-kv-budget"
+    )
+    asked = switch(env, "VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS")
+    if asked is False or second:
+        return asked is not False and release.behaves(runner)
+    return release.behaves(runner) or (asked is True and release.behaves("cuda-graph-estimate"))
 
 
 def needs_states(engine: EngineArgs, release: VllmRelease) -> bool:

@@ -106,8 +106,8 @@ def plan_of(
         gpu: GPU of the pod.
         engine: Flags of the engine.
         release: The vLLM release.
-        env: Environment variables of the container, which may allow longer requests. Default:
-            none.
+        env: Environment variables of the container: they may allow longer requests, and choose
+            the model runner. Default: none.
 
     Raises:
         VllmConstructsError: vLLM would not start with this split or this `max_model_len`, or the
@@ -128,7 +128,13 @@ def plan_of(
     if wrong is not None:
         refuse(wrong)
     try:
-        return MemoryPlan(shape=shape, gpu=gpu, engine=engine, release=release)
+        return MemoryPlan(
+            shape=shape,
+            gpu=gpu,
+            engine=engine,
+            release=release,
+            env={} if env is None else env,
+        )
     except VllmConstructsError as error:
         problem = error.problem
     if problem.kind == "not counted":

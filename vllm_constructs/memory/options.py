@@ -214,7 +214,9 @@ class MemoryOptions:
         return self.split.tensor * self.split.pipeline
 
 
-def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) -> MemoryOptions:
+def resolve(
+    shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease, env: Mapping[str, str]
+) -> MemoryOptions:
     """The options of an engine on a GPU, with vLLM's defaults.
 
     Args:
@@ -222,6 +224,7 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
         gpu: GPU of the pod.
         engine: Flags of the engine.
         release: The vLLM release.
+        env: Environment variables of the container.
 
     Raises:
         VllmConstructsError: vLLM would not start with these options, or no plan can be made.
@@ -247,6 +250,7 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
             has_state=has_state or not shape.has_attention,
             is_quantized=quantization is not None,
         ),
+        env,
     )
     logit_bytes, has_buffer = _sampler(release, second=second)
     block_size = _given(engine, "block_size") or _latent_block(shape, gpu, engine, release)
@@ -288,9 +292,7 @@ def resolve(shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease) ->
         quantization=quantization,
         kernel=expert_kernel(quantization, capability(gpu), release, has_adapters=loras > 0),
         graphs=cuda_graphs.batch_sizes(gpu, engine, *batch),
-        graphs_counted=release.behaves(
-            "cuda-graphs-in-kv-budget-of-second-runner" if second else "cuda-graphs-in-kv-budget"
-        ),
+        graphs_counted=cuda_graphs.are_counted(release, env, second=second),
         least_blocks=batch[1] if has_state and cuda_graphs.needs_states(engine, release) else 0,
         offloaded=int((engine.cpu_offload_gb or 0) * GIB),
         loras=loras,

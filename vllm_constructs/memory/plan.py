@@ -7,6 +7,7 @@ must fit into it, beside one block that stays empty (vllm/v1/core/kv_cache_plann
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field, replace
 from functools import cached_property
 from math import ceil
@@ -27,6 +28,7 @@ from vllm_constructs.accelerators.nvidia import (
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import Problem, Spelling, escaped, python, refuse, spelt, warn
+from vllm_constructs.frozen import FrozenDict
 from vllm_constructs.releases.release import VllmRelease
 
 from .activations import GIB
@@ -56,6 +58,8 @@ class MemoryPlan:
         engine: Flags of the engine; other flags have the default of the server on this GPU.
             Default: no flags.
         release: The vLLM release. Default: the newest one that this library knows.
+        env: Environment variables of the container; those that choose the model runner and the
+            estimate of CUDA graphs are read. Default: none.
 
     Raises:
         VllmConstructsError: The model cannot be split over these GPUs, a size is not known, or
@@ -67,17 +71,20 @@ class MemoryPlan:
     gpu: Gpu
     engine: EngineArgs = field(default_factory=EngineArgs)
     release: VllmRelease = field(default_factory=VllmRelease)
+    env: Mapping[str, str] = field(default_factory=FrozenDict)
 
     def __post_init__(self) -> None:
         require.instance("MemoryPlan.shape", self.shape, ModelShape, "a ModelShape")
         require.instance("MemoryPlan.gpu", self.gpu, KINDS, EXPECTED)
         require.instance("MemoryPlan.engine", self.engine, EngineArgs, "an EngineArgs")
         require.instance("MemoryPlan.release", self.release, VllmRelease, "a VllmRelease")
+        variables = FrozenDict(require.text_map("MemoryPlan.env", self.env))
+        object.__setattr__(self, "env", variables)
         self._budget  # noqa: B018  # what cannot be planned is rejected here, not at first use
 
     @cached_property
     def _options(self) -> MemoryOptions:
-        return resolve(self.shape, self.gpu, self.engine, self.release)
+        return resolve(self.shape, self.gpu, self.engine, self.release, self.env)
 
     @cached_property
     def _budget(self) -> MemoryBudget:
@@ -266,7 +273,7 @@ class MemoryPlan:
 
         if self.verdict == "fits":
             return ()
-        return suggest(self.shape, self.gpu, self.engine, self.release)
+        return suggest(self.shape, self.gpu, self.engine, self.release, self.env)
 
     @property
     def exact(self) -> MappingProxyType[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import replace
 from math import ceil
@@ -62,11 +62,13 @@ class PortableEngine:
     Args:
         engine: Its flags.
         release: The vLLM release.
+        env: Environment variables of the container.
         is_shared: Whether the flags are for a GPU that pods share.
     """
 
     engine: EngineArgs
     release: VllmRelease
+    env: Mapping[str, str]
     is_shared: bool
 
     @property
@@ -90,7 +92,11 @@ def _fitting(shape: Sizes, options: MemoryOptions) -> MemoryBudget | None:
 
 
 def suggest(
-    shape: Sizes, gpu: Gpu, engine: EngineArgs, release: VllmRelease
+    shape: Sizes,
+    gpu: Gpu,
+    engine: EngineArgs,
+    release: VllmRelease,
+    env: Mapping[str, str],
 ) -> tuple[Suggestion, ...]:
     """The smallest change of each kind with which the model fits.
 
@@ -99,9 +105,10 @@ def suggest(
         gpu: GPU of the pod.
         engine: Flags of the engine.
         release: The vLLM release.
+        env: Environment variables of the container.
     """
-    options = resolve(shape, gpu, engine, release)
-    portable = PortableEngine(engine, release, is_shared=gpu.share < 1)
+    options = resolve(shape, gpu, engine, release, env)
+    portable = PortableEngine(engine, release, env, is_shared=gpu.share < 1)
     loaded = loaded_shape(shape, engine)
     groups = [_share(loaded, gpu, options), _cache(loaded, options), _shorter(loaded, options)]
     groups.append(_fewer(loaded, options))
@@ -196,7 +203,7 @@ def _elsewhere(shape: Sizes, gpu: Gpu, portable: PortableEngine) -> MemoryBudget
     if compute.problem(gpu, portable.flags, portable.release, shape) is not None:
         return None
     try:
-        options = resolve(shape, gpu, portable.flags, portable.release)
+        options = resolve(shape, gpu, portable.flags, portable.release, portable.env)
     except VllmConstructsError:
         return None
     return _fitting(loaded_shape(shape, portable.flags), options)

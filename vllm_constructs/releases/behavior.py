@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict, cast
 
 Behavior: TypeAlias = Literal[
+    "cuda-graph-estimate",
     "cuda-graphs-in-kv-budget",
     "cuda-graphs-in-kv-budget-of-second-runner",
     "error-finish-reason",

@@ -6,6 +6,7 @@ a pod late. A name that does not begin with `VLLM_` is not vLLM's alone, and is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vllm_constructs import require
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 
 _YES = ("true", "yes", "on")
 _NUMBERS = {"int": int, "float": float}
+
+
+def switch(env: Mapping[str, str], name: str) -> bool | None:
+    """The value of a Boolean variable; None if it is not given, or refers to another variable.
+
+    Args:
+        env: Variables of the container.
+        name: Name of the variable.
+    """
+    value = env.get(name, "").strip().lower()
+    return {"0": False, "false": False, "1": True, "true": True}.get(value)
 
 
 def check(release: VllmRelease, name: str, value: str) -> None:

@@ -7,9 +7,12 @@ in vllm/config/vllm.py). They profile other things, so a memory plan has to know
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vllm_constructs.dataclass import dataclass
 
 from .behavior import numbers
+from .environment import switch
 from .release import VllmRelease
 
 # The release that first runs a family on the second model runner. Models of the first three run on
@@ -50,15 +53,20 @@ class RunnerFacts:
     is_quantized: bool
 
 
-def is_second(release: VllmRelease, facts: RunnerFacts) -> bool:
-    """Whether a release runs a model on the second model runner, by default.
+def is_second(release: VllmRelease, facts: RunnerFacts, env: Mapping[str, str]) -> bool:
+    """Whether a release runs a model on the second model runner.
 
-    `VLLM_USE_V2_MODEL_RUNNER` and a few flags can change it.
+    `VLLM_USE_V2_MODEL_RUNNER` decides it if it is given. A few flags that only the second one
+    supports are not looked at.
 
     Args:
         release: The release.
         facts: What is known of the model.
+        env: Environment variables of the container.
     """
+    asked = switch(env, "VLLM_USE_V2_MODEL_RUNNER")
+    if asked is not None:
+        return asked
     version = release.assumed
     if version >= numbers(_ALL):
         return True

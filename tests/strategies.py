@@ -26,6 +26,7 @@ from vllm_constructs import (
     KvCacheUsage,
     MigSlice,
     ModelSeries,
+    PodSecurity,
     PrometheusQuery,
     QueueDepth,
     Rollout,
@@ -346,14 +347,14 @@ def pods(draw: st.DrawFn, gpu: Any = None) -> GpuPodSpec:
         startup=draw(startups()),
         drain=draw(st.one_of(st.none(), drains())),
         response_timeout=draw(st.integers(1, 86400)),
-        run_as_root=draw(st.booleans()),
+        security=draw(st.sampled_from((None, PodSecurity(user="root")))),
         **more,
     )
 
 
 def spec_of(pod: GpuPodSpec, target: Kubernetes | None = None) -> Manifest:
     """Return the pod's `spec`, with a ConfigMap where the pod needs one."""
-    name = None if pod.config() is None else "flags"
+    name = "flags" if pod.config_files() else None
     return pod.manifest(kubernetes=target, config_map=name)
 
 

@@ -35,7 +35,7 @@ CASES: list[tuple[Callable[[], object], str]] = [
         "GpuPodSpec takes keywords only, and a str has none; give its keyword.",
     ),
     (lambda: v.WholeGpu("NVIDIA-L4", 2), "WholeGpu takes keywords only after product, and 2 has"),
-    (v.WholeGpu, "WholeGpu.product is missing; give WholeGpu(product=...)."),
+    (v.TimeSlicedGpu, "TimeSlicedGpu.product is missing; give TimeSlicedGpu(product=...)."),
     (
         lambda: v.WholeGpu("NVIDIA-L4", product="x"),
         "WholeGpu.product is given twice; give it once.",

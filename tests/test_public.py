@@ -20,14 +20,20 @@ from constructs import Construct
 import vllm_constructs
 from tests.cdk.samples import unwarned
 from vllm_constructs import (
+    Affinity,
     ApiKey,
     ArgoApplication,
     AwsAlb,
     ClusterIssuerRef,
+    Container,
     CpuUtilization,
     CronFloor,
+    Dns,
     Drain,
+    EgressRule,
     EngineArgs,
+    EnvFromSource,
+    EnvVarSource,
     EphemeralCache,
     ExistingClaim,
     F5Nginx,
@@ -45,24 +51,32 @@ from vllm_constructs import (
     ModelDeployment,
     ModelSeries,
     ModelShape,
+    NodeRequirement,
+    Nodes,
     Objectives,
+    PodAffinityTerm,
     PodOptions,
+    PodSecurity,
+    Probes,
     Problem,
     PrometheusQuery,
     QueueDepth,
     Rollout,
     RunningRequests,
     ScalingPace,
+    ServiceAccountToken,
     Startup,
     TimeSlicedGpu,
     TimeToFirstToken,
     TlsSecret,
     Toleration,
+    TopologySpread,
     Traefik,
     VirtualGpu,
     VllmConstructsError,
     VllmConstructsWarning,
     VllmRelease,
+    Volume,
     WholeGpu,
     parse_args,
 )
@@ -92,7 +106,9 @@ def entries(section: str) -> list[str]:
 
 def arguments(kind: type[Any]) -> list[str]:
     """What a class is made with; jsii's metaclass hides it from `inspect.signature(kind)`."""
-    _, *found = inspect.signature(kind.__init__).parameters.values()
+    # Without the wrapper, whose signature has the options of a pod one by one.
+    init = inspect.unwrap(kind.__init__)
+    _, *found = inspect.signature(init).parameters.values()
     others = {one.name: one.annotation for one in found if one.kind is one.VAR_KEYWORD}
     # The one takes the options of a pod, and the other nothing: it is there for a sentence.
     assert set(others.values()) <= {"Unpack[PodOptions]", "Never"}
@@ -234,6 +250,29 @@ WAITING: dict[str, Any] = {"type": "gauge", "unit": "requests"}
 # For each value two that differ, made anew each time.
 MADE: dict[str, Callable[[], tuple[object, object]]] = {
     "ApiKey": lambda: (ApiKey("a"), ApiKey("a", namespace="llm")),
+    "Affinity": lambda: (Affinity(), Affinity(nodes=[NodeRequirement("a")])),
+    "Container": lambda: (Container(name="a", image="b:1"), Container(name="a", image="b:2")),
+    "Dns": lambda: (Dns(), Dns(policy="Default")),
+    "EgressRule": lambda: (EgressRule([443]), EgressRule([443, 80])),
+    "EnvFromSource": lambda: (
+        EnvFromSource.from_secret("a"),
+        EnvFromSource.from_config_map("a"),
+    ),
+    "EnvVarSource": lambda: (
+        EnvVarSource.from_secret("a", key="b"),
+        EnvVarSource.from_field("status.podIP"),
+    ),
+    "NodeRequirement": lambda: (NodeRequirement("a", ["b"]), NodeRequirement("a")),
+    "Nodes": lambda: (Nodes(), Nodes("gke")),
+    "PodAffinityTerm": lambda: (
+        PodAffinityTerm(labels={"a": "b"}),
+        PodAffinityTerm(labels={"a": "c"}),
+    ),
+    "PodSecurity": lambda: (PodSecurity(), PodSecurity(user="root")),
+    "Probes": lambda: (Probes(), Probes(timeout=3)),
+    "ServiceAccountToken": lambda: (ServiceAccountToken(), ServiceAccountToken(audience="a")),
+    "TopologySpread": lambda: (TopologySpread(), TopologySpread("a")),
+    "Volume": lambda: (Volume.from_secret("a"), Volume.from_config_map("a")),
     "ArgoApplication": lambda: (ArgoApplication(), ArgoApplication(project="llm")),
     "AwsAlb": lambda: (AwsAlb(subnets=["10.0.0.0/16"]), AwsAlb(subnets=["10.1.0.0/16"])),
     "ClusterIssuerRef": lambda: (

@@ -47,7 +47,21 @@ VALID: dict[str, dict[str, Any]] = {
     "ArgoApplication": {},
     "AwsAlb": {"subnets": ["10.0.0.0/8"]},
     "ClusterIssuerRef": {"issuer_name": "a", "secret": "b"},
+    "Affinity": {},
+    "Container": {"name": "logs", "image": "fluent/fluent-bit:4.1"},
     "CpuUtilization": {"percent": 70},
+    "Dns": {},
+    "EgressRule": {"ports": [443]},
+    "EnvFromSource": {"source": {"secretRef": {"name": "a"}}},
+    "EnvVarSource": {"source": {"fieldRef": {"fieldPath": "status.podIP"}}},
+    "NodeRequirement": {"key": "a"},
+    "Nodes": {},
+    "PodAffinityTerm": {"labels": {"a": "b"}},
+    "PodSecurity": {},
+    "Probes": {},
+    "ServiceAccountToken": {},
+    "TopologySpread": {},
+    "Volume": {"source": {"emptyDir": {}}},
     "CronFloor": {
         "timezone": "UTC",
         "start": "0 9 * * *",
@@ -109,8 +123,10 @@ KEYWORDS = [(name, keyword) for name in VALID for keyword in keywords(name)]
 
 def pod_of(value: Any) -> list[Any]:
     """Return all that a pod makes."""
-    name = None if value.config() is None else "flags"
-    return [value.manifest(config_map=name), value.annotations(), value.name_in_metrics]
+    name = "flags" if value.config_files() else None
+    target = library.Kubernetes("1.37")
+    spec = value.manifest(config_map=name, kubernetes=target)
+    return [spec, value.config_map("flags"), value.annotations(), value.name_in_metrics]
 
 
 def pod_with(keyword: str) -> Callable[[Any], list[Any]]:
@@ -180,7 +196,21 @@ MAKES: dict[str, Callable[[Any], list[Any]]] = {
     "ArgoApplication": lambda value: value.manifests(CHART),
     "AwsAlb": fronted_by,
     "ClusterIssuerRef": lambda value: [value.annotations(), value.secret],
+    "Affinity": pod_with("affinity"),
+    "Container": lambda value: pod_with("sidecars")([value]),
     "CpuUtilization": scaled_by,
+    "Dns": pod_with("dns"),
+    "EgressRule": lambda value: [value.manifest()],
+    "EnvFromSource": lambda value: pod_with("env_from")([value]),
+    "EnvVarSource": lambda value: pod_with("env")({"A": value}),
+    "NodeRequirement": lambda value: [value.manifest()],
+    "Nodes": pod_with("nodes"),
+    "PodAffinityTerm": lambda value: [value.manifest()],
+    "PodSecurity": pod_with("security"),
+    "Probes": pod_with("probes"),
+    "ServiceAccountToken": lambda value: [value.source()],
+    "TopologySpread": lambda value: [value.manifest({"a": "b"})],
+    "Volume": lambda value: pod_with("volumes")({"/data": value}),
     "CronFloor": scaled_by,
     "Drain": lambda value: [value.grace_period],
     "EngineArgs": engine_of,
@@ -289,7 +319,16 @@ def test_garbage_in_flags(extra: dict[str, Any]) -> None:
 @given(st.dictionaries(st.one_of(strategies.keys(), st.text(), st.floats()), strategies.garbage()))
 def test_garbage_in_maps(found: dict[Any, Any]) -> None:
     """Maps with any keys and values are maps of legal strings, or rejected."""
-    for keyword in ("env", "node_selector", "pod_annotations"):
+    maps = (
+        "env",
+        "files",
+        "host_aliases",
+        "node_selector",
+        "pod_annotations",
+        "ports",
+        "resources",
+    )
+    for keyword in (*maps, "volumes"):
         throw("GpuPodSpec", keyword, found)
 
 
@@ -310,7 +349,14 @@ POSITIONAL = {
     "ClusterIssuerRef": ["issuer_name"],
     "CpuUtilization": ["percent"],
     "CronFloor": ["timezone", "start", "end"],
+    "EgressRule": ["ports"],
+    "EnvFromSource": ["source"],
+    "EnvVarSource": ["source"],
     "ExistingClaim": ["claim_name"],
+    "NodeRequirement": ["key", "values"],
+    "Nodes": ["platform"],
+    "TopologySpread": ["topology_key"],
+    "Volume": ["source"],
     "GatewayRef": ["gateway_name"],
     "HuggingFaceToken": ["secret_name", "key"],
     "Kubernetes": ["release"],

@@ -8,6 +8,7 @@ need no Node.js; constructs (such as `ModelDeployment`) start it.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from .accelerators.nodes import Nodes
     from .accelerators.nvidia import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
     from .cdk.availability import DisruptionBudget
     from .cdk.deployment import ModelDeployment
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .engine.command_line_parser import ParsedArgs, parse_args
     from .engine.engine_args import EngineArgs
     from .errors import Problem, VllmConstructsError, VllmConstructsWarning
+    from .kube.egress import EgressRule
     from .kube.kubernetes import Kubernetes
     from .memory.plan import MemoryPlan
     from .memory.shapes import ModelShape
@@ -51,20 +53,39 @@ if TYPE_CHECKING:
     from .traffic.route import GatewayRef
     from .traffic.tls import ClusterIssuerRef, TlsSecret
     from .workloads.availability import Drain, Rollout, Startup
+    from .workloads.container import Container
+    from .workloads.dns import Dns
+    from .workloads.env_sources import EnvFromSource, EnvVarSource
     from .workloads.pod import GpuPodSpec
-    from .workloads.pod_options import PodOptions, Toleration
+    from .workloads.pod_options import PodOptions
+    from .workloads.pod_security import PodSecurity
+    from .workloads.probes import Probes
+    from .workloads.scheduling import (
+        Affinity,
+        NodeRequirement,
+        PodAffinityTerm,
+        Toleration,
+        TopologySpread,
+    )
     from .workloads.secrets import ApiKey, HuggingFaceToken
     from .workloads.storage import EphemeralCache, ExistingClaim
+    from .workloads.volumes import ServiceAccountToken, Volume
 else:
     _VALUES = {
+        "Affinity": "workloads.scheduling",
         "ApiKey": "workloads.secrets",
         "ArgoApplication": "platform.delivery",
         "AwsAlb": "traffic.controllers",
         "ClusterIssuerRef": "traffic.tls",
+        "Container": "workloads.container",
         "CpuUtilization": "scaling.triggers",
         "CronFloor": "scaling.triggers",
+        "Dns": "workloads.dns",
         "Drain": "workloads.availability",
+        "EgressRule": "kube.egress",
         "EngineArgs": "engine.engine_args",
+        "EnvFromSource": "workloads.env_sources",
+        "EnvVarSource": "workloads.env_sources",
         "EphemeralCache": "workloads.storage",
         "ExistingClaim": "workloads.storage",
         "F5Nginx": "traffic.controllers",
@@ -81,25 +102,33 @@ else:
         "MigSlice": "accelerators.nvidia",
         "ModelSeries": "metrics.series",
         "ModelShape": "memory.shapes",
+        "NodeRequirement": "workloads.scheduling",
+        "Nodes": "accelerators.nodes",
         "Objectives": "monitoring.objectives",
         "ParsedArgs": "engine.command_line_parser",
+        "PodAffinityTerm": "workloads.scheduling",
         "PodOptions": "workloads.pod_options",
+        "PodSecurity": "workloads.pod_security",
+        "Probes": "workloads.probes",
         "Problem": "errors",
         "PrometheusQuery": "scaling.triggers",
         "QueueDepth": "scaling.triggers",
         "Rollout": "workloads.availability",
         "RunningRequests": "scaling.triggers",
         "ScalingPace": "scaling.pace",
+        "ServiceAccountToken": "workloads.volumes",
         "Startup": "workloads.availability",
         "TimeSlicedGpu": "accelerators.nvidia",
         "TimeToFirstToken": "scaling.triggers",
         "TlsSecret": "traffic.tls",
-        "Toleration": "workloads.pod_options",
+        "Toleration": "workloads.scheduling",
+        "TopologySpread": "workloads.scheduling",
         "Traefik": "traffic.controllers",
         "VirtualGpu": "accelerators.nvidia",
         "VllmConstructsError": "errors",
         "VllmConstructsWarning": "errors",
         "VllmRelease": "releases.release",
+        "Volume": "workloads.volumes",
         "WholeGpu": "accelerators.nvidia",
         "parse_args": "engine.command_line_parser",
     }
@@ -154,15 +183,21 @@ else:
 
 
 __all__ = [
+    "Affinity",
     "ApiKey",
     "ArgoApplication",
     "AwsAlb",
     "ClusterIssuerRef",
+    "Container",
     "CpuUtilization",
     "CronFloor",
     "DisruptionBudget",
+    "Dns",
     "Drain",
+    "EgressRule",
     "EngineArgs",
+    "EnvFromSource",
+    "EnvVarSource",
     "EphemeralCache",
     "ExistingClaim",
     "ExternalToken",
@@ -192,9 +227,14 @@ __all__ = [
     "ModelShape",
     "ModelStack",
     "Namespace",
+    "NodeRequirement",
+    "Nodes",
     "Objectives",
     "ParsedArgs",
+    "PodAffinityTerm",
     "PodOptions",
+    "PodSecurity",
+    "Probes",
     "Problem",
     "PrometheusAdapter",
     "PrometheusQuery",
@@ -202,6 +242,7 @@ __all__ = [
     "Rollout",
     "RunningRequests",
     "ScalingPace",
+    "ServiceAccountToken",
     "Startup",
     "StreamingIngress",
     "TimeSlicedGpu",
@@ -209,11 +250,13 @@ __all__ = [
     "TlsSecret",
     "TokenSecret",
     "Toleration",
+    "TopologySpread",
     "Traefik",
     "VirtualGpu",
     "VllmConstructsError",
     "VllmConstructsWarning",
     "VllmRelease",
+    "Volume",
     "WholeGpu",
     "parse_args",
 ]

@@ -36,6 +36,30 @@ def explained(init: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
+def with_options(init: Callable[..., None], options: type) -> None:
+    """Show the keys of a TypedDict as keywords in the signature, instead of `**pod`.
+
+    Args:
+        init: The `__init__` of a class, whose last parameter takes them.
+        options: The TypedDict.
+    """
+    from inspect import Parameter, signature
+
+    found = signature(init)
+    *own, _ = found.parameters.values()
+    names = sorted(options.__annotations__, key=lambda name: name not in options.__required_keys__)  # type: ignore[attr-defined]  # of a TypedDict
+    more = [
+        Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            default=Parameter.empty if name in options.__required_keys__ else None,  # type: ignore[attr-defined]  # as above
+            annotation=options.__annotations__[name],
+        )
+        for name in names
+    ]
+    init.__signature__ = found.replace(parameters=[*own, *more])  # type: ignore[attr-defined]  # what inspect reads
+
+
 def _problem(
     name: str, init: Callable[..., None], args: Sequence[Any], options: Mapping[str, Any]
 ) -> Problem | None:

@@ -17,9 +17,17 @@ T = TypeVar("T")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
-# Tokens of Hugging Face, keys of APIs and HTTP's. Upper case or "_" after the prefix, so that no
-# valid name of a Secret matches.
-_SECRET = re.compile(r"hf_[A-Za-z0-9]{8,}|sk-(?=\S*[A-Z_])[^\s'\"]{8,}|Bearer +[^\s'\"]+")
+# Tokens of Hugging Face, keys of APIs and HTTP's, and passwords in addresses. Upper case or "_"
+# after the prefix, so that no valid name of a Secret matches.
+_SECRET = re.compile(
+    r"hf_[A-Za-z0-9]{8,}|sk-(?=\S*[A-Z_])[^\s'\"]{8,}|Bearer +[^\s'\"]+"
+    r"|://[^/\s:@]*:(?!\$\()[^/\s@]+@"
+)
+
+
+def has_control(text: str) -> bool:
+    """Whether a string has control characters, which YAML and Kubernetes do not accept."""
+    return bool(_CONTROL.search(text))
 
 
 def has_secret(value: object) -> bool:

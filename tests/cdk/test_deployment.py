@@ -1,4 +1,3 @@
-import hashlib
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -46,6 +45,7 @@ from vllm_constructs import (
     ModelRoute,
     ModelSeries,
     ModelShape,
+    PodSecurity,
     QueueDepth,
     Rollout,
     StreamingIngress,
@@ -56,6 +56,7 @@ from vllm_constructs import (
     WholeGpu,
 )
 from vllm_constructs.kube import peers
+from vllm_constructs.workloads import files
 from vllm_constructs.workloads.storage import AccessMode
 
 
@@ -113,7 +114,7 @@ class TestObjects:
         """Pods pass Pod Security "restricted", unless root is asked for."""
         scope = chart()
         model(scope, "a")
-        model(scope, "b", run_as_root=True)
+        model(scope, "b", security=PodSecurity(user="root"))
         assert [] == pod_security_problems(pod(scope, "a"))
         assert pod_security_problems(pod(scope, "b"))
 
@@ -227,7 +228,7 @@ class TestDerived:
         assert sorted(set(names)) == sorted(names)
         annotations = only(scope, "Deployment")["spec"]["template"]["metadata"]["annotations"]
         config = only(scope, "ConfigMap")["data"]["engine.yaml"]
-        checksum = hashlib.sha256(config.encode()).hexdigest()
+        checksum = files.checksum({"/etc/vllm/engine.yaml": config})
         assert checksum == annotations["vllm-constructs.dev/engine-checksum"]
 
 

@@ -38,6 +38,7 @@ def objects(allow_from: tuple[str, ...] | None = (), **engine: Any) -> ModelObje
         annotations={"example.com/a": "b"},
         kubernetes=Kubernetes(),
         allow_from=allow_from,
+        allow_to=[],
         weights=None,
     )
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests import strategies
 from tests.support import validate
 from vllm_constructs import Drain, Rollout, Startup, VllmConstructsWarning
-from vllm_constructs.workloads.availability import PERIOD, Budget
+from vllm_constructs.workloads.availability import Budget
+from vllm_constructs.workloads.probes import PERIOD
 
 SELECTOR = {"app.kubernetes.io/instance": "qwen", "app.kubernetes.io/name": "vllm"}
 

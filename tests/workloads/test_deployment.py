@@ -27,7 +27,7 @@ def deployed(
     scrape_hints: bool = True,
 ) -> strategies.Manifest:
     """Return the Deployment of a pod."""
-    config = deployment.config_map(f"{name}-engine", pod)
+    config = pod.config_map(f"{name}-engine")
     return deployment.manifest(
         workload=Workload(name=name),
         pod=pod,
@@ -85,8 +85,8 @@ def test_pod_security(pod: GpuPodSpec, target: Kubernetes) -> None:
 
     problems = pod_security_problems(found)
 
-    assert bool(problems) is pod.run_as_root
-    if pod.run_as_root:
+    assert bool(problems) is pod.security.is_root
+    if pod.security.is_root:
         assert all("runAs" in problem for problem in problems), problems
 
 
@@ -140,7 +140,7 @@ def test_selector(labels: dict[str, str], name: str) -> None:
 @given(strategies.pods(), strategies.names(40))
 def test_config_map(pod: GpuPodSpec, name: str) -> None:
     """Flags in a ConfigMap are mounted where vLLM is told to read them."""
-    config = deployment.config_map(f"{name}-engine", pod)
+    config = pod.config_map(f"{name}-engine")
     container = deployed(pod, name=name)["spec"]["template"]["spec"]
 
     assert (config is None) is (pod.engine.delivery == "args")
@@ -149,7 +149,8 @@ def test_config_map(pod: GpuPodSpec, name: str) -> None:
         volumes = {one["name"]: one for one in container["volumes"]}
         mounts = {one["name"]: one for one in container["containers"][0]["volumeMounts"]}
         assert volumes["engine"]["configMap"]["name"] == config["metadata"]["name"]
-        path = mounts["engine"]["mountPath"] + "/" + next(iter(config["data"]))
+        path = mounts["engine"]["mountPath"]
+        assert mounts["engine"]["subPath"] == next(iter(config["data"]))
         assert container["containers"][0]["args"] == [pod.model, "--config", path]
 
 

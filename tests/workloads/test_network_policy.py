@@ -40,7 +40,8 @@ def test_policy(*, name: str, port: int, sources: list[str], downloads: bool) ->
     assert all(rule["ports"] == only for rule in spec["ingress"])
     out = {(one["port"], one["protocol"]) for rule in spec["egress"] for one in rule["ports"]}
     https = {(443, "TCP")} if downloads else set()
-    assert out == {(53, "UDP"), (53, "TCP")} | https
+    dns = {(port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")}
+    assert out == dns | https
 
 
 def test_more_peers() -> None:

@@ -1,6 +1,5 @@
 """GpuPodSpec: the pod that follows from its facts."""
 
-import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +11,7 @@ from tests import strategies
 from tests.support import quantity
 from vllm_constructs import EngineArgs, GpuPodSpec, Startup, WholeGpu
 from vllm_constructs.engine.command_line_writer import file_options
+from vllm_constructs.workloads import files
 
 L4 = WholeGpu("NVIDIA-L4")
 MI = 2**20
@@ -79,7 +79,7 @@ def test_user(given_pod: GpuPodSpec) -> None:
     assert {one["name"] for one in container["volumeMounts"]} == volumes
     cache = mounts[found["HF_HOME"]]
     assert cache.get("readOnly", False) is given_pod.cache.is_read_only
-    if given_pod.run_as_root:
+    if given_pod.security.is_root:
         assert context["runAsUser"] == 0
         assert "HOME" not in found
     else:
@@ -97,13 +97,13 @@ def test_config(given_pod: GpuPodSpec) -> None:
     """The file says the same as the arguments would, and its checksum is in the pod's template."""
     changed = replace(given_pod, engine=replace(given_pod.engine, delivery="config-map"))
 
-    config = changed.config()
+    (path, config), *others = changed.config_files().items()
 
-    assert config is not None
+    assert (path, others) == ("/etc/vllm/engine.yaml", [])
     found = yaml.safe_load(config)
     assert sorted(found) == list(found)
     assert found == file_options(changed.options(), changed.release)
-    checksum = hashlib.sha256(config.encode()).hexdigest()
+    checksum = files.checksum({path: config})
     assert changed.annotations()["vllm-constructs.dev/engine-checksum"] == checksum
 
 
@@ -154,11 +154,11 @@ def test_root_path() -> None:
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (
         lambda: pod().manifest(config_map="x"),
-        ("config_map is 'x'", "EngineArgs(delivery='args')", "leave it out"),
+        ("config_map is 'x'", "EngineArgs(delivery='config-map')", "leave it out"),
     ),
     (
         lambda: pod(engine=EngineArgs(delivery="config-map")).manifest(),
-        ("config_map is missing", "EngineArgs(delivery='config-map')", "engine.yaml"),
+        ("config_map is missing", "the pod has files", "config_map(name)"),
     ),
     (
         lambda: pod(engine=EngineArgs(delivery="config-map")).manifest(config_map="A_b"),

@@ -47,7 +47,7 @@ def test_defaults() -> None:
     found = pod()
 
     assert found == pod(**others)
-    assert (8000, 300, False) == (found.port, found.response_timeout, found.run_as_root)
+    assert (8000, 300, False) == (found.port, found.response_timeout, found.security.is_root)
     assert (EngineArgs(), EphemeralCache(), Startup()) == (found.engine, found.cache, found.startup)
     assert Drain(seconds=300) == found.drain_time
     assert Drain(seconds=90) == pod(response_timeout=90).drain_time
@@ -173,7 +173,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: pod(port=80), ("port is 80", "from 1024 to 65535")),
     (lambda: pod(port="http"), ("port is 'http'", "an integer")),
     (lambda: pod(response_timeout="300s"), ("'300s'", "seconds", "leave the unit out")),
-    (lambda: pod(run_as_root=1), ("run_as_root is 1", "True or False")),
+    (lambda: pod(security="root"), ("security is 'root'", "PodSecurity(...)")),
     (lambda: pod(drain=Drain(seconds=0)), ("Drain.seconds is 0", "streamed", "pooling")),
     (lambda: pod(memory="10GB"), ("memory is '10GB'", "'64Gi'", "write '10Gi'")),
     (lambda: pod(memory="64 Gi"), ("'64 Gi'", "write '64Gi'")),
@@ -209,7 +209,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     ),
     (lambda: pod(env={"A-B": "c"}), ("'A-B'", "a variable of letters")),
     (lambda: pod(env={"A": 1}), ("env['A'] is 1", "quote numbers")),
-    (lambda: pod(env=["A=b"]), ("env is a list (not shown)", "a dict of strings")),
+    (lambda: pod(env=["A=b"]), ("env is a list (not shown)", "a dict of variables")),
     (
         lambda: pod(env={"VLLM_PORT": "1"}),
         ("env['VLLM_PORT'] is vLLM's internal port", "leave it out, or give port"),

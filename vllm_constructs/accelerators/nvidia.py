@@ -137,7 +137,8 @@ class WholeGpu(NvidiaGpu):
     """One or more whole GPUs of one product.
 
     Args:
-        product: Value of the node label `nvidia.com/gpu.product`.
+        product: Value of the node label `nvidia.com/gpu.product`. Default: any GPU of the cluster,
+            whose memory is not known, so that no memory plan can be made.
         count: GPUs per pod, from 1 to those that a node of the product has (8 for most). Default
             1. The engine is split over all of them.
         memory_mib: Memory of one GPU in MiB, needed for a product that the catalog lacks.
@@ -148,12 +149,15 @@ class WholeGpu(NvidiaGpu):
             `count` or `memory_mib`.
     """
 
-    product: str
+    product: str | None = None
     count: int = field(default=1, kw_only=True)
     memory_mib: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        _product("WholeGpu.product", self.product, self.memory_mib)
+        if self.product is not None:
+            _product("WholeGpu.product", self.product, self.memory_mib)
+        elif self.memory_mib is not None:
+            require.integer("WholeGpu.memory_mib", self.memory_mib, 1024, 2**24, "MiB")
         require.integer("WholeGpu.count", self.count, 1, MOST_GPUS, "GPUs")
         if self.count > self.most:
             refuse(
@@ -169,7 +173,7 @@ class WholeGpu(NvidiaGpu):
     @property
     def most(self) -> int:
         """The GPUs of a node; for a product that the catalog lacks, 16."""
-        known = catalog().get(self.product)
+        known = catalog().get(self.product or "")
         return MOST_GPUS if known is None else known["per_node"]
 
     @property
@@ -179,8 +183,8 @@ class WholeGpu(NvidiaGpu):
 
     @property
     def node_labels(self) -> dict[str, str]:
-        """The product, without the suffixes that shared and MIG nodes have."""
-        return {PRODUCT: self.product}
+        """The product, without the suffixes that shared and MIG nodes have; none for any GPU."""
+        return {} if self.product is None else {PRODUCT: self.product}
 
     @property
     def parallel(self) -> bool:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from vllm_constructs import require
+from vllm_constructs.arguments import with_options
 from vllm_constructs.errors import refuse
 from vllm_constructs.kube import names
+from vllm_constructs.kube.egress import EgressRule
 from vllm_constructs.memory import fit
 from vllm_constructs.workloads import storage
 from vllm_constructs.workloads.availability import Rollout
@@ -41,6 +43,7 @@ _OWN = [
     "annotations",
     "network_policy",
     "allow_from",
+    "allow_to",
     "shape",
 ]
 
@@ -64,6 +67,9 @@ class ModelDeployment(VllmConstruct):
         annotations: More annotations of the Deployment.
         network_policy: Whether to make the NetworkPolicy. Default: True.
         allow_from: More namespaces whose pods may reach the API.
+        allow_to: More addresses that the pods may connect to, such as `"redis.cache.svc:6379"` or
+            `EgressRule(...)`. Default: those that flags and variables name, and HTTPS where
+            weights are downloaded.
         shape: Sizes of the model, for its memory plan: a model that is too large is rejected, and
             one that barely fits causes a warning. Default: the sizes in the catalog if it has
             `model`; otherwise no plan is made.
@@ -103,6 +109,7 @@ class ModelDeployment(VllmConstruct):
         annotations: Mapping[str, str] | None = None,
         network_policy: bool = True,
         allow_from: Sequence[str] = (),
+        allow_to: Sequence[str | EgressRule] = (),
         shape: ModelShape | None = None,
         **pod: Unpack[PodOptions],
     ) -> None:
@@ -117,6 +124,8 @@ class ModelDeployment(VllmConstruct):
             context.check_reference(option, pod.get(option))
         for secret in pod.get("image_pull_secrets") or ():
             context.check_reference("image_pull_secrets", secret)
+        for option, reference in self.pod.references():
+            context.check_reference(option, reference)
         self.workload = Workload(name=self.name)
         self.memory_plan: MemoryPlan | None = fit.check_fit(
             f"ModelDeployment {self.name!r}", self.pod, shape
@@ -146,6 +155,10 @@ class ModelDeployment(VllmConstruct):
             annotations=self._annotations(shape, annotations),
             kubernetes=context.kubernetes,
             allow_from=namespaces if network_policy else None,
+            allow_to=[
+                one if isinstance(one, EgressRule) else EgressRule.to_address("allow_to", one)
+                for one in require.items("allow_to", allow_to, "a list of addresses")
+            ],
             weights=weights,
         )
         links = ModelLinks(
@@ -320,3 +333,6 @@ class ModelDeployment(VllmConstruct):
     def to_pod_selector(self) -> kplus.IPodSelector:
         """This model."""
         return self
+
+
+with_options(ModelDeployment.__init__, PodOptions)

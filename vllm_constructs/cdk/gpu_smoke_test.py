@@ -9,7 +9,7 @@ from vllm_constructs import require
 from vllm_constructs.accelerators.nvidia import EXPECTED, KINDS, Gpu
 from vllm_constructs.kube import names
 from vllm_constructs.platform import operators
-from vllm_constructs.workloads.pod_options import Toleration
+from vllm_constructs.workloads.scheduling import Toleration
 
 from .base import VllmConstruct
 from .registry import chart_context

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
-from vllm_constructs.workloads import deployment, network_policy, service
+from vllm_constructs.workloads import addresses, deployment, network_policy, service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from vllm_constructs.kube.egress import EgressRule
     from vllm_constructs.kube.kubernetes import Kubernetes
     from vllm_constructs.workloads.availability import Rollout
     from vllm_constructs.workloads.pod import GpuPodSpec
@@ -31,6 +32,7 @@ class ModelObjects:
         annotations: Annotations of the Deployment.
         kubernetes: The target release.
         allow_from: More namespaces whose pods may reach the API; None for no NetworkPolicy.
+        allow_to: More addresses that the pods may connect to.
         weights: Bytes of the weights on disk; None if they are not known.
     """
 
@@ -46,6 +48,7 @@ class ModelObjects:
         annotations: Mapping[str, str],
         kubernetes: Kubernetes,
         allow_from: Sequence[str] | None,
+        allow_to: Sequence[EgressRule],
         weights: int | None,
     ) -> None:
         self._workload = workload
@@ -57,12 +60,13 @@ class ModelObjects:
         self._annotations = annotations
         self._kubernetes = kubernetes
         self._allow_from = allow_from
+        self._allow_to = allow_to
         self._weights = weights
         self._config_name = f"{workload.name}-engine"
 
     def all(self, facts: LinkedFacts) -> dict[str, dict[str, Any]]:
         """All manifests, in the order in which they are applied."""
-        config = deployment.config_map(self._config_name, self._pod)
+        config = self._pod.config_map(self._config_name)
         made = {} if config is None else {"engine": config}
         made["Default"] = self._deployment(facts)
         made["service"] = service.manifest(
@@ -89,7 +93,6 @@ class ModelObjects:
         return made
 
     def _deployment(self, facts: LinkedFacts) -> dict[str, Any]:
-        is_mounted = self._pod.engine.delivery == "config-map"
         return deployment.manifest(
             workload=self._workload,
             pod=self._pod,
@@ -98,7 +101,7 @@ class ModelObjects:
             labels=self._labels,
             annotations=self._annotations,
             kubernetes=self._kubernetes,
-            config_map_name=self._config_name if is_mounted else None,
+            config_map_name=self._config_name if self._pod.config_files() else None,
             scrape_hints=facts.job is None,
             root_path=facts.root_path,
             weights=self._weights,
@@ -112,4 +115,6 @@ class ModelObjects:
             allow_from=allow_from,
             downloads=not self._pod.cache.is_read_only,
             more_peers=facts.peers,
+            egress=(*addresses.rules_of(self._pod), *self._allow_to),
+            side_channel=addresses.side_channel(self._pod),
         )

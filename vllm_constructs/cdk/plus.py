@@ -16,7 +16,8 @@ from constructs import Construct, IValidation
 
 from vllm_constructs.errors import VllmConstructsError, VllmConstructsWarning
 from vllm_constructs.kube.references import namespace_of
-from vllm_constructs.workloads.container import NAME, PORT_NAME
+from vllm_constructs.workloads.container import NAME
+from vllm_constructs.workloads.engine_container import PORT_NAME
 
 if TYPE_CHECKING:
     import cdk8s_plus_27 as kplus

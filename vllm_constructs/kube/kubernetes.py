@@ -59,6 +59,11 @@ class Kubernetes:
         """Whether `lifecycle.preStop.sleep` works: beta and on by default since 1.30 (KEP-3960)."""
         return self.minor >= 30
 
+    @property
+    def has_native_sidecars(self) -> bool:
+        """Whether init containers may run on as sidecars: on by default since 1.29 (KEP-753)."""
+        return self.minor >= 29
+
     def set_on(self, scope: _HasNode) -> None:
         """Make this the target of `scope` (an App or a Chart) and of all constructs in it.
 

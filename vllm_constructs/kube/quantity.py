@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from vllm_constructs import require
+from vllm_constructs.errors import Problem, refuse
 
 MI = 2**20
 GI = 2**30
@@ -58,6 +59,38 @@ def cpu(where: str, value: object) -> Decimal:
             where, value, "a Kubernetes quantity of cores as a string, such as '8' or '500m'"
         )
     return amount
+
+
+def pair(where: str, value: object) -> tuple[str, str]:
+    """CPU or memory as (request, limit); one quantity stands for both.
+
+    Args:
+        where: Name of the option, which ends with `cpu` or `memory`.
+        value: Its value.
+
+    Raises:
+        VllmConstructsError: A malformed quantity, or a request above the limit.
+    """
+    amount = memory if where.endswith("memory") else cpu
+    both = (value, value) if isinstance(value, str) else value
+    allowed = "one quantity, or (request, limit)"
+    if isinstance(both, int) and not isinstance(both, bool) and 0 < both <= 4096:
+        unit = "Gi" if amount is memory else ""
+        require.wrong(where, value, allowed, f"write '{both}{unit}'")
+    parts = require.items(where, both, allowed)
+    if len(parts) != 2:
+        require.wrong(where, value, allowed)
+    request, limit = (amount(where, part) for part in parts)
+    if request > limit:
+        refuse(
+            Problem(
+                where=where,
+                text=f"has a request of {parts[0]!r} above its limit of {parts[1]!r}",
+                value=require.shown(value),
+                advice="lower the request, or raise the limit",
+            )
+        )
+    return str(parts[0]), str(parts[1])
 
 
 def gibibytes(size: int) -> str:

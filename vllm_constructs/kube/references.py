@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, refuse
@@ -16,6 +16,20 @@ class HasName(Protocol):
     @property
     def name(self) -> str:
         """Name of the object."""
+        ...
+
+
+class HasEnvValue(Protocol):
+    """The value of a variable in cdk8s-plus, `EnvValue`."""
+
+    @property
+    def value(self) -> Any:
+        """The value, if it is a string."""
+        ...
+
+    @property
+    def value_from(self) -> Any:
+        """Its source, if it has one."""
         ...
 
 

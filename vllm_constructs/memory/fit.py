@@ -182,8 +182,8 @@ class PlannedPod(Protocol):
         ...
 
     @property
-    def env(self) -> Mapping[str, str]:
-        """Environment variables of the container, which may allow longer requests."""
+    def plain_env(self) -> Mapping[str, str]:
+        """Environment variables of the container that have a value in the manifest."""
         ...
 
 
@@ -219,7 +219,7 @@ def check_fit(where: str, pod: PlannedPod, shape: ModelShape | None) -> MemoryPl
             warn(Problem(where="model", text=text, value=value, advice=advice))
         return None
     try:
-        plan = plan_of(shape, pod.gpu, pod.engine, pod.release, pod.env)
+        plan = plan_of(shape, pod.gpu, pod.engine, pod.release, pod.plain_env)
     except VllmConstructsError as error:
         if is_own or not _is_longer(shape, pod.engine):
             raise

@@ -33,7 +33,7 @@ from vllm_constructs.metrics.metric import Metric
 from vllm_constructs.metrics.series import ModelSeries
 from vllm_constructs.releases.metric_catalog import counts_errors
 from vllm_constructs.releases.release import VllmRelease
-from vllm_constructs.workloads import container
+from vllm_constructs.workloads.container import NAME
 from vllm_constructs.workloads.workload import Workload
 
 from .objectives import Objectives
@@ -129,7 +129,7 @@ def _availability(
     # Long enough for two restarts by the startup probe and the pause before each.
     window = max(30, 3 * patience)
     pods = {"pod": workload.pod_names}
-    restarts = RESTARTS.select(namespace=space, container=container.NAME, like=pods)
+    restarts = RESTARTS.select(namespace=space, container=NAME, like=pods)
     ready = POD_READY.select(namespace=space, condition="true", like=pods)
     return [
         Alert(

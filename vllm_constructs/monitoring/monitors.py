@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from vllm_constructs.kube import names
-from vllm_constructs.workloads.container import PORT_NAME
+from vllm_constructs.workloads.engine_container import PORT_NAME
 
 
 def service_monitor(

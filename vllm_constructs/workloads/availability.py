@@ -14,8 +14,7 @@ from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped, refuse, warn
 from vllm_constructs.kube import names
 
-PERIOD = 10
-"""Seconds between two startup probes."""
+from .probes import PERIOD
 
 _FASTEST = 5000
 """MB/s that hardly any storage exceeds: a local NVMe disk."""

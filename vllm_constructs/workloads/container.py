@@ -1,170 +1,242 @@
-"""The container that runs an engine: its command, environment, resources, probes and volumes."""
+"""Container: another container of a pod, beside the engine or before it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from vllm_constructs.engine.command_line_writer import arguments, file_options
+from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
+from vllm_constructs.errors import Problem, refuse
+from vllm_constructs.frozen import FrozenDict
+from vllm_constructs.kube import names, quantity
 
-from . import storage
-from .availability import PERIOD
-from .secrets import secret_variable
+from .env_sources import EnvFromSource, EnvVarSource
+from .mounts import check_volumes
+from .pod_variables import check_env, env_entries
+from .volumes import PULL_POLICIES, PullPolicy, Volume
 
 if TYPE_CHECKING:
-    from vllm_constructs.kube.kubernetes import Kubernetes
-
-    from .pod_facts import PodFacts
+    from .pod_security import PodSecurity
 
 NAME = "vllm"
-PORT_NAME = "http"
-CONFIG_FILE = "engine.yaml"
-_CONFIG_PATH = "/etc/vllm"
+"""Name of the engine's container."""
+
+_PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
+_RESOURCE = re.compile(
+    r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9][-A-Za-z0-9_.]{0,62}|hugepages-[0-9]+[KMG]i)"
+)
 
 
-def engine_config(pod: PodFacts) -> str | None:
-    """The file that vLLM reads with `--config`, or None if the flags are arguments."""
-    if pod.engine.delivery == "args":
-        return None
-    import yaml
-
-    options = file_options(pod.options(), pod.release)
-    return yaml.safe_dump(options, sort_keys=True, width=4096)
-
-
-def pod_security(pod: PodFacts) -> dict[str, Any]:
-    """The pod's `securityContext`."""
-    seccomp = {"seccompProfile": {"type": "RuntimeDefault"}}
-    if pod.run_as_root:
-        return {"runAsUser": 0, **seccomp}
-    family = pod.release.family
-    user = {"runAsNonRoot": True, "runAsUser": family.user, "runAsGroup": family.group}
-    user["fsGroup"] = family.group
-    return user | {"fsGroupChangePolicy": "OnRootMismatch"} | seccomp
-
-
-def _args(pod: PodFacts, root_path: str | None) -> list[str]:
-    """The model, then its flags or the file that holds them."""
-    if pod.engine.delivery == "config-map":
-        # Two arguments, since vLLM looks for the argument `--config` itself before it parses.
-        flags = ["--config", f"{_CONFIG_PATH}/{CONFIG_FILE}"]
-    else:
-        flags = arguments(pod.options(), pod.release)
-    return [pod.model, *flags, *([] if root_path is None else [f"--root-path={root_path}"])]
-
-
-def _environment(pod: PodFacts) -> list[dict[str, Any]]:
-    variables: dict[str, str] = {}
-    if not pod.run_as_root:
-        # PyTorch looks up the user's name, which only the CUDA images have.
-        variables |= {"HOME": pod.release.family.home, "USER": "vllm"}
-    variables["HF_HOME"] = storage.MOUNT_PATH
-    if pod.cache.is_read_only:
-        variables["HF_HUB_OFFLINE"] = "1"
-    variables["VLLM_ENGINE_READY_TIMEOUT_S"] = str(pod.startup.budget)
-    # Longer than the idle timeout of proxies, which could otherwise reuse a connection that vLLM
-    # has just closed: nginx keeps connections 60 s, an ALB for its own timeout.
-    variables["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"] = str(max(pod.response_timeout, 65) + 10)
-    secrets = []
-    if pod.hf_token is not None:
-        secrets.append(secret_variable("HF_TOKEN", pod.hf_token))
-    if pod.api_key is not None:
-        secrets.append(secret_variable("VLLM_API_KEY", pod.api_key))
-    # The kubelet would replace a reference such as `$(HOME)`.
-    variables |= {name: pod.env[name].replace("$(", "$$(") for name in sorted(pod.env)}
-    return [{"name": name, "value": value} for name, value in variables.items()] + secrets
-
-
-def _probe(period: int, timeout: int, failures: int) -> dict[str, Any]:
-    return {
-        "httpGet": {"path": "/health", "port": PORT_NAME},
-        "periodSeconds": period,
-        "timeoutSeconds": timeout,
-        "failureThreshold": failures,
-    }
-
-
-def volumes(pod: PodFacts, config_map: str | None) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """The volumes of the pod, each with its mount in the container."""
-    shm = {"emptyDir": {"medium": "Memory", "sizeLimit": pod.shared_memory_size}}
-    cache_mount: dict[str, Any] = {"mountPath": storage.MOUNT_PATH}
-    if pod.cache.is_read_only:
-        cache_mount["readOnly"] = True
-    pairs: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
-        ("shm", shm, {"mountPath": "/dev/shm"}),  # noqa: S108  # not a temporary file
-        ("model-cache", pod.cache.volume(), cache_mount),
-    ]
-    if not pod.run_as_root:
-        pairs.append(("home", {"emptyDir": {}}, {"mountPath": pod.release.family.home}))
-    if config_map is not None:
-        volume = {"configMap": {"name": config_map}}
-        pairs.append(("engine", volume, {"mountPath": _CONFIG_PATH, "readOnly": True}))
-    return [({"name": name, **volume}, {"name": name, **mount}) for name, volume, mount in pairs]
-
-
-def _resources(pod: PodFacts, weights: int | None) -> dict[str, Any]:
-    cpu, cpu_limit = pod.cpu_pair
-    memory, memory_limit = pod.memory_pair
-    gpu = {pod.gpu.resource: str(pod.gpu.count)}
-    requests = {"cpu": cpu, "memory": memory}
-    limits = {"memory": memory_limit} if cpu_limit is None else {"cpu": cpu_limit}
-    limits["memory"] = memory_limit
-    disk = storage.disk_request(pod.cache, weights)
-    if disk is not None:
-        requests["ephemeral-storage"] = disk
-        if pod.cache.size is not None:
-            limits["ephemeral-storage"] = disk
-    return {"limits": limits | gpu, "requests": requests | gpu}
-
-
-@cache
-def _hook() -> str:
-    """The text of the preStop hook."""
-    return Path(__file__).with_name("drain_hook.py").read_text(encoding="utf-8")
-
-
-def _pre_stop(pod: PodFacts, kubernetes: Kubernetes) -> dict[str, Any]:
-    """What the kubelet does before it sends SIGTERM, at which vLLM accepts no more requests."""
-    drain = pod.drain_time
-    if drain.seconds:
-        numbers = (pod.port, drain.pre_stop, drain.seconds)
-        return {"exec": {"command": ["python3", "-c", _hook(), *map(str, numbers)]}}
-    if kubernetes.has_sleep_action:
-        return {"sleep": {"seconds": drain.pre_stop}}
-    return {"exec": {"command": ["sleep", str(drain.pre_stop)]}}
-
-
-def manifest(
-    pod: PodFacts,
-    kubernetes: Kubernetes,
-    mounts: Sequence[dict[str, Any]],
-    root_path: str | None,
-    weights: int | None,
-) -> dict[str, Any]:
-    """The container that runs the engine.
+def check_ports(where: str, value: object, taken: Mapping[str, int]) -> FrozenDict:
+    """Ports of a container by their names, sorted by name.
 
     Args:
-        pod: The pod.
-        kubernetes: The target release, which decides how the `preStop` hook waits.
-        mounts: The entries of `volumeMounts`.
-        root_path: Path of the API behind an ingress; None if there is none.
-        weights: Bytes of the weights on disk; None if they are not known.
+        where: Name of the option.
+        value: Its value.
+        taken: Ports that the container has anyway.
+
+    Raises:
+        VllmConstructsError: An invalid name or number, or one that is taken.
     """
-    capabilities = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    return {
-        "name": NAME,
-        "image": pod.image,
-        "command": ["vllm", "serve"],
-        "args": _args(pod, root_path),
-        "env": _environment(pod),
-        "ports": [{"name": PORT_NAME, "containerPort": pod.port, "protocol": "TCP"}],
-        "resources": _resources(pod, weights),
-        "startupProbe": _probe(PERIOD, 5, pod.startup.failure_threshold),
-        "readinessProbe": _probe(10, 5, 3),
-        "livenessProbe": _probe(30, 10, 3),
-        "lifecycle": {"preStop": _pre_stop(pod, kubernetes)},
-        "securityContext": capabilities,
-        "volumeMounts": list(mounts),
-    }
+    if not isinstance(value, Mapping):
+        require.wrong(where, value, "a dict of names and numbers, such as {'metrics': 9100}")
+    found: dict[str, int] = {}
+    for name, number in value.items():
+        allowed = "at most 15 lower-case letters, digits and '-', at least one letter"
+        require.matching(f"a key of {where}", name, _PORT_NAME, allowed)
+        port = require.integer(f"{where}[{name!r}]", number, 1, 65535)
+        if name in taken or port in (*taken.values(), *found.values()):
+            text = f"is {port}, and the container has that name or number already"
+            refuse(Problem(where=f"{where}[{name!r}]", text=text, advice="take another one"))
+        found[name] = port
+    return FrozenDict(dict(sorted(found.items())))
+
+
+def port_entries(ports: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The entries of `ports`."""
+    return [{"name": name, "containerPort": ports[name], "protocol": "TCP"} for name in ports]
+
+
+def check_resources(where: str, value: object) -> FrozenDict:
+    """Extended resources and huge pages, with their amounts as strings, sorted by name.
+
+    Args:
+        where: Name of the option.
+        value: Its value.
+
+    Raises:
+        VllmConstructsError: A resource that has an option of its own, or an invalid amount.
+    """
+    if not isinstance(value, Mapping):
+        require.wrong(where, value, "a dict of resources and amounts, such as {'rdma/ib': 1}")
+    found: dict[str, str] = {}
+    for name, amount in value.items():
+        one = f"{where}[{require.shown(name)}]"
+        if name in ("cpu", "memory", "ephemeral-storage"):
+            advice = f"give {{{name}}}" if name != "ephemeral-storage" else "give {cache}"
+            refuse(Problem(where=one, text="has an option of its own", advice=advice))
+        allowed = "an extended resource such as 'rdma/ib', or 'hugepages-2Mi'"
+        require.matching(f"a key of {where}", name, _RESOURCE, allowed)
+        if "/" in name:
+            whole = int(amount) if isinstance(amount, str) and amount.isdecimal() else amount
+            found[name] = str(require.integer(one, whole, 1, 100_000))
+        else:
+            quantity.memory(one, amount)
+            found[name] = str(amount)
+    return FrozenDict(dict(sorted(found.items())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """Another container of the pod.
+
+    It has the security of the pod (no privileges, no capabilities) and modest resources.
+
+    Args:
+        name: Its name, which no other container of the pod has.
+        image: Its image with a tag or digest.
+        command: What it runs. Default: what the image does.
+        args: Arguments. Default: those of the image.
+        env: Variables: strings, and sources such as `EnvVarSource.from_secret(...)`. Default: none.
+        env_from: Secrets and ConfigMaps whose keys are all variables. Default: none.
+        ports: Ports by their names. Default: none.
+        volumes: Volumes by the paths where it mounts them. A volume of the same name as one of the
+            engine is the same volume. Default: none.
+        cpu: CPU cores as request, or as (request, limit). Default: 100m and no limit.
+        memory: Memory: one quantity for request and limit, or (request, limit). Default: 256Mi.
+        resources: Extended resources, such as `{"rdma/ib": 1}`. Default: none.
+        image_pull_policy: When the image is pulled. Default: Kubernetes' own.
+        working_dir: Its working directory. Default: that of the image.
+
+    Raises:
+        VllmConstructsError: An invalid value.
+    """
+
+    name: str
+    image: str
+    command: Sequence[str] = ()
+    args: Sequence[str] = ()
+    env: Mapping[str, str | EnvVarSource] = field(default_factory=FrozenDict)
+    env_from: Sequence[EnvFromSource] = ()
+    ports: Mapping[str, int] = field(default_factory=FrozenDict)
+    volumes: Mapping[str, Volume] = field(default_factory=FrozenDict)
+    cpu: str | tuple[str, str] = "100m"
+    memory: str | tuple[str, str] = "256Mi"
+    resources: Mapping[str, int | str] = field(default_factory=FrozenDict)
+    image_pull_policy: PullPolicy | None = None
+    working_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        name = names.label("Container.name", self.name)
+        if name == NAME:
+            text = f"is {name!r}, the container of the engine"
+            refuse(Problem(where="Container.name", text=text, advice="take another name"))
+        require.text("Container.image", self.image)
+        for option in ("command", "args"):
+            where = f"Container.{option}"
+            words = require.items(where, getattr(self, option), "a list of strings")
+            self._keep(option, tuple(check_word(where, word) for word in words))
+        self._keep("env", check_env("Container.env", self.env))
+        self._keep("env_from", check_env_from("Container.env_from", self.env_from))
+        self._keep("ports", check_ports("Container.ports", self.ports, {}))
+        self._keep("volumes", FrozenDict(check_volumes("Container.volumes", self.volumes, ())))
+        for option in ("cpu", "memory"):
+            quantity.pair(f"Container.{option}", getattr(self, option))
+        self._keep("resources", check_resources("Container.resources", self.resources))
+        if self.image_pull_policy is not None:
+            where = "Container.image_pull_policy"
+            require.choice(where, self.image_pull_policy, PULL_POLICIES)
+        if self.working_dir is not None:
+            require.text("Container.working_dir", self.working_dir)
+
+    def _keep(self, option: str, value: object) -> None:
+        object.__setattr__(self, option, value)
+
+    def manifest(self, security: PodSecurity) -> dict[str, Any]:
+        """The entry of `containers` or `initContainers`.
+
+        Args:
+            security: The security of the pod.
+        """
+        cpu, cpu_limit = (self.cpu, None) if isinstance(self.cpu, str) else self.cpu
+        memory, limit = (self.memory,) * 2 if isinstance(self.memory, str) else self.memory
+        limits = {"memory": limit} if cpu_limit is None else {"cpu": cpu_limit, "memory": limit}
+        extended = dict(self.resources)
+        entry: dict[str, Any] = {"name": self.name, "image": self.image}
+        optional = {
+            "imagePullPolicy": self.image_pull_policy,
+            "command": list(self.command),
+            "args": list(self.args),
+            "workingDir": self.working_dir,
+            "env": env_entries(self.env, is_open=bool(self.env_from)),
+            "envFrom": [source.manifest() for source in self.env_from],
+            "ports": port_entries(self.ports),
+        }
+        entry |= {key: value for key, value in optional.items() if value}
+        entry["resources"] = {
+            "limits": limits | extended,
+            "requests": {"cpu": cpu, "memory": memory} | extended,
+        }
+        entry["securityContext"] = security.of_container()
+        if self.volumes:
+            entry["volumeMounts"] = [one.mount(path) for path, one in self.volumes.items()]
+        return entry
+
+
+def check_word(where: str, word: object) -> str:
+    """A word of a command line, which may have any characters but control characters.
+
+    Args:
+        where: Name of the option.
+        word: The word.
+
+    Raises:
+        VllmConstructsError: No string, or a credential, which is not shown.
+    """
+    if not isinstance(word, str):
+        require.wrong(where, word, "a list of strings")
+    if require.has_secret(word):
+        text = "has a word that looks like a credential (not shown)"
+        refuse(Problem(where=where, text=text, advice="give it as a variable from a Secret"))
+    if require.has_control(word):
+        require.wrong(where, word, "strings without control characters")
+    return str.__str__(word)
+
+
+def check_env_from(where: str, value: object) -> tuple[EnvFromSource, ...]:
+    """Sources of all variables at once.
+
+    Args:
+        where: Name of the option.
+        value: Its value.
+    """
+    allowed = "a list of EnvFromSource.from_secret(...) and others"
+    return tuple(
+        require.instance(where, one, EnvFromSource, allowed)
+        for one in require.items(where, value, allowed)
+    )
+
+
+def check_containers(where: str, value: object, taken: Sequence[str]) -> tuple[Container, ...]:
+    """Containers of a pod, each of another name.
+
+    Args:
+        where: Name of the option.
+        value: Its value.
+        taken: Names that the pod has already.
+
+    Raises:
+        VllmConstructsError: A wrong type, or a name that is taken.
+    """
+    allowed = "a list of Container(...)"
+    found: list[Container] = []
+    for item in require.items(where, value, allowed):
+        one = require.instance(where, item, Container, allowed)
+        if one.name in [*taken, *(other.name for other in found)]:
+            text = f"has a container {one.name!r}, and the pod has one of that name already"
+            refuse(Problem(where=where, text=text, advice="give one of them another name"))
+        found.append(one)
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""Deployment: the workload of one model, and the ConfigMap with the flags of its engine."""
+"""Deployment: the workload of one model."""
 
 from __future__ import annotations
 
@@ -8,22 +8,8 @@ from typing import Any
 from vllm_constructs.kube.kubernetes import Kubernetes
 
 from .availability import Rollout
-from .container import CONFIG_FILE
 from .pod import GpuPodSpec
 from .workload import Workload
-
-
-def config_map(name: str, pod: GpuPodSpec) -> dict[str, Any] | None:
-    """The ConfigMap with the engine's flags, or None if they are arguments."""
-    config = pod.config()
-    if config is None:
-        return None
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name},
-        "data": {CONFIG_FILE: config},
-    }
 
 
 def manifest(
@@ -59,16 +45,9 @@ def manifest(
     spec = pod.manifest(
         kubernetes=kubernetes, config_map=config_map_name, root_path=root_path, weights=weights
     )
-    spec["topologySpreadConstraints"] = [
-        {
-            "maxSkew": 1,
-            "topologyKey": "kubernetes.io/hostname",
-            "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": {"matchLabels": selector},
-            # Otherwise the pods of the old revision would count during a rollout.
-            "matchLabelKeys": ["pod-template-hash"],
-        }
-    ]
+    if pod.topology_spread:
+        spreads = [one.manifest(selector) for one in pod.topology_spread]
+        spec["topologySpreadConstraints"] = spreads
     template = {
         "metadata": {
             "labels": {**labels, **selector},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Any, Protocol
 
@@ -104,13 +104,18 @@ class CheckedPod(Protocol):
         ...
 
     @property
-    def env(self) -> Mapping[str, str]:
+    def env(self) -> Mapping[str, object]:
         """Environment variables of the container."""
         ...
 
     @property
     def hf_token(self) -> object | None:
         """The token for the Hugging Face Hub, if any."""
+        ...
+
+    @property
+    def mounted(self) -> Collection[str]:
+        """Paths of the files and volumes that the user has mounted."""
         ...
 
     @property
@@ -179,6 +184,7 @@ def _files(pod: CheckedPod) -> Iterator[Problem]:
     """Files that no volume of the pod has; an image of one's own may have any."""
     if not pod.release.is_official:
         return
+    mounted = (MOUNT_PATH, *pod.mounted)
     named: list[tuple[str, Any]] = [("model", pod.model)]
     named += [(f"EngineArgs.{name}", pod.engine.get(name)) for name in _FILES]
     for module in pod.engine.get("lora_modules") or ():
@@ -186,14 +192,16 @@ def _files(pod: CheckedPod) -> Iterator[Problem]:
     for where, value in named:
         if not isinstance(value, str) or not _is_path(value):
             continue
-        if value.startswith(f"{MOUNT_PATH}/") or value.startswith(_IN_IMAGE):
+        if any(value == path or value.startswith(f"{path}/") for path in mounted):
+            continue
+        if value.startswith(_IN_IMAGE):
             continue
         yield Problem(
             where=where,
             text=f"is {value!r}, which no volume of the pod has",
             value=repr(value),
-            advice=f"put it into the cache, which is mounted at {MOUNT_PATH}, or use an image of "
-            "your own that has it",
+            advice="mount it with {files} or {volumes}, or put it into the cache, which is mounted "
+            f"at {MOUNT_PATH}",
         )
 
 

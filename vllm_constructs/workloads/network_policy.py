@@ -10,10 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from vllm_constructs.kube.egress import EgressRule, merged
 from vllm_constructs.kube.peers import from_namespace
 
+from .workload import NAME_LABEL
+
 _DNS = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
-_HTTPS = {"ports": [{"port": 443, "protocol": "TCP"}]}
+# OpenShift's DNS pods listen on another port than its DNS Service, and policies judge that one.
+_OPENSHIFT_DNS = {
+    "to": [from_namespace("openshift-dns")],
+    "ports": [{"port": 5353, "protocol": "UDP"}, {"port": 5353, "protocol": "TCP"}],
+}
+_HTTPS = EgressRule((443,))
+# All engines of the namespace.
+_ENGINES = {"podSelector": {"matchLabels": {NAME_LABEL: "vllm"}}}
 
 
 def _rule(peer: dict[str, Any], port: int) -> dict[str, Any]:
@@ -29,11 +39,14 @@ def policy(
     allow_from: Sequence[str],
     downloads: bool,
     more_peers: Sequence[dict[str, Any]] = (),
+    egress: Sequence[EgressRule] = (),
+    side_channel: int | None = None,
 ) -> dict[str, Any]:
     """The engine's NetworkPolicy.
 
-    Incoming traffic is limited to the port of the API, outgoing traffic to DNS and, if weights
-    are downloaded, HTTPS. The kubelet's probes come from the node, which policies do not block.
+    Incoming traffic is limited to the port of the API, outgoing traffic to DNS, HTTPS if weights
+    are downloaded, and what the user's options name. The kubelet's probes come from the node,
+    which policies do not block.
 
     Args:
         name: Name of the policy.
@@ -42,10 +55,20 @@ def policy(
         allow_from: Namespaces whose pods may connect, beside those of the engine's own.
         downloads: Whether the pod downloads its weights.
         more_peers: Peers of ingresses, routes, scalers and monitors. Default: none.
+        egress: More rules for outgoing traffic. Default: none.
+        side_channel: First port through which engines pass KV caches to each other, in both
+            directions. Default: they do not.
     """
     own: dict[str, Any] = {"podSelector": {}}
     peers = [own, *(from_namespace(namespace) for namespace in allow_from)]
     peers += [peer for peer in more_peers if peer not in peers]
+    outgoing = [rule.manifest() for rule in merged([*egress, *([_HTTPS] if downloads else [])])]
+    incoming = [_rule(peer, port) for peer in peers]
+    if side_channel is not None:
+        # The data itself goes through ports that the system picks.
+        between = [{"port": side_channel, "endPort": 65535, "protocol": "TCP"}]
+        incoming.append({"from": [_ENGINES], "ports": between})
+        outgoing.append({"to": [_ENGINES], "ports": between})
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -53,7 +76,7 @@ def policy(
         "spec": {
             "podSelector": {"matchLabels": selector},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [_rule(peer, port) for peer in peers],
-            "egress": [_DNS, _HTTPS] if downloads else [_DNS],
+            "ingress": incoming,
+            "egress": [_DNS, _OPENSHIFT_DNS, *outgoing],
         },
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +12,8 @@ from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.kube import names
 from vllm_constructs.kube.kubernetes import Kubernetes
 
-from . import container
+from . import engine_container, files
+from .dns import Dns
 from .pod_facts import CHECKSUM_ANNOTATION, MODEL_ANNOTATION, PodFacts
 
 
@@ -29,13 +31,29 @@ class GpuPodSpec(PodFacts):
         VllmConstructsError: An invalid value, or values that contradict each other.
     """
 
-    def config(self) -> str | None:
-        """The file that vLLM reads with `--config`, or None if the flags are arguments."""
-        return self._config
+    def config_files(self) -> dict[str, str | bytes]:
+        """The files that a ConfigMap of the pod has, by their paths in the container.
+
+        They are those of `files`, and with `EngineArgs(delivery="config-map")` the one that vLLM
+        reads its flags from.
+        """
+        return dict(self._config_files)
+
+    def config_map(self, name: str) -> dict[str, Any] | None:
+        """The ConfigMap with the files of the pod, or None if there are none.
+
+        Args:
+            name: Name of the ConfigMap.
+
+        Raises:
+            VllmConstructsError: An invalid name.
+        """
+        names.subdomain("GpuPodSpec.config_map name", name)
+        return files.config_map(name, self._config_files) if self._config_files else None
 
     @cached_property
-    def _config(self) -> str | None:
-        return container.engine_config(self)
+    def _config_files(self) -> dict[str, str | bytes]:
+        return engine_container.config_files(self)
 
     def manifest(
         self,
@@ -49,8 +67,8 @@ class GpuPodSpec(PodFacts):
 
         Args:
             kubernetes: Target release. Default: the oldest supported one.
-            config_map: Name of the ConfigMap that has `config()` as `engine.yaml`. Required with
-                `EngineArgs(delivery="config-map")`, and rejected otherwise.
+            config_map: Name of the ConfigMap that `config_map(name)` returns. Required with
+                `files` or `EngineArgs(delivery="config-map")`, and rejected otherwise.
             root_path: Path of the API behind an ingress. Default: none.
             weights: Bytes of the weights on disk, which an ephemeral cache without a size
                 requests. Default: not known, so that none are requested.
@@ -63,51 +81,82 @@ class GpuPodSpec(PodFacts):
             require.instance("GpuPodSpec.manifest kubernetes", kubernetes, Kubernetes, allowed)
         if config_map is not None:
             names.subdomain("GpuPodSpec.manifest config_map", config_map)
-        is_mounted = self.engine.delivery == "config-map"
-        if config_map is None and is_mounted:
+        if config_map is None and self._config_files:
             refuse(
                 Problem(
                     where="GpuPodSpec.manifest config_map",
-                    text="is missing with {EngineArgs.delivery='config-map'}",
-                    advice="give the name of the ConfigMap that has config() as engine.yaml",
+                    text="is missing, but the pod has files",
+                    advice="give the name of the ConfigMap that config_map(name) returns",
                 )
             )
-        if config_map is not None and not is_mounted:
+        if config_map is not None and not self._config_files:
             refuse(
                 Problem(
                     where="GpuPodSpec.manifest config_map",
-                    text=f"is {config_map!r}, which {{EngineArgs.delivery='args'}} does not mount",
+                    text=f"is {config_map!r}, but the pod has no files",
                     value=repr(config_map),
-                    advice="leave it out, or give {EngineArgs.delivery='config-map'}",
+                    advice="leave it out, or give {files} or {EngineArgs.delivery='config-map'}",
                 )
             )
-        volumes = container.volumes(self, config_map)
-        mounts = [mount for _, mount in volumes]
+        volumes, mounts = engine_container.volumes(self, config_map)
         target = kubernetes or Kubernetes()
+        self._check_target(target)
         spec: dict[str, Any] = {
-            "automountServiceAccountToken": False,
+            "automountServiceAccountToken": self.automount_service_account_token,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": self.drain_time.grace_period,
-            "securityContext": container.pod_security(self),
-            "nodeSelector": dict(sorted((self.gpu.node_labels | dict(self.node_selector)).items())),
+            "securityContext": self.security.of_pod(self.release.family),
+            "nodeSelector": self.node_labels,
             "tolerations": [
-                *self.gpu.tolerations,
+                *self.nodes.tolerations(self.gpu),
                 *(item.manifest() for item in self.tolerations),
             ],
-            "containers": [container.manifest(self, target, mounts, root_path, weights)],
-            "volumes": [volume for volume, _ in volumes],
+            **self._containers(target, mounts, root_path, weights),
+            "volumes": volumes,
         }
         optional = {
+            "affinity": self.affinity.manifest(self.node_requirements),
+            "schedulerName": self.scheduler,
             "priorityClassName": self.priority_class,
             "runtimeClassName": self.runtime_class,
             "serviceAccountName": self.service_account,
+            "imagePullSecrets": [{"name": name} for name in self.image_pull_secrets],
+            "hostAliases": [
+                {"ip": ip, "hostnames": list(hosts)} for ip, hosts in self.host_aliases.items()
+            ],
         }
-        spec |= {name: value for name, value in optional.items() if value is not None}
-        if self.image_pull_secrets:
-            spec["imagePullSecrets"] = [{"name": name} for name in self.image_pull_secrets]
+        spec |= {name: value for name, value in optional.items() if value}
+        if self.dns != Dns():
+            spec |= self.dns.manifest()
         if not spec["nodeSelector"]:
             del spec["nodeSelector"]
         return spec
+
+    def _check_target(self, target: Kubernetes) -> None:
+        """Reject volumes that the target release does not have."""
+        for path, volume in self.volumes.items():
+            volume.check_target(f"volumes[{path!r}]", target)
+        for one in (*self.sidecars, *self.init_containers):
+            for path, volume in one.volumes.items():
+                volume.check_target(f"Container.volumes[{path!r}]", target)
+
+    def _containers(
+        self,
+        target: Kubernetes,
+        mounts: Sequence[dict[str, Any]],
+        root_path: str | None,
+        weights: int | None,
+    ) -> dict[str, Any]:
+        """The fields `containers` and, if there are some, `initContainers`."""
+        engine = engine_container.manifest(self, target, mounts, root_path, weights)
+        beside = [one.manifest(self.security) for one in self.sidecars]
+        before = [one.manifest(self.security) for one in self.init_containers]
+        if target.has_native_sidecars:
+            # They come first, since an init container may need one, such as a proxy.
+            before = [*({**one, "restartPolicy": "Always"} for one in beside), *before]
+            beside = []
+        fields = {"containers": [engine, *beside]}
+        return {"initContainers": before, **fields} if before else fields
 
     def annotations(self, *, scrape_hints: bool = True) -> dict[str, str]:
         """The annotations of the pod template: the model, scrape hints and a config checksum.
@@ -123,9 +172,6 @@ class GpuPodSpec(PodFacts):
                 "prometheus.io/port": str(self.port),
                 "prometheus.io/path": "/metrics",
             }
-        config = self.config()
-        if config is not None:
-            import hashlib
-
-            annotations[CHECKSUM_ANNOTATION] = hashlib.sha256(config.encode()).hexdigest()
+        if self._config_files:
+            annotations[CHECKSUM_ANNOTATION] = files.checksum(self._config_files)
         return annotations | dict(self.pod_annotations)

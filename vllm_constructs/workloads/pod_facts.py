@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from typing import Any, Unpack
 
 from vllm_constructs import require
 from vllm_constructs.accelerators import nvidia
+from vllm_constructs.accelerators.nodes import Nodes
 from vllm_constructs.accelerators.nvidia import Gpu
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
@@ -20,12 +21,20 @@ from vllm_constructs.kube import names, quantity
 from vllm_constructs.kube.references import name_of
 from vllm_constructs.releases.release import DEFAULT_IMAGE, VllmRelease
 
-from . import model_checks, storage
+from . import model_checks, parts, placement, storage
 from .availability import Drain, Startup
-from .pod_options import PodOptions, Toleration
+from .container import Container
+from .dns import Dns
+from .env_sources import EnvFromSource, EnvVarSource
+from .mounts import rendered
+from .pod_options import PodOptions
+from .pod_security import PodSecurity
 from .pod_variables import check_variables
+from .probes import Probes
+from .scheduling import Affinity, NodeRequirement, Toleration, TopologySpread
 from .secrets import ApiKey, HuggingFaceToken
 from .storage import EphemeralCache, ExistingClaim
+from .volumes import Volume
 
 _MODEL = re.compile(r"/?[A-Za-z0-9][\w.-]*(/[\w.-]+)*(:[\w.-]+)?", re.ASCII)
 _SERVED = re.compile(r"[A-Za-z0-9][\w.:/@+-]{0,252}", re.ASCII)
@@ -39,13 +48,17 @@ SCRAPE_ANNOTATIONS = ("prometheus.io/scrape", "prometheus.io/port", "prometheus.
 def _defaults() -> Mapping[str, Any]:
     """The default of each option that may be left out; each is immutable, so pods share it."""
     return {
+        "nodes": Nodes(),
         "served_name": None,
         "image": DEFAULT_IMAGE,
         "vllm": None,
+        "image_pull_policy": None,
+        "command": ("vllm", "serve"),
         "engine": EngineArgs(),
         "port": 8000,
         "cpu": None,
         "memory": None,
+        "resources": FrozenDict(),
         "shared_memory": None,
         "cache": EphemeralCache(),
         "hf_token": None,
@@ -53,15 +66,29 @@ def _defaults() -> Mapping[str, Any]:
         "startup": Startup(),
         "drain": None,
         "response_timeout": 300,
+        "probes": Probes(),
         "env": FrozenDict(),
+        "env_from": (),
+        "volumes": FrozenDict(),
+        "files": FrozenDict(),
+        "ports": FrozenDict(),
+        "sidecars": (),
+        "init_containers": (),
+        "ip_families": (),
         "node_selector": FrozenDict(),
         "tolerations": (),
+        "affinity": Affinity(),
+        "topology_spread": (TopologySpread(),),
+        "scheduler": None,
+        "dns": Dns(),
+        "host_aliases": FrozenDict(),
         "priority_class": None,
         "runtime_class": None,
         "service_account": None,
+        "automount_service_account_token": False,
         "image_pull_secrets": (),
         "pod_annotations": FrozenDict(),
-        "run_as_root": False,
+        "security": PodSecurity(),
     }
 
 
@@ -97,13 +124,17 @@ class PodFacts:
 
     model: str
     gpu: Gpu
-    served_name: str | None = _DEFAULT
+    nodes: Nodes = _DEFAULT
+    served_name: str | tuple[str, ...] | None = _DEFAULT
     image: str = _DEFAULT
     vllm: str | None = _DEFAULT
+    image_pull_policy: str | None = _DEFAULT
+    command: tuple[str, ...] = _DEFAULT
     engine: EngineArgs = _DEFAULT
     port: int = _DEFAULT
     cpu: str | tuple[str, str] | None = _DEFAULT
     memory: str | tuple[str, str] | None = _DEFAULT
+    resources: Mapping[str, str] = _DEFAULT
     shared_memory: str | None = _DEFAULT
     cache: ExistingClaim | EphemeralCache = _DEFAULT
     hf_token: HuggingFaceToken | None = _DEFAULT
@@ -111,15 +142,29 @@ class PodFacts:
     startup: Startup = _DEFAULT
     drain: Drain | None = _DEFAULT
     response_timeout: int = _DEFAULT
-    env: Mapping[str, str] = _DEFAULT
+    probes: Probes = _DEFAULT
+    env: Mapping[str, str | EnvVarSource] = _DEFAULT
+    env_from: tuple[EnvFromSource, ...] = _DEFAULT
+    volumes: Mapping[str, Volume] = _DEFAULT
+    files: Mapping[str, str | bytes] = _DEFAULT
+    ports: Mapping[str, int] = _DEFAULT
+    sidecars: tuple[Container, ...] = _DEFAULT
+    init_containers: tuple[Container, ...] = _DEFAULT
+    ip_families: tuple[str, ...] = _DEFAULT
     node_selector: Mapping[str, str] = _DEFAULT
     tolerations: tuple[Toleration, ...] = _DEFAULT
+    affinity: Affinity = _DEFAULT
+    topology_spread: tuple[TopologySpread, ...] = _DEFAULT
+    scheduler: str | None = _DEFAULT
+    dns: Dns = _DEFAULT
+    host_aliases: Mapping[str, tuple[str, ...]] = _DEFAULT
     priority_class: str | None = _DEFAULT
     runtime_class: str | None = _DEFAULT
     service_account: str | None = _DEFAULT
+    automount_service_account_token: bool = _DEFAULT
     image_pull_secrets: tuple[str, ...] = _DEFAULT
     pod_annotations: Mapping[str, str] = _DEFAULT
-    run_as_root: bool = _DEFAULT
+    security: PodSecurity = _DEFAULT
 
     def __init__(self, **options: Unpack[PodOptions]) -> None:
         """Check the options, and keep copies of them."""
@@ -147,23 +192,24 @@ class PodFacts:
     def _check(self) -> None:
         allowed = "a Hugging Face id such as 'Qwen/Qwen2.5-7B-Instruct', or an absolute path"
         require.matching("model", self.model, _MODEL, allowed)
-        if self.served_name is not None:
-            allowed = "at most 253 letters, digits and any of '._:/@+-', first a letter or digit"
-            require.matching("served_name", self.served_name, _SERVED, allowed)
+        self._check_served_name()
         self._keep("cache", storage.claim_of(self.cache))
         self._check_kinds()
         require.integer("port", self.port, 1024, 65535)
         require.integer("response_timeout", self.response_timeout, 1, 86400, "seconds")
-        require.boolean("run_as_root", self.run_as_root)
-        self._check_scheduling()
+        require.boolean("automount_service_account_token", self.automount_service_account_token)
+        vars(self).update(placement.checked(vars(self)))
         self._check_references()
         self._check_image()
         offline = self.cache.is_read_only
         self._keep("env", check_variables(self.env, self.release, is_offline=offline))
         self._check_resources()
+        vars(self).update(parts.checked(vars(self), self.release.family))
+        _ = self.pod_volumes
         # One that does not fit into the memory is rejected here.
         _ = self.shared_memory_size
         self._check_gpu()
+        placement.check_notice(self.nodes, self.drain_time)
         self.engine.check(self.release)
         if self.drain_time.seconds == 0 and self.engine.runner != "pooling":
             refuse(
@@ -177,6 +223,19 @@ class PodFacts:
             )
         model_checks.check(self)
 
+    def _check_served_name(self) -> None:
+        if self.served_name is None:
+            return
+        allowed = "at most 253 letters, digits and any of '._:/@+-', first a letter or digit"
+        if isinstance(self.served_name, str):
+            require.matching("served_name", self.served_name, _SERVED, allowed)
+            return
+        served = require.items("served_name", self.served_name, "a name, or a list of names")
+        for name in served:
+            require.matching("served_name", name, _SERVED, allowed)
+        if not served or len(set(served)) < len(served):
+            require.wrong("served_name", self.served_name, "a name, or a list of different names")
+
     def _check_kinds(self) -> None:
         kinds: dict[str, tuple[type | tuple[type, ...], str]] = {
             "gpu": (nvidia.KINDS, nvidia.EXPECTED),
@@ -188,6 +247,11 @@ class PodFacts:
             "api_key": ((ApiKey, type(None)), "ApiKey.from_secret(name of a Secret)"),
             "startup": (Startup, "Startup(minutes=...)"),
             "drain": ((Drain, type(None)), "Drain(seconds=...)"),
+            "nodes": (Nodes, "Nodes(...)"),
+            "probes": (Probes, "Probes(...)"),
+            "affinity": (Affinity, "Affinity(...)"),
+            "dns": (Dns, "Dns(...)"),
+            "security": (PodSecurity, "PodSecurity(...)"),
         }
         for name, (kind, allowed) in kinds.items():
             value = getattr(self, name)
@@ -196,18 +260,6 @@ class PodFacts:
                     text = f"is a {type(value).__name__} (not shown)"
                     refuse(Problem(where=name, text=text, allowed=allowed))
                 require.wrong(name, value, allowed)
-
-    def _check_scheduling(self) -> None:
-        self._keep(
-            "node_selector", FrozenDict(names.label_map("node_selector", self.node_selector))
-        )
-        for key in self.node_selector:
-            if key in self.gpu.node_labels:
-                where = f"node_selector[{key!r}]"
-                refuse(Problem(where=where, text="is set by {gpu}", advice="leave it out"))
-        allowed = "a list of Toleration(...)"
-        for item in require.items("tolerations", self.tolerations, allowed):
-            require.instance("tolerations", item, Toleration, allowed)
 
     def _check_references(self) -> None:
         for name in ("priority_class", "runtime_class"):
@@ -242,28 +294,9 @@ class PodFacts:
             )
 
     def _check_resources(self) -> None:
-        for name, amount in (("cpu", quantity.cpu), ("memory", quantity.memory)):
-            value = getattr(self, name)
-            pair = (value, value) if isinstance(value, str) else value
-            if pair is None:
-                continue
-            allowed = "one quantity, or (request, limit)"
-            if isinstance(pair, int) and not isinstance(pair, bool) and 0 < pair <= 4096:
-                unit = "Gi" if name == "memory" else ""
-                require.wrong(name, value, allowed, f"write '{pair}{unit}'")
-            parts = require.items(name, pair, allowed)
-            if len(parts) != 2:
-                require.wrong(name, value, allowed)
-            request, limit = (amount(name, part) for part in parts)
-            if request > limit:
-                refuse(
-                    Problem(
-                        where=name,
-                        text=f"has a request of {parts[0]!r} above its limit of {parts[1]!r}",
-                        value=require.shown(value),
-                        advice="lower the request, or raise the limit",
-                    )
-                )
+        for name in ("cpu", "memory"):
+            if getattr(self, name) is not None:
+                quantity.pair(name, getattr(self, name))
 
     def _check_gpu(self) -> None:
         problem = Parallelism.of(self.engine, self.gpu.count).problem(self.gpu)
@@ -292,8 +325,61 @@ class PodFacts:
 
     @property
     def name_in_metrics(self) -> str:
-        """The `model_name` of all metrics: the served name if there is one, else the model."""
-        return self.served_name if self.served_name is not None else self.model
+        """The `model_name` of all metrics: the first served name, else the model."""
+        return self.served_names[0]
+
+    @property
+    def served_names(self) -> tuple[str, ...]:
+        """The names of the model in requests."""
+        if self.served_name is None:
+            return (self.model,)
+        return (self.served_name,) if isinstance(self.served_name, str) else self.served_name
+
+    @property
+    def plain_env(self) -> Mapping[str, str]:
+        """The variables in `env` whose values are strings."""
+        return {name: value for name, value in self.env.items() if isinstance(value, str)}
+
+    def references(self) -> Iterator[tuple[str, object]]:
+        """Volumes and sources of variables, which may refer to objects of one namespace."""
+        yield from _references("", self)
+        for option, one in self._beside():
+            yield from _references(option, one)
+
+    def _beside(self) -> list[tuple[str, Container]]:
+        """The other containers, and how their options are named in sentences."""
+        found = []
+        for option in ("sidecars", "init_containers"):
+            found += [(f"{option}[{one.name!r}].", one) for one in getattr(self, option)]
+        return found
+
+    @property
+    def mounted(self) -> tuple[str, ...]:
+        """The paths of the user's volumes and files."""
+        return (*self.volumes, *self.files)
+
+    @property
+    def node_labels(self) -> dict[str, str]:
+        """The `nodeSelector` of the pod."""
+        found = self.nodes.labels_for(self.gpu)
+        own = {key: values[0] for key, values in found.items() if len(values) == 1}
+        return dict(sorted((own | dict(self.node_selector)).items()))
+
+    @property
+    def node_requirements(self) -> tuple[NodeRequirement, ...]:
+        """The labels of the GPU's nodes that may have one of several values."""
+        found = self.nodes.labels_for(self.gpu)
+        return tuple(
+            NodeRequirement(key, values) for key, values in found.items() if len(values) > 1
+        )
+
+    @cached_property
+    def pod_volumes(self) -> tuple[dict[str, Any], ...]:
+        """The volumes of the user, each once; not the cache and others of the library."""
+        mounts = [("volumes", path, one) for path, one in self.volumes.items()]
+        for option, one in self._beside():
+            mounts += [(f"{option}volumes", path, each) for path, each in one.volumes.items()]
+        return tuple(rendered(mounts))
 
     @cached_property
     def drain_time(self) -> Drain:
@@ -324,7 +410,7 @@ class PodFacts:
     def is_offline(self) -> bool:
         """Whether downloads are off, since the cache cannot be written."""
         # The values are those of huggingface_hub (constants.py).
-        is_off = self.env.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+        is_off = self.plain_env.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
         return self.cache.is_read_only or is_off
 
     @cached_property
@@ -342,9 +428,12 @@ class PodFacts:
         derived: dict[str, Any] = {}
         if self.served_name is not None or self.cache.is_read_only:
             # Offline, vLLM would use the model's path in the cache as its name.
-            derived["served-model-name"] = [self.name_in_metrics]
+            derived["served-model-name"] = list(self.served_names)
         if self.port != 8000:
             derived["port"] = self.port
+        if "IPv6" in self.ip_families:
+            # On Linux a socket of all IPv6 addresses accepts IPv4, too.
+            derived["host"] = "::"
         engine = self.engine
         tensor = Parallelism.of(engine, self.gpu.count).tensor
         if engine.tensor_parallel_size is None and tensor > 1:
@@ -357,3 +446,13 @@ class PodFacts:
     def options(self) -> dict[str, Any]:
         """All flags of the engine, the given and the derived ones."""
         return self.engine.options(self._derived_options())
+
+
+def _references(option: str, owner: PodFacts | Container) -> Iterator[tuple[str, object]]:
+    for path, volume in owner.volumes.items():
+        yield f"{option}volumes[{path!r}]", volume
+    for name, source in owner.env.items():
+        if isinstance(source, EnvVarSource):
+            yield f"{option}env[{name!r}]", source
+    for each in owner.env_from:
+        yield f"{option}env_from", each

@@ -2,54 +2,24 @@
 
 # Annotations are not deferred here: `Required` takes effect only where it is evaluated.
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal, Required, TypedDict
 
-from vllm_constructs import require
+from vllm_constructs.accelerators.nodes import Nodes
 from vllm_constructs.accelerators.nvidia import Gpu
-from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
-from vllm_constructs.kube import names
-from vllm_constructs.kube.references import HasName
+from vllm_constructs.kube.references import HasEnvValue, HasName
 
 from .availability import Drain, Startup
+from .container import Container
+from .dns import Dns
+from .env_sources import EnvFromSource, EnvVarSource
+from .pod_security import PodSecurity
+from .probes import Probes
+from .scheduling import Affinity, Toleration, TopologySpread
 from .secrets import ApiKey, HuggingFaceToken
 from .storage import Cache
-
-
-@dataclass(frozen=True, kw_only=True)
-class Toleration:
-    """A taint that the pod tolerates, beside the taint of its GPU.
-
-    Args:
-        key: Key of the taint.
-        value: Value of the taint. Default: any value.
-        effect: `"NoSchedule"` (default), `"PreferNoSchedule"` or `"NoExecute"`.
-
-    Raises:
-        VllmConstructsError: An invalid key or value, or an unknown effect.
-    """
-
-    key: str
-    value: str | None = None
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = "NoSchedule"
-
-    def __post_init__(self) -> None:
-        names.key("Toleration.key", self.key)
-        if self.value is not None:
-            names.label_map("Toleration", {self.key: self.value})
-        effects = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-        require.choice("Toleration.effect", self.effect, effects)
-
-    def manifest(self) -> dict[str, str]:
-        """The entry of `tolerations`."""
-        if self.value is None:
-            return {"key": self.key, "operator": "Exists", "effect": self.effect}
-        return {
-            "key": self.key,
-            "operator": "Equal",
-            "value": self.value,
-            "effect": self.effect,
-        }
+from .volumes import PullPolicy, Volume
 
 
 class PodOptions(TypedDict, total=False):
@@ -65,13 +35,23 @@ class PodOptions(TypedDict, total=False):
     in the cache."""
     gpu: Required[Gpu]
     """GPU of the pod: a `WholeGpu`, `MigSlice`, `TimeSlicedGpu` or `VirtualGpu`."""
-    served_name: str | None
-    """Name of the model in requests, and the `model_name` of all metrics. Default: `model`."""
+    nodes: Nodes | None
+    """How the nodes of the GPU are found. Default: by the labels of GPU feature discovery; those of
+    clouds are others."""
+    served_name: str | Sequence[str] | None
+    """Name of the model in requests; with several, each is accepted. The first is the `model_name`
+    of all metrics. Default: `model`."""
     image: str | None
     """vLLM image with a tag or digest. Default: the newest release that this library knows."""
     vllm: str | None
     """vLLM release in the image, such as `"0.33.0"`, if the tag does not name it: an image of
     your own, or a digest. Default: the release in the tag, otherwise the newest known one."""
+    image_pull_policy: PullPolicy | None
+    """When the image is pulled. Default: Kubernetes' own, `Always` for the tag `latest`, otherwise
+    `IfNotPresent`."""
+    command: Sequence[str] | None
+    """Command of the container, before the model and the flags. Default: `["vllm", "serve"]`; an
+    image whose vLLM is not on the path needs another one."""
     engine: EngineArgs | None
     """Flags of `vllm serve`. Default: none."""
     port: int | None
@@ -82,6 +62,9 @@ class PodOptions(TypedDict, total=False):
     memory: str | tuple[str, str] | None
     """Memory: one quantity for both request and limit, or (request, limit). Default: 16Gi and
     32Gi per GPU."""
+    resources: Mapping[str, int | str] | None
+    """Extended resources and huge pages, such as `{"rdma/ib": 1, "hugepages-2Mi": "1Gi"}`, each
+    both request and limit. Default: none."""
     shared_memory: str | None
     """Size of `/dev/shm`. Default: the size that vLLM's workers and NCCL need."""
     cache: Cache | None
@@ -100,23 +83,58 @@ class PodOptions(TypedDict, total=False):
     response_timeout: int | None
     """Seconds that the longest response may take, from first to last byte. The timeouts of all
     ingresses and routes follow from it. Default: 300."""
-    env: Mapping[str, str] | None
-    """More environment variables of the container. Default: none."""
+    probes: Probes | None
+    """How often the kubelet asks a running engine. Default: `Probes()`."""
+    env: Mapping[str, str | EnvVarSource | HasEnvValue] | None
+    """More environment variables of the container: strings, sources such as
+    `EnvVarSource.from_secret(...)`, and `EnvValue`s of cdk8s-plus. Credentials in clear are
+    rejected. Default: none."""
+    env_from: Sequence[EnvFromSource] | None
+    """Secrets and ConfigMaps whose keys are all variables of the container. Default: none."""
+    volumes: Mapping[str, Volume] | None
+    """Volumes by the paths where the container mounts them. Default: none beside cache, shared
+    memory and `HOME`."""
+    files: Mapping[str, str | bytes | Path] | None
+    """Files by their paths in the container: their content, or a file of yours that is read. They
+    are in a ConfigMap, and a change rolls the pods. Default: none."""
+    ports: Mapping[str, int] | None
+    """More ports of the container by their names. Default: none."""
+    sidecars: Sequence[Container] | None
+    """Containers that run beside the engine. They start before it and end after it where the
+    target release has native sidecars (1.29). Default: none."""
+    init_containers: Sequence[Container] | None
+    """Containers that run, one after the other, before the engine starts. Default: none."""
+    ip_families: Sequence[Literal["IPv4", "IPv6"]] | None
+    """IP families of the Service, the first one first. With IPv6, vLLM listens on all addresses of
+    both families. Default: that of the cluster, and IPv4 for vLLM."""
     node_selector: Mapping[str, str] | None
     """More labels that the node must have. Default: none."""
     tolerations: Sequence[Toleration] | None
     """More taints that the pod tolerates. Default: none."""
+    affinity: Affinity | None
+    """More nodes that the pod needs or prefers, and pods near which it runs. Default: none."""
+    topology_spread: Sequence[TopologySpread] | None
+    """How a ModelDeployment spreads its pods. Default: over hosts, where that is possible."""
+    scheduler: str | None
+    """Name of the scheduler. Default: that of the cluster."""
+    dns: Dns | None
+    """How names are resolved. Default: by the cluster's DNS."""
+    host_aliases: Mapping[str, Sequence[str]] | None
+    """Host names by the IP addresses that they stand for. Default: none."""
     priority_class: str | None
     """Name of a PriorityClass. Default: none."""
     runtime_class: str | None
     """Name of a RuntimeClass, such as `nvidia`, if the cluster needs it. Default: none."""
     service_account: str | HasName | None
-    """A ServiceAccount, by name or as a cdk8s-plus object. Its token is never mounted. Default:
-    that of the namespace."""
+    """A ServiceAccount, by name or as a cdk8s-plus object, such as one that has a role in a cloud.
+    Default: that of the namespace."""
+    automount_service_account_token: bool | None
+    """Whether the token of the ServiceAccount is mounted. Default: False; the identities of EKS,
+    GKE and AKS do not need it."""
     image_pull_secrets: Sequence[str | HasName] | None
     """Secrets for the image registry, by name or as cdk8s-plus objects. Default: none."""
     pod_annotations: Mapping[str, str] | None
     """More annotations of the pod template. Default: none."""
-    run_as_root: bool | None
-    """Run as root, for images or storage that need it. Default: False: user 2000 and group 0,
-    which the Pod Security level "restricted" admits."""
+    security: PodSecurity | None
+    """The user of the processes, and what they may do. Default: user 2000 and group 0 without any
+    capability, which the Pod Security level "restricted" admits."""

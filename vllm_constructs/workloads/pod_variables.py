@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any, TypeAlias
 
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.frozen import FrozenDict
 from vllm_constructs.releases import environment
 from vllm_constructs.releases.release import VllmRelease
+
+from .env_sources import EnvVarSource
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -45,8 +49,21 @@ _RESERVED = {
 }
 
 
+# Names of credentials, whose values belong into a Secret.
+_CREDENTIAL = re.compile(
+    r"(^|_)(TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|API_?KEY|ACCESS_?KEY|SECRET_?KEY|PRIVATE_?KEY"
+    r"|CREDENTIALS?|CONNECTION_STRING)$",
+    re.IGNORECASE,
+)
+# What stands for no credential, and paths of files that hold one.
+_NO_CREDENTIAL = re.compile(r"(|empty|none|null|dummy|/.*|\$\(\w+\))", re.IGNORECASE)
+_REFERENCE = re.compile(r"\$\((\w+)\)", re.ASCII)
+
+Variable: TypeAlias = "str | EnvVarSource"
+
+
 def check_variables(env: object, release: VllmRelease, *, is_offline: bool) -> FrozenDict:
-    """The variables that a user gives, checked and sorted.
+    """The variables that a user gives to the engine, checked and sorted.
 
     Args:
         env: The variables.
@@ -54,30 +71,153 @@ def check_variables(env: object, release: VllmRelease, *, is_offline: bool) -> F
         is_offline: Whether the cache is read-only, so that downloads are switched off.
 
     Raises:
-        VllmConstructsError: A variable that this library sets, that the release does not have, or
-            a value that it cannot read. The error does not show values that may be tokens.
+        VllmConstructsError: A variable that this library sets, that the release does not have, a
+            value that it cannot read, or a credential. The error shows no value that may be one.
     """
-    _check_types(env)
-    variables = require.text_map("env", env)
+    variables = check_env("env", env, _RESERVED)
     for name, value in variables.items():
-        require.matching("a key of env", name, _NAME, "a variable of letters, digits and '_'")
-        where = f"env[{name!r}]"
-        if name in _RESERVED:
-            text, advice = _RESERVED[name]
-            refuse(Problem(where=where, text=text, advice=advice))
         if name == "HF_HUB_OFFLINE" and is_offline:
+            where = f"env[{name!r}]"
             refuse(Problem(where=where, text="is set by a read-only {cache}", advice=_LEAVE_OUT))
-        environment.check(release, name, value)
-    return FrozenDict(variables)
+        if isinstance(value, str):
+            environment.check(release, name, value)
+    return variables
 
 
-def _check_types(env: object) -> None:
-    """Reject other types without showing values, which may be tokens."""
+def check_env(
+    where: str, env: object, reserved: Mapping[str, tuple[str, str]] | None = None
+) -> FrozenDict:
+    """The variables of a container, checked and sorted; those of cdk8s-plus become ours.
+
+    Args:
+        where: Name of the option.
+        env: The variables.
+        reserved: What is wrong with variables of these names, and what to do. Default: nothing.
+
+    Raises:
+        VllmConstructsError: A wrong name or type, a credential in clear, or variables that refer to
+            each other in a circle. The error shows no value that may be a credential.
+    """
     if not isinstance(env, Mapping):
         text = f"is a {type(env).__name__} (not shown)"
-        refuse(Problem(where="env", text=text, allowed="a dict of strings"))
-    for name, value in env.items():
-        if not isinstance(value, (str, int, float)):
-            where = f"env[{require.shown(name)}]"
-            text = f"is of type {type(value).__name__} (not shown)"
-            refuse(Problem(where=where, text=text, allowed="a string"))
+        refuse(Problem(where=where, text=text, allowed="a dict of variables"))
+    variables: dict[str, Variable] = {}
+    for name, given in env.items():
+        one = f"{where}[{require.shown(name)}]"
+        value = _value(one, given)
+        allowed = "a variable of letters, digits and '_'"
+        require.matching(f"a key of {where}", name, _NAME, allowed)
+        if reserved is not None and name in reserved:
+            text, advice = reserved[name]
+            refuse(Problem(where=one, text=text, advice=advice))
+        if isinstance(value, str):
+            _check_clear(one, name, value)
+        variables[str(name)] = value
+    ordered = dict(sorted(variables.items()))
+    _in_order(where, ordered)
+    return FrozenDict(ordered)
+
+
+def _value(where: str, value: object) -> Variable:
+    """The value of a variable; errors do not show it."""
+    if isinstance(value, EnvVarSource):
+        return value
+    if hasattr(value, "__jsii_type__"):
+        # `EnvValue` of any line of cdk8s-plus.
+        source, text = getattr(value, "value_from", None), getattr(value, "value", None)
+        if isinstance(source, Mapping) and source:
+            return EnvVarSource(source)
+        value = text
+    if not isinstance(value, (str, int, float)):
+        text = f"is of type {type(value).__name__} (not shown)"
+        allowed = "a string, or EnvVarSource.from_secret(...) and others"
+        refuse(Problem(where=where, text=text, allowed=allowed))
+    if not isinstance(value, str) or require.has_control(value):
+        require.wrong(where, value, "a string (quote numbers and Booleans)")
+    return str.__str__(value)
+
+
+def _check_clear(where: str, name: str, value: str) -> None:
+    """Reject a credential in clear."""
+    is_named = _CREDENTIAL.search(name) and not _NO_CREDENTIAL.fullmatch(value)
+    if is_named or require.has_secret(value):
+        refuse(
+            Problem(
+                where=where,
+                text=f"looks like a credential ({len(value)} characters, not shown), which would "
+                "be written into the manifests",
+                advice="put it into a Secret and give EnvVarSource.from_secret(name, key=...)",
+            )
+        )
+
+
+def _in_order(where: str, variables: Mapping[str, Variable]) -> list[str]:
+    """The names in an order in which each comes after those that it refers to.
+
+    The kubelet replaces `$(NAME)` only by variables that come before (Kubernetes docs, "Define
+    dependent environment variables").
+    """
+    done: list[str] = []
+    waiting: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in done:
+            return
+        if name in waiting:
+            circle = ", ".join(repr(one) for one in sorted(waiting[waiting.index(name) :]))
+            text = f"has variables that refer to each other in a circle ({circle})"
+            refuse(Problem(where=where, text=text, advice="give one of them a value of its own"))
+        waiting.append(name)
+        for other in _referred(name, variables):
+            visit(other)
+        waiting.remove(name)
+        done.append(name)
+
+    sources = [name for name, value in variables.items() if isinstance(value, EnvVarSource)]
+    for name in (*sources, *variables):
+        visit(name)
+    return done
+
+
+def _referred(name: str, variables: Mapping[str, Variable]) -> list[str]:
+    """The variables that the value of one refers to."""
+    value = variables[name]
+    if not isinstance(value, str):
+        return []
+    return [one for one in _REFERENCE.findall(value) if one in variables]
+
+
+def env_entries(
+    variables: Mapping[str, Variable], *, before: Iterable[str] = (), is_open: bool = False
+) -> list[dict[str, Any]]:
+    """The entries of `env`, each after those that it refers to.
+
+    `$(NAME)` of another variable of the container is a reference, as in Kubernetes. Any other
+    stays as it is written, since the kubelet could otherwise replace it by a variable that nobody
+    has meant.
+
+    Args:
+        variables: The variables.
+        before: Names of variables that come before these. Default: none.
+        is_open: Whether the container has others, whose names are not known. Default: False.
+    """
+    known = {*variables, *before}
+    entries: list[dict[str, Any]] = []
+    for name in _in_order("env", variables):
+        value = variables[name]
+        if isinstance(value, EnvVarSource):
+            kind, reference = next(iter(value.source.items()))
+            entries.append({"name": name, "valueFrom": {kind: dict(reference)}})
+        else:
+            entries.append({"name": name, "value": value if is_open else _escaped(value, known)})
+    return entries
+
+
+def _escaped(value: str, variables: AbstractSet[str]) -> str:
+    """A value in which nothing but references to other variables is replaced."""
+    return re.sub(
+        r"\$\((\w*)(\))?",
+        lambda found: found[0] if found[2] and found[1] in variables else f"${found[0]}",
+        value,
+        flags=re.ASCII,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .container import PORT_NAME
+from .engine_container import PORT_NAME
 
 
 def manifest(*, name: str, selector: dict[str, str], port: int) -> dict[str, Any]:

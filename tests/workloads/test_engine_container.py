@@ -1,5 +1,6 @@
 """The container: what it runs, asks for and is told, and how it starts and ends."""
 
+import re
 from typing import Any
 
 import pytest
@@ -86,14 +87,16 @@ def test_resources(given_pod: GpuPodSpec) -> None:
 @settings(max_examples=50, deadline=None)
 @given(strategies.pods())
 def test_environment(given_pod: GpuPodSpec) -> None:
-    """Each variable is there once, and kubelet gives the container the text that was given."""
+    """Each variable is there once, and kubelet replaces only references to those before it."""
     entries = strategies.spec_of(given_pod)["containers"][0]["env"]
     found = {one["name"]: one for one in entries}
 
     assert len(found) == len(entries)
     for name, value in given_pod.env.items():
         assert found[name]["value"].replace("$$(", "$(") == value
-        assert "$(" not in found[name]["value"].replace("$$(", "")
+        references = re.findall(r"\$\(([^)]*)\)?", found[name]["value"].replace("$$(", ""))
+        before = [one["name"] for one in entries[: entries.index(found[name])]]
+        assert set(references) <= set(before)
     for name, secret in (("HF_TOKEN", given_pod.hf_token), ("VLLM_API_KEY", given_pod.api_key)):
         assert (name in found) is (secret is not None)
         if secret is not None:

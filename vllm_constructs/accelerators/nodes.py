@@ -1,0 +1,300 @@
+"""Nodes: how the nodes of a GPU are found in a cluster.
+
+GPU feature discovery labels nodes by the product of their GPU. Clouds have labels of their own,
+which are there before a node is, so that a pool can begin at zero nodes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from functools import cache
+from pathlib import Path
+from typing import Literal, NoReturn, TypeAlias, TypedDict, cast, get_args
+
+from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
+from vllm_constructs.errors import Problem, escaped, refuse
+from vllm_constructs.frozen import FrozenDict
+
+from .nvidia import PRODUCT, Gpu, MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu, catalog
+from .product_names import products_of
+
+Platform: TypeAlias = Literal[
+    "feature-discovery",
+    "gke",
+    "eks",
+    "karpenter",
+    "eks-auto-mode",
+    "aks",
+    "ack",
+    "vke",
+    "coreweave",
+    "any",
+]
+Labels: TypeAlias = dict[str, tuple[str, ...]]
+
+_INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+_PARTITION = "cloud.google.com/gke-gpu-partition-size"
+_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
+_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
+# Labels by which others name a product, beside those of the platforms.
+_MORE = ("karpenter.azure.com/sku-gpu-name", "gpu.nvidia.com/model")
+
+
+class _Spot(TypedDict):
+    label: tuple[str, str]
+    notice: int
+    taint: bool
+
+
+class _Platform(TypedDict, total=False):
+    title: str
+    source: str
+    label: str
+    values: dict[str, list[str]]
+    instances: dict[str, dict[str, int]]
+    memory_label: str
+    memories: dict[str, str]
+    taints: list[tuple[str, str]]
+    any: dict[str, list[str]]
+    spot: _Spot
+
+
+@cache
+def platforms() -> dict[str, _Platform]:
+    """The platforms with labels of their own."""
+    path = Path(__file__).parents[1] / "data" / "nodes.json"
+    return cast("dict[str, _Platform]", json.loads(path.read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """How the nodes of a pod's GPU are found: by their labels, with the taints that are usual.
+
+    Args:
+        platform: Whose labels and taints they have:
+
+            - `"feature-discovery"` (default): `nvidia.com/gpu.product` of NVIDIA's GPU feature
+              discovery, which the GPU Operator installs;
+            - `"gke"`, `"eks"` (managed nodes), `"karpenter"` (on AWS), `"eks-auto-mode"`, `"aks"`,
+              `"ack"` (Alibaba), `"vke"` (Volcengine) or `"coreweave"`: the platform's own;
+            - `"any"`: no labels; any node that has the resource.
+        labels: Labels that select the nodes, instead of those that name the product on the
+            platform. Default: none.
+        instance_types: Instance types that select the nodes, instead of those of the platform that
+            have the GPU; for `"eks"`, `"karpenter"`, `"eks-auto-mode"` and `"aks"`. Default: all
+            known ones with enough GPUs.
+        spot: Whether the pods run on spot nodes, with their label and, where it is usual, their
+            taint. Default: False. A drain that takes longer than the notice that such a node gets
+            causes a warning.
+
+    Raises:
+        VllmConstructsError: An unknown platform, an invalid label, or a platform without instance
+            types or spot nodes.
+    """
+
+    platform: Platform = "feature-discovery"
+    labels: Mapping[str, str] | None = field(default=None, kw_only=True)
+    instance_types: Sequence[str] = field(default=(), kw_only=True)
+    spot: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        require.choice("Nodes.platform", self.platform, get_args(Platform))
+        if self.labels is not None:
+            labels = require.text_map("Nodes.labels", self.labels)
+            if not labels:
+                advice = "give Nodes('any') to select no nodes"
+                require.wrong("Nodes.labels", self.labels, "at least one label", advice)
+            object.__setattr__(self, "labels", FrozenDict(labels))
+        types = require.texts("Nodes.instance_types", self.instance_types)
+        object.__setattr__(self, "instance_types", tuple(dict.fromkeys(types)))
+        if types and "instances" not in self._data and "memory_label" not in self._data:
+            self._refuse("instance_types", f"is given, but {self._title} has no such label")
+        if types and self.labels is not None:
+            self._refuse("instance_types", "is given beside {labels}")
+        require.boolean("Nodes.spot", self.spot)
+        if self.spot and "spot" not in self._data:
+            text = f"is True, but the labels of spot nodes on {self._title} are not known"
+            self._refuse("spot", text, "give their label in {node_selector}")
+
+    def _refuse(self, option: str, text: str, advice: str = "leave it out") -> None:
+        refuse(Problem(where=f"Nodes.{option}", text=text, advice=advice))
+
+    @property
+    def _data(self) -> _Platform:
+        return platforms().get(self.platform, {})
+
+    @property
+    def _title(self) -> str:
+        titles = {"feature-discovery": "GPU feature discovery", "any": "any node"}
+        return self._data["title"] if self._data else titles[self.platform]
+
+    @property
+    def notice(self) -> int | None:
+        """Seconds between the notice that a spot node gets and its end; None for others."""
+        return self._data["spot"]["notice"] if self.spot else None
+
+    def labels_for(self, gpu: Gpu) -> Labels:
+        """Labels of the nodes and the values that they may have.
+
+        Args:
+            gpu: The GPU of the pod.
+
+        Raises:
+            VllmConstructsError: The platform does not have the GPU, or has no label that is known.
+        """
+        found = self._labels_for(gpu)
+        if self.spot:
+            key, value = self._data["spot"]["label"]
+            found[key] = (value,)
+        return found
+
+    def _labels_for(self, gpu: Gpu) -> Labels:
+        self._check_kind(gpu)
+        if self.labels is not None:
+            return {key: (value,) for key, value in self.labels.items()}
+        if self.platform == "any":
+            return {}
+        if not self._data:
+            return {key: (value,) for key, value in gpu.node_labels.items()}
+        if self.instance_types:
+            return {_INSTANCE_TYPE: tuple(self.instance_types)}
+        if gpu.product is None:
+            return {key: tuple(values) for key, values in self._data.get("any", {}).items()}
+        return self._named(gpu, gpu.product) | self._part(gpu)
+
+    def _named(self, gpu: Gpu, product: str) -> Labels:
+        """The label that names a product."""
+        data = self._data
+        if "instances" in data:
+            known = data["instances"].get(product, {})
+            fitting = tuple(name for name, count in known.items() if count >= gpu.count)
+            if fitting:
+                return {data["label"]: fitting}
+            what = f"with {gpu.count} {product}" if known else f"with {product}"
+            self._unknown(f"no instance type {what} is known", "instance_types=[...]")
+        values = data.get("values", {}).get(product)
+        if values is None and self.platform in ("ack", "vke"):
+            # Their labels are those of the driver, as feature discovery's are.
+            values = [product]
+        if values is None:
+            self._unknown(
+                f"the label of {product} is not known", f"labels={{{data['label']!r}: ...}}"
+            )
+        found = {data["label"]: tuple(values)}
+        if product in data.get("memories", {}):
+            found[data["memory_label"]] = (data["memories"][product],)
+        return found
+
+    def _unknown(self, text: str, option: str) -> NoReturn:
+        name = f"Nodes({self.platform!r}"
+        refuse(
+            Problem(
+                where=f"{name})",
+                text=f"does not go with {{gpu}}: {escaped(text)}",
+                advice=escaped(f"give {name}, {option})"),
+            )
+        )
+
+    def _part(self, gpu: Gpu) -> Labels:
+        """The labels of nodes whose GPUs are cut or shared; GKE sets them for a node pool."""
+        if self.platform != "gke":
+            return {}
+        if isinstance(gpu, MigSlice):
+            return {_PARTITION: (gpu.profile,)}
+        if isinstance(gpu, TimeSlicedGpu):
+            sharing = "time-sharing" if gpu.sharing == "time-slicing" else "mps"
+            return {_SHARING: (sharing,), _CLIENTS: (str(gpu.replicas),)}
+        return {}
+
+    def _check_kind(self, gpu: Gpu) -> None:
+        """Reject kinds of GPUs that a platform does not have, or for which it makes no nodes."""
+        problem = self._kind_problem(gpu)
+        if problem is not None:
+            text, advice = problem
+            refuse(Problem(where=f"Nodes({self.platform!r})", text=text, advice=advice))
+
+    def _kind_problem(self, gpu: Gpu) -> tuple[str, str] | None:
+        if isinstance(gpu, WholeGpu) or not self._data:
+            return None
+        if self.platform == "eks-auto-mode":
+            text = f"has no {{{type(gpu).__name__}}}: its device plugin cannot be configured"
+            return text, "use {WholeGpu}"
+        if isinstance(gpu, VirtualGpu):
+            return "has no {VirtualGpu}", "use {WholeGpu}, or Nodes(labels={{...}}) for own nodes"
+        if gpu.resource != "nvidia.com/gpu" and self.platform in ("gke", "karpenter"):
+            option = "strategy='single'" if isinstance(gpu, MigSlice) else "renamed=False"
+            text = f"makes no node for {gpu.resource!r}: it names all parts 'nvidia.com/gpu'"
+            return text, f"give {{{type(gpu).__name__}.{option}}}"
+        return None
+
+    def tolerations(self, gpu: Gpu) -> list[dict[str, str]]:
+        """Tolerations of the usual taints of these nodes.
+
+        Args:
+            gpu: The GPU of the pod.
+        """
+        found = list(gpu.tolerations)
+        taints = list(self._data.get("taints", []))
+        if self.spot and self._data["spot"]["taint"]:
+            taints.append(self._data["spot"]["label"])
+        for key, value in taints:
+            entry = {"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"}
+            found.append(entry)
+        return found
+
+
+def labels_of_products() -> frozenset[str]:
+    """The keys of all node labels that name a product."""
+    keys = {one["label"] for one in platforms().values() if "label" in one}
+    return frozenset(keys | {PRODUCT, *_MORE})
+
+
+def products_named(key: str, value: str) -> list[str]:
+    """The products that a node label names; none if it does not name one.
+
+    Args:
+        key: Key of the label.
+        value: Its value.
+    """
+    if key == PRODUCT:
+        return [value]
+    if key == _INSTANCE_TYPE:
+        return sorted(
+            product
+            for one in platforms().values()
+            for product, types in one.get("instances", {}).items()
+            if value in types
+        )
+    if key not in labels_of_products():
+        return []
+    listed = sorted(
+        product
+        for one in platforms().values()
+        if one.get("label") == key
+        for product, values in one.get("values", {}).items()
+        if value in values
+    )
+    memories = {name: one["memory_mib"] for name, one in catalog().items()}
+    return listed or products_of(value.replace("_", "-"), memories)
+
+
+def products_selected(labels: Mapping[str, Sequence[str]]) -> list[str]:
+    """The products that all of a pod's node labels together allow; none if no label names one.
+
+    Args:
+        labels: Labels of the node with their allowed values.
+    """
+    found: set[str] | None = None
+    for key, values in labels.items():
+        named = {product for value in values for product in products_named(key, value)}
+        if named:
+            found = named if found is None else found & named
+    for one in platforms().values():
+        sizes = labels.get(one.get("memory_label", ""), ())
+        memories = one.get("memories", {})
+        if found and sizes:
+            found = {name for name in found if memories.get(name, sizes[0]) in sizes}
+    return sorted(found or ())

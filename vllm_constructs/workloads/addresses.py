@@ -1,0 +1,92 @@
+"""Addresses that a pod names in its flags and variables, to which it has to connect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vllm_constructs.kube.egress import EgressRule, rule_for
+
+if TYPE_CHECKING:
+    from .pod_facts import PodFacts
+
+# Addresses with a scheme, and names or IP addresses with a port. A comma separates several.
+_ADDRESS = re.compile(
+    r"[A-Za-z][\w+.-]*://[^\s,;'\"]+|(?<![\w/.-])[A-Za-z0-9][\w-]*(?:\.[\w-]+)+:\d{2,5}(?![\w.])",
+    re.ASCII,
+)
+# Variables that name addresses which are not to be reached, or not through a proxy.
+_OTHERS = ("NO_PROXY",)
+# Connectors between engines, by words of their names, with the first of their ports (vLLM,
+# distributed/kv_transfer: side channels; data goes through ports that the system picks).
+_BETWEEN = {"nixl": 5600, "mooncake": 8998, "moriio": 5600, "p2p": 5710}
+_SIDE_CHANNEL = "VLLM_NIXL_SIDE_CHANNEL_PORT"
+
+
+def rules_of(pod: PodFacts) -> Iterator[EgressRule]:
+    """The rules for all addresses that flags and variables of a pod name.
+
+    Args:
+        pod: The pod.
+    """
+    words: list[str] = []
+    for variables in (pod.env, *(one.env for one in (*pod.sidecars, *pod.init_containers))):
+        words += [
+            value
+            for name, value in variables.items()
+            if isinstance(value, str) and name.upper() not in _OTHERS
+        ]
+    words += [word for value in pod.engine.given().values() for word in _texts(value)]
+    for one in (*pod.sidecars, *pod.init_containers):
+        words += [*one.command, *one.args]
+    for word in words:
+        for address in _ADDRESS.findall(word):
+            rule = rule_for(address)
+            if rule is not None:
+                yield rule
+
+
+def side_channel(pod: PodFacts) -> int | None:
+    """The first port through which engines pass KV caches to each other; None if they do not.
+
+    Args:
+        pod: The pod.
+    """
+    config = pod.engine.get("kv_transfer_config")
+    connectors = " ".join(_connectors(config)).lower()
+    ports = [port for word, port in _BETWEEN.items() if word in connectors]
+    if not ports:
+        return None
+    given = pod.plain_env.get(_SIDE_CHANNEL, "")
+    return min([int(given)] if given.isdecimal() and int(given) else ports)
+
+
+def has_nixl(pod: PodFacts) -> bool:
+    """Whether the engine passes its KV cache through NIXL, whose address others must know."""
+    config = pod.engine.get("kv_transfer_config")
+    return any("nixl" in name.lower() for name in _connectors(config))
+
+
+def _connectors(config: object) -> Iterator[str]:
+    """The names of all connectors in a configuration; one may have others in it."""
+    if isinstance(config, Mapping):
+        for key, value in config.items():
+            if key == "kv_connector" and isinstance(value, str):
+                yield value
+            else:
+                yield from _connectors(value)
+    elif isinstance(config, (list, tuple)):
+        for value in config:
+            yield from _connectors(value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)

@@ -1,7 +1,6 @@
 """main.py: the guide as an app, what it renders, and whether dist/ is current."""
 
 import ast
-import hashlib
 import json
 import re
 import runpy
@@ -25,6 +24,7 @@ from tests.support import (
     pod_security_problems,
 )
 from vllm_constructs import Kubernetes
+from vllm_constructs.workloads import files
 
 _PLATFORM, _QWEN, _CODER = "platform.k8s.yaml", "qwen-7b.k8s.yaml", "qwen-coder.k8s.yaml"
 
@@ -263,8 +263,9 @@ def test_engine_config_map() -> None:
     (volume,) = (one for one in template["spec"]["volumes"] if "configMap" in one)
     assert "vllm-server-engine" == volume["configMap"]["name"]
     (mount,) = (one for one in container["volumeMounts"] if one["name"] == volume["name"])
-    assert ["--config", f"{mount['mountPath']}/{name}"] == container["args"][1:]
-    checksum = hashlib.sha256(text.encode()).hexdigest()
+    assert ["--config", mount["mountPath"]] == container["args"][1:]
+    assert name == mount["subPath"]
+    checksum = files.checksum({mount["mountPath"]: text})
     assert checksum in template["metadata"]["annotations"].values()
 
 

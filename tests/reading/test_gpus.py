@@ -8,6 +8,7 @@ import pytest
 from vllm_constructs import EngineArgs, MigSlice, Problem, TimeSlicedGpu, VirtualGpu, WholeGpu
 from vllm_constructs.accelerators.nvidia import PRODUCT
 from vllm_constructs.reading.gpus import PodGpus, gpus_in_use, pod_gpus
+from vllm_constructs.reading.nodes import SelectedNodes, selected_nodes
 from vllm_constructs.reading.spelling import as_fields
 from vllm_constructs.workloads.plan_annotations import PlanAnnotations
 
@@ -15,7 +16,12 @@ from vllm_constructs.workloads.plan_annotations import PlanAnnotations
 def on(resource: str, product: str | None, count: str = "1") -> PodGpus:
     """Return what a pod gets with a resource and a node label."""
     labels = {} if product is None else {PRODUCT: product}
-    return pod_gpus({resource: count, "cpu": "8"}, labels, {})
+    return pod_gpus({resource: count, "cpu": "8"}, nodes(labels), {})
+
+
+def nodes(labels: dict[str, str]) -> SelectedNodes:
+    """Return the nodes that a node selector allows."""
+    return selected_nodes({"nodeSelector": labels})
 
 
 def sentence(problem: Problem | None) -> str:
@@ -50,7 +56,11 @@ def test_kinds(resource: str, product: str | None, expected: Any, text: str) -> 
 @pytest.mark.parametrize(
     ("resource", "product", "problem"),
     [
-        ("nvidia.com/gpu", None, f"nodeSelector has no label {PRODUCT}, so the GPU is not known."),
+        (
+            "nvidia.com/gpu",
+            None,
+            "no label of the node names the GPU; give its product with --gpu.",
+        ),
         ("nvidia.com/gpu", "NVIDIA-L4-SHARED", "how many pods share the GPU is not in"),
         ("nvidia.com/gpu.shared", "NVIDIA-L4", "how many pods share the GPU is not in"),
         ("nvidia.com/gpu", "NVIDIA-B9000", f"nodeSelector['{PRODUCT}'] is 'NVIDIA-B9000'"),
@@ -88,10 +98,10 @@ def test_several_parts(resource: str, product: str, what: str) -> None:
 def test_virtual() -> None:
     """A virtual GPU's memory is in no field, but an annotation may say it."""
     limits, labels = {"nvidia.com/gpu": "1"}, {"nvidia.com/vgpu.present": "true"}
-    found = pod_gpus(limits, labels, {})
+    found = pod_gpus(limits, nodes(labels), {})
     assert found.gpu is None
     assert "the memory of a virtual GPU is not in its manifest." == sentence(found.problem)
-    known = pod_gpus(limits, labels, {}, PlanAnnotations(gpu_memory_mib=40_960))
+    known = pod_gpus(limits, nodes(labels), {}, PlanAnnotations(gpu_memory_mib=40_960))
     assert (VirtualGpu(memory_mib=40_960), None) == (known.gpu, known.problem)
 
 
@@ -99,7 +109,7 @@ def test_virtual() -> None:
 def test_share(part: float, expected: WholeGpu | None) -> None:
     """A share is planned by the part that vLLM asks for, where that can be one."""
     labels, options = {PRODUCT: "NVIDIA-L4-SHARED"}, {"gpu-memory-utilization": part}
-    found = pod_gpus({"nvidia.com/gpu": "1"}, labels, options)
+    found = pod_gpus({"nvidia.com/gpu": "1"}, nodes(labels), options)
     assert (expected, "a share of NVIDIA-L4") == (found.gpu, found.text)
     assert "how many pods share the GPU is not in the manifest" in sentence(found.problem)
 
@@ -108,7 +118,7 @@ def test_annotations() -> None:
     """What fields do not say, annotations may."""
     labels = {PRODUCT: "NVIDIA-L4-SHARED"}
     shared = PlanAnnotations(gpu_sharing=("mps", 3))
-    found = pod_gpus({"nvidia.com/gpu": "1"}, labels, {}, shared)
+    found = pod_gpus({"nvidia.com/gpu": "1"}, nodes(labels), {}, shared)
     assert TimeSlicedGpu("NVIDIA-L4", replicas=3, sharing="mps") == found.gpu
     assert found.problem is None
 

@@ -202,7 +202,7 @@ class TestGpu:
         found = on("nvidia.com/gpu", "NVIDIA-L4", count="2")
         assert ("2 x NVIDIA-L4", "NVIDIA-L4", 2) == (found.gpu_text, found.kind, found.pod_gpus)
         assert said(on("nvidia.com/gpu", None).problem).startswith(
-            f"nodeSelector has no label {PRODUCT}"
+            "no label of the node names the GPU"
         )
 
     def test_share(self) -> None:

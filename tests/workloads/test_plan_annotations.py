@@ -54,7 +54,9 @@ def manifest(spec: GpuPodSpec, annotations: dict[str, str]) -> dict[str, Any]:
 
 def annotations_of(spec: GpuPodSpec, shape: str | None) -> dict[str, str]:
     """Return the annotations of a pod's workload."""
-    return make_plan_annotations(gpu=spec.gpu, vllm=spec.vllm, shape=shape)
+    return make_plan_annotations(
+        gpu=spec.gpu, nodes=spec.all_node_labels, vllm=spec.vllm, shape=shape
+    )
 
 
 def planned(document: dict[str, Any]) -> plan_table.Row:
@@ -138,10 +140,14 @@ def test_read() -> None:
     """What is written is read."""
     gpu = TimeSlicedGpu("My-GPU", replicas=3, sharing="mps", memory_mib=24000)
 
-    found = make_plan_annotations(gpu=gpu, vllm="0.22.1", shape=QWEN)
+    found = make_plan_annotations(gpu=gpu, nodes={}, vllm="0.22.1", shape=QWEN)
 
     assert PlanAnnotations(
-        vllm="0.22.1", model_shape=QWEN, gpu_memory_mib=24000, gpu_sharing=("mps", 3)
+        vllm="0.22.1",
+        model_shape=QWEN,
+        gpu_memory_mib=24000,
+        gpu_product="My-GPU",
+        gpu_sharing=("mps", 3),
     ) == read_plan_annotations(found)
 
 

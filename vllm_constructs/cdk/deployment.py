@@ -215,7 +215,10 @@ class ModelDeployment(VllmConstruct):
     ) -> dict[str, str]:
         """The annotations of the Deployment: what a plan cannot know else, and the user's."""
         own = make_plan_annotations(
-            gpu=self.pod.gpu, vllm=self.pod.vllm, shape=fit.name_in_catalog(shape)
+            gpu=self.pod.gpu,
+            nodes=self.pod.all_node_labels,
+            vllm=self.pod.vllm,
+            shape=fit.name_in_catalog(shape),
         )
         given = names.annotation_map("annotations", {} if annotations is None else annotations)
         for annotation in given:

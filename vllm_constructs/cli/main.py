@@ -69,7 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     single.add_argument("--model", help="name on the Hugging Face Hub")
     single.add_argument(
-        "--gpu", metavar="PRODUCT", help="value of the label nvidia.com/gpu.product"
+        "--gpu",
+        metavar="PRODUCT",
+        help="value of the label nvidia.com/gpu.product; with an app or folder that of pods whose "
+        "manifests do not name their GPU",
     )
     single.add_argument("--gpus", type=_number, metavar="COUNT", help="default: 1")
     single.add_argument(

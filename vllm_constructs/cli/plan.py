@@ -41,6 +41,9 @@ def run(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
         VllmConstructsError: Options exclude each other, or an input cannot be read.
     """
     alone = [name for name in _ALONE if getattr(options, name) is not None]
+    if options.app is not None and options.gpu is not None:
+        # For pods whose manifests do not name their GPU.
+        alone.remove("gpu")
     if options.app is None:
         if options.model is None and not options.config:
             refuse("plan needs an app, a folder or --model; see vllm-constructs plan --help.")
@@ -152,14 +155,17 @@ def _app(path: Path, options: argparse.Namespace) -> tuple[str, int]:
                 return _refused(problem.sentence(), options)
             if problem is not None:
                 refuse(f"{str(path)!r} ends with an error: {problem.sentence()}")
-            objects = files.read(Path(folder))
+            found = files.read(Path(folder))
     else:
-        objects = files.read(path)
-    rows = [plan_table.row(model, shapes) for model in deployed_models(objects)]
+        found = files.read(path)
+    models = deployed_models(found.objects, options.gpu)
+    rows = [plan_table.row(model, shapes) for model in models]
     if not rows:
         refuse(f"{str(path)!r} has no workload that runs vLLM; give the folder of the models.")
-    table = plan_table.as_dict(rows)
-    text = _json(table) if options.format == "json" else plan_table.as_text(rows)
+    if options.format == "json":
+        text = _json(plan_table.as_dict(rows, found.unread))
+    else:
+        text = plan_table.as_text(rows, found.unread)
     return text, FITS if all(row.fits for row in rows) else DOES_NOT_FIT
 
 

@@ -130,24 +130,27 @@ def _sum(first: tuple[int, int, int], second: tuple[int, int, int]) -> tuple[int
     return (first[0] + second[0], first[1] + second[1], first[2] + second[2])
 
 
-def as_dict(rows: Sequence[Row]) -> dict[str, Any]:
+def as_dict(rows: Sequence[Row], unread: Sequence[Problem] = ()) -> dict[str, Any]:
     """The table in JSON's own types.
 
     Args:
         rows: The models.
+        unread: Files that cannot be read. Default: none.
     """
     names = ("minimum", "maximum", "rollout")
     return {
         "models": [row.as_dict() for row in rows],
         "gpus": {kind: dict(zip(names, gpus, strict=True)) for kind, gpus in totals(rows).items()},
+        "unread": [problem.sentence() for problem in unread],
     }
 
 
-def as_text(rows: Sequence[Row]) -> str:
+def as_text(rows: Sequence[Row], unread: Sequence[Problem] = ()) -> str:
     """The table for a person.
 
     Args:
         rows: The models.
+        unread: Files that cannot be read. Default: none.
     """
     lines = [(*_HEAD, *_COUNTS), *(_cells(row) for row in rows)]
     sums = totals(rows)
@@ -178,6 +181,7 @@ def as_text(rows: Sequence[Row]) -> str:
         for note in (row.reason, *(note.sentence(as_fields) for note in row.model.notes))
         if note
     ]
+    notes += [problem.sentence() for problem in unread]
     return "\n".join([*text, *([""] if notes else []), *notes])
 
 

@@ -7,21 +7,36 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vllm_constructs.errors import refuse
+from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
+from vllm_constructs.errors import Problem, escaped, refuse
 
 from .fields import items
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """All objects in a file or folder, in the order of the files' names.
+@dataclass(frozen=True, kw_only=True)
+class Manifests:
+    """What is in files of manifests.
+
+    Args:
+        objects: The objects, in the order of the files' names.
+        unread: Which files cannot be read, at which line, and why.
+    """
+
+    objects: list[dict[str, Any]]
+    unread: tuple[Problem, ...] = ()
+
+
+def read(path: Path) -> Manifests:
+    """All objects in a file or folder; files of a folder that cannot be read are left out.
 
     Args:
         path: A file, or a folder with files that end in .yaml, .yml or .json.
 
     Raises:
-        VllmConstructsError: A file cannot be read, or the folder has none.
+        VllmConstructsError: The file cannot be read, or none of the folder.
     """
     if path.is_dir():
         files = sorted(
@@ -34,20 +49,41 @@ def read(path: Path) -> list[dict[str, Any]]:
             f"the folder {str(path)!r} has no YAML or JSON files; give the folder that the app "
             "writes."
         )
-    return [item for file in files for document in _load(file) for item in _flat(document)]
+    objects: list[dict[str, Any]] = []
+    unread: list[Problem] = []
+    for file in files:
+        documents = _load(file)
+        if isinstance(documents, Problem):
+            unread.append(documents)
+        else:
+            objects += [item for document in documents for item in _flat(document)]
+    if len(unread) == len(files):
+        refuse(unread[0])
+    return Manifests(objects=objects, unread=tuple(unread))
 
 
-def _load(file: Path) -> list[Any]:
+def _load(file: Path) -> list[Any] | Problem:
     import yaml
 
     try:
         text = file.read_text(encoding="utf-8")
         return [json.loads(text)] if file.suffix == ".json" else _documents(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        refuse(
-            f"{str(file)!r} cannot be read ({type(error).__name__}); give a folder or file of "
-            "manifests."
-        )
+        return _problem(file, error)
+
+
+def _problem(file: Path, error: Exception) -> Problem:
+    """Where and why a file cannot be read."""
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark is not None else getattr(error, "lineno", None)
+    where = str(file) if line is None else f"{file}:{line}"
+    # The parser's words for YAML, the system's for a file that is not there.
+    why = getattr(error, "problem", None) or getattr(error, "strerror", None)
+    why = why or getattr(error, "msg", None) or type(error).__name__
+    return Problem(
+        text=escaped(f"{where} cannot be read ({require.shown(why)[1:-1]})"),
+        advice="render templates first, for example with helm template",
+    )
 
 
 def _documents(text: str) -> list[Any]:

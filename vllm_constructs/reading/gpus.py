@@ -21,8 +21,14 @@ from vllm_constructs.engine.parallelism import Parallelism
 from vllm_constructs.errors import Problem, VllmConstructsError, refuse
 from vllm_constructs.workloads.plan_annotations import PlanAnnotations
 
+from .nodes import SelectedNodes
+
 _RESOURCE = "nvidia.com/"
 _MIG = "nvidia.com/mig-"
+_VIRTUAL = "nvidia.com/vgpu.present"
+_PARTITION = "cloud.google.com/gke-gpu-partition-size"
+_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
+_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +50,19 @@ class PodGpus:
 
 def pod_gpus(
     limits: Mapping[str, Any],
-    labels: Mapping[str, Any],
+    nodes: SelectedNodes,
     options: Mapping[str, Any],
     annotations: PlanAnnotations | None = None,
+    assumed: str | None = None,
 ) -> PodGpus:
     """The GPUs of a pod.
 
     Args:
         limits: The container's resource limits.
-        labels: The pod's node selector.
+        nodes: The nodes on which it may run.
         options: The engine's flags by their names without dashes.
         annotations: The annotations of the workload. Default: none.
+        assumed: The product of a pod whose manifest does not name it. Default: none.
     """
     annotations = PlanAnnotations() if annotations is None else annotations
     resources = {
@@ -66,31 +74,51 @@ def pod_gpus(
         problem = _unknown("the pod requests no GPU")
         return PodGpus(gpu=None, count=0, text="no GPU", problem=problem)
     resource, count = min(resources.items())
-    product = str(labels[PRODUCT]) if PRODUCT in labels else None
+    product = _product(nodes, annotations) or assumed
     text = f"{count} x {product or resource}"
     try:
-        mig = _slice(resource, product, count)
+        mig = _slice(resource, product, nodes.labels, count)
         if mig is not None:
             return PodGpus(gpu=mig, count=count, text=f"MIG {mig.profile}")
-        if "nvidia.com/vgpu.present" not in labels and product is not None:
-            if resource.endswith(".shared") or product.endswith("-SHARED"):
-                return _shared(product.removesuffix("-SHARED"), count, options, annotations)
-            gpu = WholeGpu(product, count=count, memory_mib=annotations.gpu_memory_mib)
-            return PodGpus(gpu=gpu, count=count, text=text)
-        return PodGpus(gpu=_virtual(product, labels, annotations), count=count, text=text)
+        if _is_shared(resource, product, nodes.labels):
+            if _SHARING in nodes.labels:
+                return _shared_on_gke(str(product), nodes.labels, count)
+            name = str(product).removesuffix("-SHARED")
+            return _shared(name, count, options, annotations)
+        gpu = _whole(product, nodes, count, annotations)
+        return PodGpus(gpu=gpu, count=count, text=text)
     except VllmConstructsError as error:
         return PodGpus(gpu=None, count=count, text=text, problem=error.problem)
+
+
+def _is_shared(resource: str, product: str | None, labels: Mapping[str, str]) -> bool:
+    if product is None or _VIRTUAL in labels:
+        return False
+    return _SHARING in labels or resource.endswith(".shared") or product.endswith("-SHARED")
+
+
+def _whole(
+    product: str | None, nodes: SelectedNodes, count: int, annotations: PlanAnnotations
+) -> WholeGpu | VirtualGpu:
+    """Whole GPUs of the product, or a virtual one."""
+    if _VIRTUAL in nodes.labels:
+        return _virtual(product, annotations)
+    if product is not None:
+        return WholeGpu(product, count=count, memory_mib=annotations.gpu_memory_mib)
+    if annotations.gpu_memory_mib is not None:
+        return WholeGpu(count=count, memory_mib=annotations.gpu_memory_mib)
+    text = "no label of the node names the GPU"
+    if nodes.products:
+        text = f"the labels of the node allow {' or '.join(nodes.products)}"
+    advice = "give its product with --gpu"
+    return refuse(Problem(text=text, advice=advice, kind="not counted"))
 
 
 def _unknown(text: str) -> Problem:
     return Problem(text=text, kind="not counted")
 
 
-def _virtual(
-    product: str | None, labels: Mapping[str, Any], annotations: PlanAnnotations
-) -> VirtualGpu:
-    if "nvidia.com/vgpu.present" not in labels:
-        refuse(_unknown(f"nodeSelector has no label {PRODUCT}, so the GPU is not known"))
+def _virtual(product: str | None, annotations: PlanAnnotations) -> VirtualGpu:
     if annotations.gpu_memory_mib is None:
         refuse(_unknown("the memory of a virtual GPU is not in its manifest"))
     return VirtualGpu(product, memory_mib=annotations.gpu_memory_mib)
@@ -129,8 +157,20 @@ def _check_one(count: int, what: str) -> None:
         )
 
 
-def _slice(resource: str, product: str | None, count: int) -> MigSlice | None:
-    """The MIG slice of a resource, or of a product's suffix with the single strategy."""
+def _product(nodes: SelectedNodes, annotations: PlanAnnotations) -> str | None:
+    """The product that a manifest names, as feature discovery labels its nodes."""
+    if PRODUCT in nodes.labels:
+        return nodes.labels[PRODUCT]
+    return nodes.products[0] if len(nodes.products) == 1 else annotations.gpu_product
+
+
+def _slice(
+    resource: str, product: str | None, labels: Mapping[str, str], count: int
+) -> MigSlice | None:
+    """The MIG slice of a resource, of a product's suffix with the single strategy, or of GKE."""
+    if _PARTITION in labels:
+        _check_one(count, "MIG slices")
+        return MigSlice(labels[_PARTITION], product=product, strategy="single")
     if resource.startswith(_MIG):
         _check_one(count, "MIG slices")
         return MigSlice(_profile(resource), product=product)
@@ -148,6 +188,19 @@ def _profile(resource: str) -> str:
             if item["resource"] == resource:
                 return profile
     return resource.removeprefix(_MIG)
+
+
+def _shared_on_gke(product: str, labels: Mapping[str, str], count: int) -> PodGpus:
+    """A share of a GPU, from the labels of its node pool on GKE."""
+    _check_one(count, "shares of GPUs")
+    pods = labels.get(_CLIENTS, "")
+    text = f"a share of {product}"
+    if not pods.isdecimal():
+        problem = _unknown("how many pods share the GPU is not in the manifest")
+        return PodGpus(gpu=None, count=count, text=text, problem=problem)
+    sharing: Any = "mps" if labels[_SHARING] == "mps" else "time-slicing"
+    gpu = TimeSlicedGpu(product, replicas=int(pods), sharing=sharing)
+    return PodGpus(gpu=gpu, count=count, text=text)
 
 
 def _shared(

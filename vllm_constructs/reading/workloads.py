@@ -26,6 +26,7 @@ from vllm_constructs.workloads.workload import DEPLOYMENT, KINDS, WorkloadKind
 
 from .fields import integer, items, mapping, namespaced_name, strings
 from .gpus import gpus_in_use, pod_gpus
+from .nodes import selected_nodes
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()\s]+)\)")
 _SHELLS = ("sh", "bash", "dash")
@@ -86,11 +87,12 @@ class DeployedModel:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
-def deployed_models(objects: list[dict[str, Any]]) -> list[DeployedModel]:
+def deployed_models(objects: list[dict[str, Any]], gpu: str | None = None) -> list[DeployedModel]:
     """The models of all workloads that run vLLM.
 
     Args:
         objects: Objects of manifests.
+        gpu: Product of the GPUs of pods whose manifest does not name it. Default: none.
     """
     ranges = dict(_ranges(objects))
     configs = {
@@ -106,7 +108,7 @@ def deployed_models(objects: list[dict[str, Any]]) -> list[DeployedModel]:
         container = _engine_container(mapping(manifest, *kind.pod_template, "spec"))
         if container is not None:
             scaled = ranges.get((*namespaced_name(manifest), kind.kind))
-            models.append(_model(manifest, kind, container, scaled, configs))
+            models.append(_model(manifest, kind, container, scaled, configs, product=gpu))
     return models
 
 
@@ -180,6 +182,8 @@ def _model(
     container: dict[str, Any],
     scaled: tuple[int, int] | None,
     configs: Mapping[tuple[str, str], dict[str, Any]],
+    *,
+    product: str | None,
 ) -> DeployedModel:
     namespace, name = namespaced_name(workload)
     spec = mapping(workload, "spec")
@@ -217,7 +221,7 @@ def _model(
     except VllmConstructsError as error:
         refusals.append(error.problem)
     limits = mapping(container, "resources", "limits")
-    gpus = pod_gpus(limits, mapping(pod, "nodeSelector"), line.options, annotations)
+    gpus = pod_gpus(limits, selected_nodes(pod), line.options, annotations, product)
     if gpus.problem is not None:
         (problems if gpus.gpu is None else notes).append(gpus.problem)
     if not release.is_certain:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vllm_constructs.accelerators.nvidia import Gpu, TimeSlicedGpu
+from vllm_constructs.accelerators.nodes import Labels, products_selected
+from vllm_constructs.accelerators.nvidia import PRODUCT, Gpu, TimeSlicedGpu
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.kube.names import PREFIX
 
 VLLM = f"{PREFIX}/vllm"
 MODEL_SHAPE = f"{PREFIX}/model-shape"
 GPU_MEMORY = f"{PREFIX}/gpu-memory-mib"
+GPU_PRODUCT = f"{PREFIX}/gpu-product"
 GPU_SHARING = f"{PREFIX}/gpu-sharing"
 
 
@@ -27,20 +29,25 @@ class PlanAnnotations:
         vllm: The release in the image.
         model_shape: The model of the catalog whose shape the model has.
         gpu_memory_mib: Memory of one GPU in MiB.
+        gpu_product: The GPU's product, if the labels of its nodes do not name it.
         gpu_sharing: How pods share a GPU, and how many of them.
     """
 
     vllm: str | None = None
     model_shape: str | None = None
     gpu_memory_mib: int | None = None
+    gpu_product: str | None = None
     gpu_sharing: tuple[str, int] | None = None
 
 
-def make_plan_annotations(*, gpu: Gpu, vllm: str | None, shape: str | None) -> dict[str, str]:
+def make_plan_annotations(
+    *, gpu: Gpu, nodes: Labels, vllm: str | None, shape: str | None
+) -> dict[str, str]:
     """The annotations of a model's workload.
 
     Args:
         gpu: What a pod gets.
+        nodes: Labels of its nodes with their allowed values.
         vllm: The release that is given for the image; None if its tag has it.
         shape: Name of the shape in the catalog; None if no shape is given, or another one.
     """
@@ -48,6 +55,12 @@ def make_plan_annotations(*, gpu: Gpu, vllm: str | None, shape: str | None) -> d
     memory = getattr(gpu, "memory_mib", None)
     if memory is not None:
         annotations[GPU_MEMORY] = str(memory)
+    if (
+        gpu.product is not None
+        and PRODUCT not in nodes
+        and products_selected(nodes) != [gpu.product]
+    ):
+        annotations[GPU_PRODUCT] = gpu.product
     if isinstance(gpu, TimeSlicedGpu):
         annotations[GPU_SHARING] = f"{gpu.sharing}/{gpu.replicas}"
     if shape is not None:
@@ -70,6 +83,7 @@ def read_plan_annotations(annotations: Mapping[str, Any]) -> PlanAnnotations:
         vllm=strings.get(VLLM),
         model_shape=strings.get(MODEL_SHAPE),
         gpu_memory_mib=int(memory) if _is_number(memory) else None,
+        gpu_product=strings.get(GPU_PRODUCT),
         gpu_sharing=(sharing, int(pods)) if _is_number(pods) else None,
     )
 

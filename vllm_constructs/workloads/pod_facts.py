@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 from vllm_constructs import require
 from vllm_constructs.accelerators import nvidia
-from vllm_constructs.accelerators.nodes import Nodes
+from vllm_constructs.accelerators.nodes import Labels, Nodes
 from vllm_constructs.accelerators.nvidia import Gpu
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
@@ -359,16 +359,21 @@ class PodFacts:
         return (*self.volumes, *self.files)
 
     @property
+    def all_node_labels(self) -> Labels:
+        """Labels that the node must have, with their allowed values."""
+        own = {key: (value,) for key, value in self.node_selector.items()}
+        return dict(sorted((self.nodes.labels_for(self.gpu) | own).items()))
+
+    @property
     def node_labels(self) -> dict[str, str]:
         """The `nodeSelector` of the pod."""
-        found = self.nodes.labels_for(self.gpu)
-        own = {key: values[0] for key, values in found.items() if len(values) == 1}
-        return dict(sorted((own | dict(self.node_selector)).items()))
+        found = self.all_node_labels
+        return {key: values[0] for key, values in found.items() if len(values) == 1}
 
     @property
     def node_requirements(self) -> tuple[NodeRequirement, ...]:
         """The labels of the GPU's nodes that may have one of several values."""
-        found = self.nodes.labels_for(self.gpu)
+        found = self.all_node_labels
         return tuple(
             NodeRequirement(key, values) for key, values in found.items() if len(values) > 1
         )

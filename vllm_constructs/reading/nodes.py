@@ -1,0 +1,67 @@
+"""Nodes of a pod, from its node selector and its required node affinity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vllm_constructs.accelerators.nodes import products_selected
+from vllm_constructs.dataclass import dataclass
+
+from .fields import items, mapping, strings
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectedNodes:
+    """The nodes on which a pod may run.
+
+    Args:
+        labels: Labels that all of them have with one value.
+        products: The GPU products that the labels name; none if no label names one.
+    """
+
+    labels: Mapping[str, str]
+    products: tuple[str, ...]
+
+
+def selected_nodes(pod: Mapping[str, Any]) -> SelectedNodes:
+    """The nodes on which a pod may run.
+
+    Args:
+        pod: The `spec` of the pod.
+    """
+    selector: dict[str, tuple[str, ...]] = {
+        key: (str(value),) for key, value in mapping(pod, "nodeSelector").items()
+    }
+    affinity = mapping(pod, "affinity", "nodeAffinity", _REQUIRED)
+    # The scheduler takes a node that meets one of the terms.
+    terms = [
+        _with_term(selector, mapping(term)) for term in items(affinity.get("nodeSelectorTerms"))
+    ] or [selector]
+    named = [products_selected(labels) for labels in terms]
+    # A term without a product allows any of them.
+    products = sorted({one for found in named for one in found}) if all(named) else []
+    return SelectedNodes(labels=_in_all(terms), products=tuple(products))
+
+
+def _with_term(
+    selector: Mapping[str, tuple[str, ...]], term: Mapping[str, Any]
+) -> dict[str, tuple[str, ...]]:
+    found = dict(selector)
+    for one in map(mapping, items(term.get("matchExpressions"))):
+        key, values = str(one.get("key")), tuple(strings(one.get("values")))
+        if one.get("operator") == "In" and values:
+            before = found.get(key, values)
+            found[key] = tuple(value for value in values if value in before)
+    return found
+
+
+def _in_all(terms: list[dict[str, tuple[str, ...]]]) -> dict[str, str]:
+    first, *others = terms
+    return {
+        key: values[0]
+        for key, values in first.items()
+        if len(values) == 1 and all(other.get(key) == values for other in others)
+    }

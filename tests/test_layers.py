@@ -39,7 +39,7 @@ TABLE = {
     "workloads": "accelerators dataclass engine errors frozen kube releases require",
     "traffic": "dataclass errors frozen kube require",
     "platform": "accelerators dataclass engine frozen kube releases require",
-    "scaling": "dataclass errors kube metrics releases require workloads",
+    "scaling": "dataclass errors frozen kube metrics releases require workloads",
     "monitoring": "dataclass kube metrics releases require workloads",
     "reading": "accelerators dataclass engine errors memory releases require workloads",
     "importers": "dataclass errors kube require",

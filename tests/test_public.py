@@ -36,6 +36,7 @@ from vllm_constructs import (
     EnvVarSource,
     EphemeralCache,
     ExistingClaim,
+    ExternalMetric,
     F5Nginx,
     FluxHelmRelease,
     GatewayRef,
@@ -43,6 +44,7 @@ from vllm_constructs import (
     GpuPodSpec,
     HuggingFaceToken,
     IngressNginx,
+    KedaAuthentication,
     Kubernetes,
     KvCacheUsage,
     MemoryPlan,
@@ -54,6 +56,7 @@ from vllm_constructs import (
     NodeRequirement,
     Nodes,
     Objectives,
+    ObjectMetric,
     PodAffinityTerm,
     PodOptions,
     PodSecurity,
@@ -61,10 +64,12 @@ from vllm_constructs import (
     Problem,
     PrometheusQuery,
     QueueDepth,
+    ReplicaRange,
     Rollout,
     RunningRequests,
     ScalingPace,
     ServiceAccountToken,
+    ServiceOptions,
     Startup,
     TimeSlicedGpu,
     TimeToFirstToken,
@@ -244,6 +249,7 @@ def test_methods(kind: type[Any]) -> None:
 
 GPU = WholeGpu("NVIDIA-L40S")
 SHAPE = ModelShape.named("Qwen/Qwen2.5-7B-Instruct")
+OBJECT: dict[str, Any] = {"name": "a", "threshold": 1.0, "metric_type": "Value"}
 QUERY: dict[str, Any] = {"name": "a", "threshold": 1.0, "metric_type": "Value"}
 WAITING: dict[str, Any] = {"type": "gauge", "unit": "requests"}
 
@@ -291,6 +297,20 @@ MADE: dict[str, Callable[[], tuple[object, object]]] = {
     ),
     "EphemeralCache": lambda: (EphemeralCache(), EphemeralCache(size="1Gi")),
     "ExistingClaim": lambda: (ExistingClaim("a"), ExistingClaim("a", access="ReadOnlyMany")),
+    "ExternalMetric": lambda: (
+        ExternalMetric(name="a", threshold=1, metric_type="Value"),
+        ExternalMetric(name="a", threshold=2, metric_type="Value"),
+    ),
+    "KedaAuthentication": lambda: (
+        KedaAuthentication("a"),
+        KedaAuthentication.from_secret("a", bearer_token="token"),
+    ),
+    "ObjectMetric": lambda: (
+        ObjectMetric(kind="Ingress", object_name="a", api_version="v1", **OBJECT),
+        ObjectMetric(kind="Ingress", object_name="b", api_version="v1", **OBJECT),
+    ),
+    "ReplicaRange": lambda: (ReplicaRange(max_replicas=1), ReplicaRange(max_replicas=2)),
+    "ServiceOptions": lambda: (ServiceOptions(), ServiceOptions(port=80)),
     "F5Nginx": lambda: (F5Nginx(), F5Nginx(namespace="ingress")),
     "FluxHelmRelease": lambda: (FluxHelmRelease(), FluxHelmRelease(interval="30m")),
     "GatewayRef": lambda: (GatewayRef("a"), GatewayRef("a", namespace="gateways")),

@@ -33,6 +33,7 @@ from vllm_constructs.reading.spelling import as_fields
 from vllm_constructs.scaling import hpa, keda
 from vllm_constructs.scaling.pace import Replicas
 from vllm_constructs.traffic.controllers import ProxySettings
+from vllm_constructs.workloads import service
 from vllm_constructs.workloads.workload import Workload
 
 L4 = WholeGpu("NVIDIA-L4")
@@ -72,6 +73,18 @@ VALID: dict[str, dict[str, Any]] = {
     "EngineArgs": {},
     "EphemeralCache": {},
     "ExistingClaim": {"claim_name": "a"},
+    "ExternalMetric": {"name": "x", "threshold": 5, "metric_type": "Value"},
+    "KedaAuthentication": {"trigger_authentication": "a"},
+    "ObjectMetric": {
+        "name": "x",
+        "kind": "Ingress",
+        "object_name": "a",
+        "api_version": "networking.k8s.io/v1",
+        "threshold": 5,
+        "metric_type": "Value",
+    },
+    "ReplicaRange": {"max_replicas": 2},
+    "ServiceOptions": {},
     "F5Nginx": {},
     "FluxHelmRelease": {},
     "GatewayRef": {"gateway_name": "a"},
@@ -155,17 +168,19 @@ def scaled_by(value: Any) -> list[Any]:
         "pace": library.ScalingPace(),
         "startup": 900,
     }
-    found: list[Any] = [
-        keda.manifest(
-            **options,
-            replicas=Replicas(scaler="KedaScaler", minimum=1, maximum=2),
-            series=ModelSeries(namespace="llm", model_name="qwen"),
-            prometheus="http://x.y",
-            polling_interval=None,
-            cooldown=None,
-            fallback=1,
+    found: list[Any] = []
+    if value.for_keda:
+        found.append(
+            keda.manifest(
+                **options,
+                replicas=Replicas(scaler="KedaScaler", minimum=1, maximum=2),
+                series=ModelSeries(namespace="llm", model_name="qwen"),
+                prometheus="http://x.y",
+                polling_interval=None,
+                cooldown=None,
+                fallback=1,
+            )
         )
-    ]
     if value.for_hpa:
         replicas = Replicas(scaler="HpaScaler", minimum=1, maximum=2)
         found.append(hpa.manifest(**options, replicas=replicas))
@@ -216,6 +231,16 @@ MAKES: dict[str, Callable[[Any], list[Any]]] = {
     "EngineArgs": engine_of,
     "EphemeralCache": pod_with("cache"),
     "ExistingClaim": pod_with("cache"),
+    "ExternalMetric": scaled_by,
+    "KedaAuthentication": lambda value: [
+        value.manifest("a"),
+        value.authenticated({"type": "prometheus", "metadata": {}}, "a"),
+    ],
+    "ObjectMetric": scaled_by,
+    "ReplicaRange": lambda value: [value.replicas().maximum],
+    "ServiceOptions": lambda value: [
+        service.manifest(name="a", selector={"a": "b"}, port=8000, options=value)
+    ],
     "F5Nginx": fronted_by,
     "FluxHelmRelease": lambda value: value.manifests(CHART),
     "GatewayRef": lambda value: [value.parent(), value.peers()],
@@ -353,6 +378,7 @@ POSITIONAL = {
     "EnvFromSource": ["source"],
     "EnvVarSource": ["source"],
     "ExistingClaim": ["claim_name"],
+    "KedaAuthentication": ["trigger_authentication"],
     "NodeRequirement": ["key", "values"],
     "Nodes": ["platform"],
     "TopologySpread": ["topology_key"],

@@ -39,11 +39,14 @@ if TYPE_CHECKING:
     from .monitoring.objectives import Objectives
     from .platform.delivery import ArgoApplication, FluxHelmRelease
     from .releases.release import VllmRelease
-    from .scaling.pace import ScalingPace
+    from .scaling.keda_authentication import KedaAuthentication
+    from .scaling.pace import ReplicaRange, ScalingPace
     from .scaling.triggers import (
         CpuUtilization,
         CronFloor,
+        ExternalMetric,
         KvCacheUsage,
+        ObjectMetric,
         PrometheusQuery,
         QueueDepth,
         RunningRequests,
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
         TopologySpread,
     )
     from .workloads.secrets import ApiKey, HuggingFaceToken
+    from .workloads.service import ServiceOptions
     from .workloads.storage import EphemeralCache, ExistingClaim
     from .workloads.volumes import ServiceAccountToken, Volume
 else:
@@ -88,6 +92,7 @@ else:
         "EnvVarSource": "workloads.env_sources",
         "EphemeralCache": "workloads.storage",
         "ExistingClaim": "workloads.storage",
+        "ExternalMetric": "scaling.triggers",
         "F5Nginx": "traffic.controllers",
         "FluxHelmRelease": "platform.delivery",
         "GatewayRef": "traffic.route",
@@ -95,6 +100,7 @@ else:
         "GpuPodSpec": "workloads.pod",
         "HuggingFaceToken": "workloads.secrets",
         "IngressNginx": "traffic.controllers",
+        "KedaAuthentication": "scaling.keda_authentication",
         "Kubernetes": "kube.kubernetes",
         "KvCacheUsage": "scaling.triggers",
         "MemoryPlan": "memory.plan",
@@ -104,6 +110,7 @@ else:
         "ModelShape": "memory.shapes",
         "NodeRequirement": "workloads.scheduling",
         "Nodes": "accelerators.nodes",
+        "ObjectMetric": "scaling.triggers",
         "Objectives": "monitoring.objectives",
         "ParsedArgs": "engine.command_line_parser",
         "PodAffinityTerm": "workloads.scheduling",
@@ -113,10 +120,12 @@ else:
         "Problem": "errors",
         "PrometheusQuery": "scaling.triggers",
         "QueueDepth": "scaling.triggers",
+        "ReplicaRange": "scaling.pace",
         "Rollout": "workloads.availability",
         "RunningRequests": "scaling.triggers",
         "ScalingPace": "scaling.pace",
         "ServiceAccountToken": "workloads.volumes",
+        "ServiceOptions": "workloads.service",
         "Startup": "workloads.availability",
         "TimeSlicedGpu": "accelerators.nvidia",
         "TimeToFirstToken": "scaling.triggers",
@@ -200,6 +209,7 @@ __all__ = [
     "EnvVarSource",
     "EphemeralCache",
     "ExistingClaim",
+    "ExternalMetric",
     "ExternalToken",
     "F5Nginx",
     "FluxHelmRelease",
@@ -211,6 +221,7 @@ __all__ = [
     "HpaScaler",
     "HuggingFaceToken",
     "IngressNginx",
+    "KedaAuthentication",
     "KedaOperator",
     "KedaScaler",
     "Kubernetes",
@@ -229,6 +240,7 @@ __all__ = [
     "Namespace",
     "NodeRequirement",
     "Nodes",
+    "ObjectMetric",
     "Objectives",
     "ParsedArgs",
     "PodAffinityTerm",
@@ -239,10 +251,12 @@ __all__ = [
     "PrometheusAdapter",
     "PrometheusQuery",
     "QueueDepth",
+    "ReplicaRange",
     "Rollout",
     "RunningRequests",
     "ScalingPace",
     "ServiceAccountToken",
+    "ServiceOptions",
     "Startup",
     "StreamingIngress",
     "TimeSlicedGpu",

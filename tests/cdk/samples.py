@@ -32,6 +32,7 @@ from vllm_constructs import (
     EnvFromSource,
     EnvVarSource,
     ExistingClaim,
+    ExternalMetric,
     ExternalToken,
     F5Nginx,
     FluxHelmRelease,
@@ -39,6 +40,7 @@ from vllm_constructs import (
     GkeIngress,
     HuggingFaceToken,
     IngressNginx,
+    KedaAuthentication,
     Kubernetes,
     KvCacheUsage,
     MigSlice,
@@ -46,6 +48,7 @@ from vllm_constructs import (
     ModelShape,
     NodeRequirement,
     Nodes,
+    ObjectMetric,
     PodAffinityTerm,
     PodOptions,
     PodSecurity,
@@ -55,6 +58,7 @@ from vllm_constructs import (
     Rollout,
     RunningRequests,
     ScalingPace,
+    ServiceOptions,
     Startup,
     TimeSlicedGpu,
     TimeToFirstToken,
@@ -78,6 +82,7 @@ Manifest = dict[str, Any]
 GPU = WholeGpu("NVIDIA-L40S")
 MODEL = "Qwen/Qwen2.5-7B-Instruct"
 CACHE = ExistingClaim("weights")
+MARKS = {"example.com/owner": "search"}
 PROMETHEUS = "http://prometheus-operated.monitoring.svc:9090"
 STACK = Path(__file__).parents[1] / "data" / "stack.yaml"
 
@@ -144,6 +149,14 @@ def _model_deployment(_: Chart) -> Keywords:
         "gpu": WholeGpu("NVIDIA-A100-SXM4-80GB", count=2),
         "name": "vllm-server",
         "service_name": "vllm-service",
+        "service_options": ServiceOptions(
+            type="LoadBalancer",
+            port=80,
+            node_port=30080,
+            load_balancer_class="service.k8s.aws/nlb",
+            labels=MARKS,
+            annotations={"service.beta.kubernetes.io/aws-load-balancer-internal": "true"},
+        ),
         "served_name": "qwen-7b",
         "image": "registry.example.com/vllm/vllm-openai:v0.33.0",
         "vllm": "0.33.0",
@@ -263,6 +276,12 @@ def _keda_scaler(scope: Chart) -> Keywords:
         "cooldown": 600,
         "fallback_replicas": 3,
         "name": "vllm-scaler",
+        "authentication": KedaAuthentication.from_secret(
+            "thanos", bearer_token="token", ca="service-ca.crt"
+        ),
+        "paused_replicas": 0,
+        "labels": MARKS,
+        "annotations": MARKS,
     }
 
 
@@ -300,6 +319,8 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "target": model(scope, replicas=3, cache=CACHE),
             "min_available": 2,
             "name": "vllm-pdb",
+            "labels": MARKS,
+            "annotations": MARKS,
         },
         "everything-unavailable": lambda scope: {
             "target": model(scope, replicas=3, cache=CACHE),
@@ -349,9 +370,26 @@ SAMPLES: dict[str, dict[str, Make]] = {
                 RunningRequests(32.5),
                 KvCacheUsage(0.85),
                 CpuUtilization(70),
+                ExternalMetric(
+                    name="queue_length",
+                    threshold=30,
+                    metric_type="AverageValue",
+                    labels={"queue": "chat"},
+                ),
+                ObjectMetric(
+                    name="requests_per_second",
+                    kind="Ingress",
+                    object_name="llm",
+                    api_version="networking.k8s.io/v1",
+                    threshold=100,
+                    metric_type="Value",
+                ),
             ],
             "pace": ScalingPace(up_pods=2, up_seconds=300),
             "name": "vllm-hpa",
+            "prometheus": PROMETHEUS,
+            "labels": MARKS,
+            "annotations": MARKS,
         },
     },
     "KedaOperator": {
@@ -379,6 +417,8 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "storage_class": "fast-ssd",
             "access": "ReadWriteOnce",
             "name": "model-cache-pvc",
+            "labels": MARKS,
+            "annotations": MARKS,
         },
     },
     "ModelDeployment": {
@@ -394,6 +434,8 @@ SAMPLES: dict[str, dict[str, Make]] = {
             tls=ClusterIssuerRef("letsencrypt-prod", secret="llm-tls"),
             max_body=20,
             name="models",
+            labels=MARKS,
+            annotations=MARKS,
         ),
         "everything-gateway": lambda scope: _fleet(
             scope,
@@ -418,6 +460,7 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "alerts": True,
             "dashboard": True,
             "folder": "Models",
+            "annotations": MARKS,
             "namespace": "observability",
             "name": "vllm-monitor",
             "objectives": Objectives(time_to_first_token=5.0, inter_token_latency=0.1),
@@ -433,6 +476,8 @@ SAMPLES: dict[str, dict[str, Make]] = {
             ),
             path="/",
             name="vllm-route",
+            labels=MARKS,
+            annotations=MARKS,
         ),
         "everything-gke": lambda scope: _front(
             scope, gateway=GatewayRef("edge", namespace="gateways", implementation="gke")
@@ -471,6 +516,7 @@ SAMPLES: dict[str, dict[str, Make]] = {
             max_body=20,
             annotations={"example.com/owner": "search"},
             name="vllm-ingress",
+            labels=MARKS,
         ),
         "everything-alb": lambda scope: _front(
             scope,

@@ -1,3 +1,4 @@
+import json
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -47,6 +48,7 @@ from vllm_constructs import (
     ModelShape,
     PodSecurity,
     QueueDepth,
+    ReplicaRange,
     Rollout,
     StreamingIngress,
     TokenSecret,
@@ -359,22 +361,58 @@ class TestNames:
         assert 6 == len(manifests(scope))
 
     @pytest.mark.parametrize("reader", ["HpaScaler", "KedaScaler", "ModelMonitor"])
-    @pytest.mark.parametrize("late", [True, False])
-    def test_readers(self, reader: str, late: bool) -> None:  # noqa: FBT001  # a parameter
-        """A scaler or monitor is rejected where a second model has the name, before or after."""
+    def test_readers(self, reader: str) -> None:
+        """A second model of the name is rejected once a scaler or monitor reads the first one."""
         scope = chart()
         first = model(scope, "a", served_name="qwen")
-        if late:
-            model(scope, "b", served_name="qwen")
         with unwarned():
-            if late:
-                with pytest.raises(VllmConstructsError, match="served as 'qwen'"):
-                    read(scope, reader, first)
-            else:
-                read(scope, reader, first)
-                with pytest.raises(VllmConstructsError, match="served as 'qwen'"):
-                    model(scope, "b", served_name="qwen")
-                model(scope, "c", served_name="coder")
+            read(scope, reader, first)
+            with pytest.raises(VllmConstructsError, match="served as 'qwen'"):
+                model(scope, "b", served_name="qwen")
+            model(scope, "c", served_name="coder")
+
+    def test_told_apart(self) -> None:
+        """Workloads of one name are told apart by their pods, in queries, alerts and titles."""
+        scope = chart()
+        both = [model(scope, name, served_name="qwen", cache=CACHE) for name in ("l20", "l20-b")]
+        with unwarned():
+            for one in both:
+                read(scope, "KedaScaler", one)
+                read(scope, "ModelMonitor", one)
+        found = manifests(scope)
+        for one in both:
+            matcher = f'pod=~"{one.workload.pod_names}"'
+            scaler = next(
+                item
+                for item in found
+                if item["kind"] == "ScaledObject"
+                and item["spec"]["scaleTargetRef"]["name"] == one.name
+            )
+            queries = [item["metadata"]["query"] for item in scaler["spec"]["triggers"]]
+            assert all(matcher in query for query in queries)
+            rule = only(scope, "PrometheusRule", f"{one.name}-alerts")
+            alerts = [rule for group in rule["spec"]["groups"] for rule in group["rules"]]
+            assert {one.name} == {alert["labels"]["workload"] for alert in alerts}
+            assert any(matcher in alert["expr"] for alert in alerts)
+        boards = [item["data"] for item in found if "grafana_dashboard" in str(item["metadata"])]
+        titles = {json.loads(text)["title"] for board in boards for text in board.values()}
+        assert {"vLLM qwen (llm/l20)", "vLLM qwen (llm/l20-b)"} == titles
+        # No pod of one matches the pattern of the other.
+        assert not re.fullmatch(both[0].workload.pod_names, "l20-b-5d9c7b6f4-abcde")
+
+    def test_parked(self) -> None:
+        """At 0 replicas a model is parked; a range leaves them to another autoscaler."""
+        scope = chart()
+        model(scope, "a", replicas=0)
+        left = model(scope, "b", replicas=ReplicaRange(max_replicas=4), cache=CACHE)
+        assert 0 == only(scope, "Deployment", "a")["spec"]["replicas"]
+        assert "replicas" not in only(scope, "Deployment", "b")["spec"]
+        assert (0, 4) == left.replica_range
+        with pytest.raises(VllmConstructsError, match="has a ReplicaRange already"):
+            read(scope, "HpaScaler", left)
+        once = ExistingClaim("weights", access="ReadWriteOnce")
+        with pytest.raises(VllmConstructsError, match="up to 4 replicas"):
+            model(scope, "c", replicas=ReplicaRange(max_replicas=4), cache=once)
 
     def test_elsewhere(self) -> None:
         """The name is free in another namespace."""
@@ -388,7 +426,7 @@ class TestNames:
 def read(scope: Chart, reader: str, target: ModelDeployment) -> None:
     """Put a reader of metrics on a model."""
     keywords = SAMPLES[reader]["minimal"](chart()) | {"target": target}
-    getattr(vllm_constructs, reader)(scope, "reader", **keywords)
+    getattr(vllm_constructs, reader)(scope, f"{target.name}-{reader}", **keywords)
 
 
 @pytest.mark.parametrize("reader", ["HpaScaler", "KedaScaler", "ModelMonitor"])

@@ -11,6 +11,7 @@ from vllm_constructs.cdk.links import LinkedFacts
 from vllm_constructs.cdk.model_objects import ModelObjects
 from vllm_constructs.kube.peers import from_namespace
 from vllm_constructs.scaling.pace import Replicas
+from vllm_constructs.workloads.service import ServiceOptions
 from vllm_constructs.workloads.workload import Workload
 
 SCALER = Replicas(scaler="KedaScaler", minimum=1, maximum=3)
@@ -31,6 +32,7 @@ def objects(allow_from: tuple[str, ...] | None = (), **engine: Any) -> ModelObje
     return ModelObjects(
         workload=Workload(name="qwen"),
         service_name="qwen-api",
+        service_options=ServiceOptions(),
         pod=GpuPodSpec(model=MODEL, gpu=GPU, engine=EngineArgs(**engine)),
         replicas=2,
         rollout=Rollout(),

@@ -12,8 +12,10 @@ from tests.support import parse_promql
 from vllm_constructs import (
     CpuUtilization,
     CronFloor,
+    ExternalMetric,
     KvCacheUsage,
     ModelSeries,
+    ObjectMetric,
     PrometheusQuery,
     QueueDepth,
     RunningRequests,
@@ -73,18 +75,30 @@ EACH: list[Trigger] = [
     CpuUtilization(70),
     FLOOR,
     GATEWAY,
+    ExternalMetric(name="queue", threshold=0.5, metric_type="AverageValue", labels={"a": "b"}),
+    ObjectMetric(
+        name="rps",
+        kind="Ingress",
+        object_name="llm",
+        api_version="networking.k8s.io/v1",
+        threshold=100,
+        metric_type="Value",
+    ),
 ]
+FOR_KEDA = [one for one in EACH if one.for_keda]
 
 
 def test_kinds() -> None:
     """Each kind of trigger says by itself who reads it, and for what."""
     assert list(triggers.KINDS) == [type(one) for one in EACH]
     for_hpa = [QueueDepth, RunningRequests, KvCacheUsage, CpuUtilization]
+    for_hpa += [ExternalMetric, ObjectMetric]
+    assert {ExternalMetric, ObjectMetric} == {one for one in triggers.KINDS if not one.for_keda}
     assert for_hpa == [kind for kind in triggers.KINDS if kind.for_hpa]
-    assert [CpuUtilization, CronFloor] == [
+    assert [CpuUtilization, CronFloor, ExternalMetric, ObjectMetric] == [
         kind for kind in triggers.KINDS if not kind.reads_prometheus
     ]
-    assert [0, 0, 0, 0, 0, 3, 0] == [one.floor for one in EACH]
+    assert [0, 0, 0, 0, 0, 3, 0, 0, 0] == [one.floor for one in EACH]
     assert [FLOOR, GATEWAY] == [one for one in EACH if one.wakes]
 
 
@@ -92,7 +106,7 @@ def test_keys() -> None:
     """What may stand once is known by its kind, a query by its name, and a floor by nothing."""
     expected = [kind.__name__ for kind in triggers.KINDS[:5]]
 
-    assert [*expected, None, "gateway"] == [one.key for one in EACH]
+    assert [*expected, None, "gateway", None, None] == [one.key for one in EACH]
 
 
 def test_wakes() -> None:
@@ -138,11 +152,11 @@ def test_keda_triggers() -> None:
         prometheus("gateway", "AverageValue", "sum(x)", "0.5"),
     ]
 
-    assert expected == [one.keda_trigger(series, "http://x", ignore_null=True) for one in EACH]
+    assert expected == [one.keda_trigger(series, "http://x", ignore_null=True) for one in FOR_KEDA]
     for entry in expected:
         if entry["type"] == "prometheus":
             entry["metadata"]["ignoreNullValues"] = "false"
-    assert expected == [one.keda_trigger(series, "http://x", ignore_null=False) for one in EACH]
+    assert expected == [one.keda_trigger(series, "http://x", ignore_null=False) for one in FOR_KEDA]
 
 
 def test_hpa_metrics() -> None:
@@ -158,6 +172,25 @@ def test_hpa_metrics() -> None:
         pods("vllm_num_requests_running", "8"),
         pods("vllm_kv_cache_usage_perc", "850m"),
         {"type": "Resource", "resource": {"name": "cpu", "target": cpu}},
+        {
+            "type": "External",
+            "external": {
+                "metric": {"name": "queue", "selector": {"matchLabels": {"a": "b"}}},
+                "target": {"type": "AverageValue", "averageValue": "500m"},
+            },
+        },
+        {
+            "type": "Object",
+            "object": {
+                "describedObject": {
+                    "apiVersion": "networking.k8s.io/v1",
+                    "kind": "Ingress",
+                    "name": "llm",
+                },
+                "metric": {"name": "rps"},
+                "target": {"type": "Value", "value": "100"},
+            },
+        },
     ]
 
     assert expected == [one.hpa_metric() for one in EACH if one.for_hpa]
@@ -253,7 +286,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: check_for_hpa(query()), ("has PrometheusQuery", "an HPA cannot read")),
     (
         lambda: check_for_hpa(5),
-        ("is 5", "a list of QueueDepth, RunningRequests, KvCacheUsage, CpuUtilization."),
+        ("is 5", "a list of QueueDepth, RunningRequests, KvCacheUsage, CpuUtilization, External"),
     ),
     (lambda: check(QueueDepth(5), QueueDepth(6)), ("QueueDepth twice", "keep one")),
     (lambda: check(query("a"), query("a")), ("PrometheusQuery twice",)),
@@ -274,3 +307,31 @@ def test_frozen() -> None:
     """Triggers cannot be changed after they were checked."""
     with pytest.raises(FrozenInstanceError):
         QueueDepth(5).threshold = 0  # type: ignore[misc]  # the point
+
+
+@pytest.mark.parametrize(
+    ("query", "source", "wakes"),
+    [
+        ("sum(x)", "vllm", True),
+        ("sum(vllm:num_requests_waiting)", "vllm", False),
+        ('sum(rate(vllm:num_incoming_requests_total{model="a/b"}[2m]) > bool 0)', "vllm", True),
+        ("sum(vllm:current_qps) + sum(vllm:num_requests_running)", "vllm", False),
+        ("sum(vllm:my_router_queue)", "router", True),
+    ],
+)
+def test_router(query: str, source: Any, wakes: bool) -> None:  # noqa: FBT001  # a parameter
+    """A router's metrics are there at 0 replicas, though they begin as vLLM's do."""
+    found = PrometheusQuery(name="x", query=query, threshold=1, metric_type="Value", source=source)
+
+    assert wakes is found.wakes
+
+
+def test_unknown_metric() -> None:
+    """A name that neither vLLM nor a known router has is rejected, unless it is said to be one."""
+    sentence = strategies.refusal(
+        lambda: PrometheusQuery(
+            name="x", query="sum(vllm:my_router_queue)", threshold=1, metric_type="Value"
+        )
+    )
+
+    assert "is not a metric of vLLM" in sentence

@@ -7,6 +7,7 @@ from tests import strategies
 from tests.support import validate
 from vllm_constructs import GpuPodSpec, WholeGpu
 from vllm_constructs.workloads import service
+from vllm_constructs.workloads.service import ServiceOptions
 from vllm_constructs.workloads.workload import Workload
 
 
@@ -16,7 +17,7 @@ def test_service(name: str, port: int) -> None:
     """The Service is valid everywhere, has the labels that it selects, and leads to the port."""
     selects = Workload(name=name).selector
 
-    found = service.manifest(name=name, selector=selects, port=port)
+    found = service.manifest(name=name, selector=selects, port=port, options=ServiceOptions())
 
     assert validate(strategies.in_namespace(found)) == []
     assert strategies.is_plain(found)
@@ -31,6 +32,6 @@ def test_port_name() -> None:
     pod = GpuPodSpec(model="gpt2", gpu=WholeGpu("NVIDIA-L4"))
     (port,) = pod.manifest()["containers"][0]["ports"]
 
-    found = service.manifest(name="qwen", selector={}, port=pod.port)
+    found = service.manifest(name="qwen", selector={}, port=pod.port, options=ServiceOptions())
 
     assert found["spec"]["ports"][0]["name"] == port["name"]

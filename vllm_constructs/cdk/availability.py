@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.workloads.availability import Budget
 
 from .base import VllmConstruct
@@ -28,6 +30,8 @@ class DisruptionBudget(VllmConstruct):
         max_unavailable: Pods that may be evicted at a time. Default: 1, where min_available is
             left out.
         name: Name of the budget. Default: the model's.
+        labels: More labels of the budget. Default: none.
+        annotations: More annotations of the budget. Default: none.
 
     Attributes:
         budget: The PodDisruptionBudget.
@@ -45,6 +49,8 @@ class DisruptionBudget(VllmConstruct):
         min_available: int | None = None,
         max_unavailable: int | None = None,
         name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         links = links_of("DisruptionBudget.target", target, context)
@@ -54,6 +60,7 @@ class DisruptionBudget(VllmConstruct):
         )
         where = f"DisruptionBudget {body['metadata']['name']!r}"
         links.check_budget(where, budget, target.replica_range[0])
+        mark("DisruptionBudget", [body], labels=labels, annotations=annotations)
         super().__init__(
             scope, id, context, {"Default": body}, [links.change(budget=(where, budget))]
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 from vllm_constructs import require
@@ -11,17 +12,19 @@ from vllm_constructs.errors import refuse
 from vllm_constructs.kube import names
 from vllm_constructs.kube.egress import EgressRule
 from vllm_constructs.memory import fit
+from vllm_constructs.scaling.pace import ReplicaRange
 from vllm_constructs.workloads import storage
 from vllm_constructs.workloads.availability import Rollout
 from vllm_constructs.workloads.plan_annotations import make_plan_annotations
 from vllm_constructs.workloads.pod import GpuPodSpec
 from vllm_constructs.workloads.pod_facts import reject_unknown
 from vllm_constructs.workloads.pod_options import PodOptions
+from vllm_constructs.workloads.service import ServiceOptions
 from vllm_constructs.workloads.workload import Workload
 
 from . import plus, tree
 from .base import VllmConstruct
-from .links import ModelLinks, reject_same_name
+from .links import ModelLinks
 from .model_objects import ModelObjects
 from .registry import chart_context
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 _OWN = [
     "name",
     "service_name",
+    "service_options",
     "replicas",
     "rollout",
     "labels",
@@ -61,7 +65,10 @@ class ModelDeployment(VllmConstruct):
         name: Name of the Deployment and, as `app.kubernetes.io/instance`, of its pods. Default:
             the id, as a legal name.
         service_name: Name of the Service. Default: `name`.
-        replicas: Number of pods, unless a scaler sets it. Default: 1.
+        service_options: Type, port and metadata of the Service. Default: a ClusterIP on the port
+            of the pods.
+        replicas: Number of pods, unless a scaler sets it; 0 parks the model. A
+            `ReplicaRange(...)` leaves it to an autoscaler outside of this app. Default: 1.
         rollout: The resources that a rollout may use. Default: no spare GPUs.
         labels: More labels of Deployment and pods; never in the selector.
         annotations: More annotations of the Deployment.
@@ -79,6 +86,7 @@ class ModelDeployment(VllmConstruct):
     Attributes:
         deployment: The Deployment.
         service_name: Name of the Service.
+        service_port: Port of the Service.
         network_policy: The NetworkPolicy, or None.
         config_map: The ConfigMap of the engine's flags, or None.
         pod: The pod as a value.
@@ -103,7 +111,8 @@ class ModelDeployment(VllmConstruct):
         *,
         name: str | None = None,
         service_name: str | None = None,
-        replicas: int = 1,
+        service_options: ServiceOptions | None = None,
+        replicas: int | ReplicaRange = 1,
         rollout: Rollout | None = None,
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
@@ -119,7 +128,10 @@ class ModelDeployment(VllmConstruct):
         self.service_name = names.service(
             "service_name", self.name if service_name is None else service_name
         )
+        options = ServiceOptions() if service_options is None else service_options
+        require.instance("service_options", options, ServiceOptions, "ServiceOptions(...)")
         self.pod = GpuPodSpec(**pod)
+        self.service_port = self.pod.port if options.port is None else options.port
         for option in ("cache", "hf_token", "api_key", "service_account"):
             context.check_reference(option, pod.get(option))
         for secret in pod.get("image_pull_secrets") or ():
@@ -135,7 +147,8 @@ class ModelDeployment(VllmConstruct):
             where = f"ModelDeployment {self.name!r}"
             storage.check_size(where, self.pod.cache, weights)
             self.pod.startup.check(where, weights)
-        self.replicas = require.integer("replicas", replicas, 1, 1000)
+        scaler = replicas.replicas() if isinstance(replicas, ReplicaRange) else None
+        self.replicas = require.integer("replicas", scaler.minimum if scaler else replicas, 0, 1000)
         self.rollout = require.instance(
             "rollout",
             Rollout() if rollout is None else rollout,
@@ -148,6 +161,7 @@ class ModelDeployment(VllmConstruct):
         objects = ModelObjects(
             workload=self.workload,
             service_name=self.service_name,
+            service_options=options,
             pod=self.pod,
             replicas=self.replicas,
             rollout=self.rollout,
@@ -168,12 +182,18 @@ class ModelDeployment(VllmConstruct):
             context=context,
             render=objects.changed,
         )
-        links.check_sharing(self.replicas)
+        if scaler is not None:
+            links.facts = replace(links.facts, scaler=scaler)
+        links.check_sharing(self.replicas if scaler is None else scaler.maximum)
         made = objects.all(links.facts)
         context.check_free(*made.values())
         served = self.pod.name_in_metrics
         if any(other.is_measured for other in context.app.models(context.namespace, served)):
-            reject_same_name(served)
+            refuse(
+                f"ModelDeployment {self.name!r} is served as {served!r}, like another model of its "
+                "namespace whose metrics a scaler or monitor reads already; make it before that "
+                "one, so that queries tell the two apart by their pods, or change the served_name=."
+            )
         behind = {}
         if plus.implement(ModelDeployment):
             # The Service is an object of cdk8s-plus then; the order of objects stays the same.
@@ -259,13 +279,17 @@ class ModelDeployment(VllmConstruct):
     def series(self) -> ModelSeries:
         """What selects the model's series: its namespace and its name in metrics.
 
+        Where another model of the namespace has the same name, the names of its pods do, too.
+
         Raises:
             VllmConstructsError: The chart has no namespace.
         """
         from vllm_constructs.metrics.series import ModelSeries
 
         namespace = self._context.need_namespace(f"a query for {self.served_name!r}")
-        return ModelSeries(namespace=namespace, model_name=self.served_name)
+        same = self._context.app.models(self._context.namespace, self.served_name)
+        pods = self.workload.pod_names if len(same) > 1 else None
+        return ModelSeries(namespace=namespace, model_name=self.served_name, pods=pods)
 
     @property
     def gpus(self) -> tuple[int, int]:

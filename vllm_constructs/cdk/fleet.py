@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs import require
 from vllm_constructs.errors import refuse
 from vllm_constructs.kube import names
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.traffic import ingress, route
 from vllm_constructs.traffic.controllers import GkeIngress, IngressController, ProxySettings
 from vllm_constructs.traffic.ingress import Backend
@@ -50,6 +51,8 @@ class ModelFleet(VllmConstruct):
         tls: Certificate, for a controller. Default: none.
         max_body: Size of the largest request in MiB, for a controller. Default 100.
         name: Name of the Ingress or HTTPRoute. Default: the id, as a legal name.
+        labels: More labels of the Ingress or the HTTPRoutes. Default: none.
+        annotations: More annotations of the Ingress or the HTTPRoutes. Default: none.
 
     Attributes:
         urls: Where each model is, by served name, without the scheme.
@@ -73,6 +76,8 @@ class ModelFleet(VllmConstruct):
         tls: Tls | None = None,
         max_body: int = 100,
         name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         allowed = "a list of at least one ModelDeployment"
@@ -110,6 +115,7 @@ class ModelFleet(VllmConstruct):
             )
             for model, links, root_path in zip(members, all_links, root_paths, strict=True)
         ]
+        mark("ModelFleet", bodies, labels=labels, annotations=annotations)
         super().__init__(scope, id, context, numbered("object", bodies), changes)
         context.app.add_endpoints(endpoints)
         self.urls = {
@@ -148,7 +154,7 @@ def _backends(
                 host=host or f"{label}.{domain}",
                 path=f"/{label}/v1" if host else "/v1",
                 service=model.service_name,
-                port=model.pod.port,
+                port=model.service_port,
             )
         )
     return backends
@@ -169,7 +175,7 @@ def _ingress(
     ]
     if isinstance(controller, GkeIngress):
         manifests += [
-            controller.backend_config(model.service_name, model.pod.port, settings)
+            controller.backend_config(model.service_name, model.service_port, settings)
             for model in models
         ]
     return manifests

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from vllm_constructs.scaling import hpa
+from vllm_constructs.kube import peers
+from vllm_constructs.kube.metadata import mark
+from vllm_constructs.scaling import hpa, keda
 from vllm_constructs.scaling.pace import Replicas, ScalingPace, check_pace
 from vllm_constructs.scaling.triggers import HpaTrigger, check, reads_prometheus
 
@@ -35,7 +37,11 @@ class HpaScaler(VllmConstruct):
             that asks for the most replicas wins.
         min_replicas: Replicas at least. Default 1.
         pace: How fast replicas are added and removed. Default: `ScalingPace()`.
+        prometheus: Address of the Prometheus behind the adapter; pods of its namespace may then
+            scrape the model. Default: that of the app's `PrometheusAdapter`.
         name: Name of the HorizontalPodAutoscaler. Default: the model's.
+        labels: More labels of the HorizontalPodAutoscaler. Default: none.
+        annotations: More annotations of the HorizontalPodAutoscaler. Default: none.
 
     Attributes:
         hpa: The HorizontalPodAutoscaler.
@@ -54,7 +60,10 @@ class HpaScaler(VllmConstruct):
         triggers: Sequence[HpaTrigger],
         min_replicas: int = 1,
         pace: ScalingPace | None = None,
+        prometheus: str | None = None,
         name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         links = links_of("HpaScaler.target", target, context)
@@ -70,8 +79,19 @@ class HpaScaler(VllmConstruct):
         )
         reads_metrics = reads_prometheus(checked)
         links.check_scaler(replicas, reads_metrics=reads_metrics)
-        change = links.change(scaler=replicas, is_measured=reads_metrics)
+        if prometheus is not None:
+            scraper = keda.namespace_of(keda.check_address("HpaScaler.prometheus", prometheus))
+        else:
+            scraper = context.app.prometheus
+        change = links.change(
+            scaler=replicas,
+            is_measured=reads_metrics,
+            peers=[peers.from_namespace(scraper)] if scraper and reads_metrics else (),
+        )
+        mark("HpaScaler", [body], labels=labels, annotations=annotations)
         super().__init__(scope, id, context, {"Default": body}, [change])
+        if reads_metrics:
+            context.app.adapted.append(links)
 
     @property
     def hpa(self) -> ApiObject:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped, warn
 from vllm_constructs.kube import names
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.traffic import ingress
 from vllm_constructs.traffic.controllers import (
     CONTROLLERS,
@@ -99,6 +100,7 @@ class StreamingIngress(VllmConstruct):
         max_body: Size of the largest request in MiB; images in prompts are large. Default: 100.
         annotations: More annotations; snippets and derived ones are rejected.
         name: Name of the Ingress. Default: the model's.
+        labels: More labels of the Ingress. Default: none.
 
     Attributes:
         ingress: The Ingress.
@@ -122,11 +124,12 @@ class StreamingIngress(VllmConstruct):
         max_body: int = 100,
         annotations: Mapping[str, str] | None = None,
         name: str | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         links = links_of("StreamingIngress.target", target, context)
         controller = check_controller("StreamingIngress.controller", controller)
-        service, port = target.service_name, links.pod.port
+        service, port = target.service_name, target.service_port
         backend = ingress.Backend(
             host=names.host("StreamingIngress.host", host),
             path=ingress.check_path("StreamingIngress.path", path),
@@ -156,6 +159,7 @@ class StreamingIngress(VllmConstruct):
             service_annotations=service_annotations(controller, service),
         )
         beside = {} if config is None else {"backend-config": config}
+        mark("StreamingIngress", [body], labels=labels)
         super().__init__(scope, id, context, {"Default": body, **beside}, [change])
         context.app.add_endpoints(endpoints)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from vllm_constructs import require
-from vllm_constructs.kube import peers
+from vllm_constructs.kube import names, peers
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.scaling import keda
+from vllm_constructs.scaling.keda_authentication import KedaAuthentication
 from vllm_constructs.scaling.pace import Replicas, ScalingPace, check_pace, pace_for
 from vllm_constructs.scaling.triggers import KedaTrigger, check, reads_prometheus
 
@@ -45,10 +47,16 @@ class KedaScaler(VllmConstruct):
             Default 300.
         fallback_replicas: Replicas at least while Prometheus cannot be reached. Default: the
             model's `replicas`, within the range.
+        authentication: How KEDA authenticates to Prometheus. Default: not at all.
+        paused_replicas: Replicas at which the model stays while the scaler is paused; 0 parks it.
+            Default: the scaler is not paused.
         name: Name of the ScaledObject. Default: the model's.
+        labels: More labels of the ScaledObject. Default: none.
+        annotations: More annotations of the ScaledObject. Default: none.
 
     Attributes:
         scaled_object: The ScaledObject.
+        trigger_authentication: The TriggerAuthentication, or None.
 
     Raises:
         VllmConstructsError: An invalid range, trigger, address or target.
@@ -68,7 +76,11 @@ class KedaScaler(VllmConstruct):
         polling_interval: int | None = None,
         cooldown: int | None = None,
         fallback_replicas: int | None = None,
+        authentication: KedaAuthentication | None = None,
+        paused_replicas: int | None = None,
         name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         links = links_of("KedaScaler.target", target, context)
@@ -76,6 +88,17 @@ class KedaScaler(VllmConstruct):
             scaler="KedaScaler", minimum=min_replicas, maximum=max_replicas, lowest=0
         )
         checked = check("KedaScaler.triggers", triggers, for_hpa=False)
+        made: dict[str, dict[str, Any]] = {}
+        if authentication is not None:
+            where, allowed = "KedaScaler.authentication", "KedaAuthentication(...)"
+            require.instance(where, authentication, KedaAuthentication, allowed)
+            context.check_reference(where, authentication)
+            scaler = (
+                links.workload.name if name is None else names.subdomain("KedaScaler.name", name)
+            )
+            beside = authentication.manifest(keda.authentication_name(scaler))
+            if beside is not None:
+                made["authentication"] = beside
         if fallback_replicas is None:
             fallback_replicas = min(max(links.replicas, min_replicas), max_replicas)
         body = keda.manifest(
@@ -94,6 +117,8 @@ class KedaScaler(VllmConstruct):
             fallback=require.integer(
                 "KedaScaler.fallback_replicas", fallback_replicas, 1, max_replicas
             ),
+            authentication=authentication,
+            paused_replicas=paused_replicas,
         )
         reads_metrics = reads_prometheus(checked)
         links.check_scaler(replicas, reads_metrics=reads_metrics)
@@ -103,7 +128,13 @@ class KedaScaler(VllmConstruct):
             is_measured=reads_metrics,
             peers=() if namespace is None else [peers.from_namespace(namespace)],
         )
-        super().__init__(scope, id, context, {"Default": body}, [change])
+        mark("KedaScaler", [body, *made.values()], labels=labels, annotations=annotations)
+        super().__init__(scope, id, context, {**made, "Default": body}, [change])
+
+    @property
+    def trigger_authentication(self) -> ApiObject | None:
+        """The TriggerAuthentication, or None."""
+        return self._optional("authentication")
 
     @property
     def scaled_object(self) -> ApiObject:

@@ -45,8 +45,7 @@ class LinkedFacts:
     Args:
         scaler: The range of its scaler; that of a cdk8s-plus HorizontalPodAutoscaler is known late.
         is_plus_scaled: Whether that scaler is one of cdk8s-plus.
-        is_measured: Whether something reads the model's metrics, which must then be no other
-            model's too.
+        is_measured: Whether something reads the model's metrics.
         job: The job of the monitor that scrapes the pods.
         root_path: The path below which the API is served too.
         peers: More peers that reach the API's port.
@@ -190,18 +189,15 @@ class ModelLinks:
         storage.check_sharing(self._who, self.pod.cache, replicas, downloads=downloads)
 
     def need_metrics(self, reader: str) -> None:
-        """Reject a reader of metrics that are not exposed or not this model's alone."""
+        """Reject a reader of metrics that are not exposed."""
         if self.pod.engine.disable_log_stats:
             refuse(
                 f"EngineArgs.disable_log_stats is True, so {self.workload.name!r} has no metrics, "
                 f"which {reader} reads; leave it out."
             )
-        served = self.pod.name_in_metrics
-        if len(self.context.app.models(self.context.namespace, served)) > 1:
-            reject_same_name(served)
 
     def check_monitor(self) -> None:
-        """Reject a second monitor, and one that finds no metrics of this model alone."""
+        """Reject a second monitor, and one of a model without metrics."""
         self.need_metrics("ModelMonitor")
         if self.facts.job is not None:
             refuse(f"{self._who} has a ModelMonitor already; leave one out.")
@@ -220,14 +216,6 @@ class ModelLinks:
                 f"{self._who} is served under {own!r} already, and an engine has one "
                 "prefix; use domain= for the second fleet."
             )
-
-
-def reject_same_name(name: str) -> None:
-    """Reject a second model of one served name, whose metrics something reads."""
-    refuse(
-        f"two models in one namespace are served as {name!r}, so their metrics cannot be told "
-        "apart by a scaler or monitor; change the served_name= or the namespace of one."
-    )
 
 
 def links_of(where: str, target: object, context: ChartContext) -> ModelLinks:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vllm_constructs.kube.kubernetes import Kubernetes
     from vllm_constructs.workloads.availability import Rollout
     from vllm_constructs.workloads.pod import GpuPodSpec
+    from vllm_constructs.workloads.service import ServiceOptions
     from vllm_constructs.workloads.workload import Workload
 
     from .links import LinkedFacts
@@ -25,6 +26,7 @@ class ModelObjects:
     Args:
         workload: What runs the pods.
         service_name: Name of the Service.
+        service_options: How the Service is reached.
         pod: The pod.
         replicas: Number of pods, unless a scaler sets it.
         rollout: The resources that a rollout may use.
@@ -41,6 +43,7 @@ class ModelObjects:
         *,
         workload: Workload,
         service_name: str,
+        service_options: ServiceOptions,
         pod: GpuPodSpec,
         replicas: int,
         rollout: Rollout,
@@ -53,6 +56,7 @@ class ModelObjects:
     ) -> None:
         self._workload = workload
         self._service_name = service_name
+        self._service = service_options
         self._pod = pod
         self._replicas = replicas
         self._rollout = rollout
@@ -70,7 +74,11 @@ class ModelObjects:
         made = {} if config is None else {"engine": config}
         made["Default"] = self._deployment(facts)
         made["service"] = service.manifest(
-            name=self._service_name, selector=self._workload.selector, port=self._pod.port
+            name=self._service_name,
+            selector=self._workload.selector,
+            port=self._pod.port,
+            options=self._service,
+            families=self._pod.ip_families,
         )
         if self._allow_from is not None:
             made["network-policy"] = self._policy(facts, self._allow_from)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from vllm_constructs import require
 from vllm_constructs.errors import warn
 from vllm_constructs.kube import names, peers
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.monitoring import alerts as alerting
 from vllm_constructs.monitoring import dashboard as dashboards
 from vllm_constructs.monitoring import monitors
@@ -48,6 +49,7 @@ class ModelMonitor(VllmConstruct):
             dashboard draws them. Default: `Objectives()`.
         runbook: Address or path of the runbook's page; each alert adds its section. Default: the
             page's path in this project.
+        annotations: More annotations of monitor, rule and dashboard. Default: none.
 
     Alerts and panels read only what the vLLM release of the model's image exposes.
 
@@ -76,6 +78,7 @@ class ModelMonitor(VllmConstruct):
         name: str | None = None,
         objectives: Objectives | None = None,
         runbook: str = RUNBOOK,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         links = links_of("ModelMonitor.target", target, context)
@@ -116,12 +119,14 @@ class ModelMonitor(VllmConstruct):
             name=f"{own}-alerts",
             labels=picked,
             model=target.served_name,
+            workload=None if series.pods is None else workload.name,
             alerts=wanted,
             runbook=runbook,
         )
         board = dashboards.dashboard_config_map(
             name=f"{own}-dashboard",
             series=series,
+            workload=None if series.pods is None else workload.name,
             folder=folder,
             objectives=goals,
             release=release,
@@ -133,6 +138,7 @@ class ModelMonitor(VllmConstruct):
             made["alerts"] = rule
         if dashboard:
             made["dashboard"] = board
+        mark("ModelMonitor", made.values(), annotations=annotations)
         super().__init__(scope, id, context, made, [change])
 
     @property

@@ -85,7 +85,12 @@ def service(scope: Construct, manifest: dict[str, Any]) -> kplus.Service:
     )
     for key, value in spec["selector"].items():
         made.select_label(key, value)
-    ApiObject.of(made).add_json_patch(JsonPatch.remove("/spec/externalIPs"))
+    own = ("ports", "selector")
+    patches = [JsonPatch.add(f"/spec/{key}", spec[key]) for key in spec if key not in own]
+    for at, port in enumerate(spec["ports"]):
+        if "nodePort" in port:
+            patches.append(JsonPatch.add(f"/spec/ports/{at}/nodePort", port["nodePort"]))
+    ApiObject.of(made).add_json_patch(JsonPatch.remove("/spec/externalIPs"), *patches)
     return made
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vllm_constructs.engine.flag_types import Json
+from vllm_constructs.kube import peers
 from vllm_constructs.metrics import vllm_metrics
 from vllm_constructs.platform.delivery import Delivery, helm_chart
-from vllm_constructs.scaling.keda import check_address
+from vllm_constructs.scaling.keda import check_address, namespace_of
 
 from .operator import Operator, delivered
 from .registry import chart_context
@@ -27,7 +28,8 @@ class PrometheusAdapter(Operator):
         id: Its id in the scope.
         delivery: How the chart is installed: `FluxHelmRelease()` or `ArgoApplication()`.
         prometheus: Address of Prometheus, such as
-            `http://prometheus-operated.monitoring.svc:9090`.
+            `http://prometheus-operated.monitoring.svc:9090`. Pods of its namespace may scrape the
+            models whose metrics an HpaScaler reads.
         version: Version of the chart. Default `5.3.0`.
         namespace: Namespace that it runs in. Default `monitoring`.
         values: More values of the chart, over the derived ones.
@@ -68,4 +70,10 @@ class PrometheusAdapter(Operator):
             values={} if values is None else values,
         )
         bodies = delivered("PrometheusAdapter", delivery, chart)
-        super().__init__(scope, id, context, bodies)
+        scraper = namespace_of(address)
+        changes = []
+        if scraper is not None:
+            peer = [peers.from_namespace(scraper)]
+            changes = [links.change(peers=peer) for links in context.app.adapted]
+        super().__init__(scope, id, context, bodies, changes)
+        context.app.prometheus = scraper

@@ -44,12 +44,17 @@ class Mark:
     objects: int
     models: int
     endpoints: int
+    adapted: int
 
 
 class AppRegistry:
     """The objects, models and endpoints of one app, and how to find each at once."""
 
     def __init__(self) -> None:
+        self.prometheus: str | None = None
+        """Namespace of the Prometheus from which HPAs get vLLM's metrics."""
+        self.adapted: list[Any] = []
+        """The links of the models whose metrics an HPA reads."""
         self._makers: dict[Key, str] = {}
         self._models: list[tuple[tuple[str | None, str], _Model]] = []
         self._endpoints: list[Endpoint] = []
@@ -86,10 +91,11 @@ class AppRegistry:
 
     def mark(self) -> Mark:
         """How much there is now, for `undo`."""
-        return Mark(len(self._makers), len(self._models), len(self._endpoints))
+        return Mark(len(self._makers), len(self._models), len(self._endpoints), len(self.adapted))
 
     def undo(self, mark: Mark) -> None:
         """Forget what came after a mark."""
+        del self.adapted[mark.adapted :]
         while len(self._makers) > mark.objects:
             self._makers.popitem()
         while len(self._models) > mark.models:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vllm_constructs import require
 from vllm_constructs.kube import names
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.traffic import ingress, route
 from vllm_constructs.traffic.route import GatewayRef
 
@@ -33,6 +35,8 @@ class ModelRoute(VllmConstruct):
         gateway: The Gateway that it attaches to.
         path: Path prefix. Default `/v1`, the API.
         name: Name of the HTTPRoute. Default: the model's.
+        labels: More labels of the HTTPRoute. Default: none.
+        annotations: More annotations of the HTTPRoute. Default: none.
 
     Attributes:
         route: The HTTPRoute.
@@ -52,6 +56,8 @@ class ModelRoute(VllmConstruct):
         gateway: GatewayRef,
         path: str = "/v1",
         name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         links = links_of("ModelRoute.target", target, context)
@@ -60,7 +66,7 @@ class ModelRoute(VllmConstruct):
             host=names.host("ModelRoute.host", host),
             path=ingress.check_path("ModelRoute.path", path),
             service=target.service_name,
-            port=links.pod.port,
+            port=target.service_port,
         )
         own = links.workload.name if name is None else name
         settings = proxy_settings([links], 1, None, context)
@@ -74,6 +80,7 @@ class ModelRoute(VllmConstruct):
         endpoints = endpoints_of(gateway, context, [links], [backend])
         check_endpoints(context, gateway, endpoints)
         change = links.change(peers=gateway.peers(), root_path=root_path)
+        mark("ModelRoute", [body], labels=labels, annotations=annotations)
         policies = {f"policy-{i}": manifest for i, manifest in enumerate(beside)}
         super().__init__(scope, id, context, {"Default": body, **policies}, [change])
         context.app.add_endpoints(endpoints)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vllm_constructs.kube import names
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.workloads.storage import (
     AccessMode,
     ExistingClaim,
@@ -31,6 +33,8 @@ class ModelCache(VllmConstruct):
         access: Access mode. Default: `ReadWriteMany`. One that pods on two nodes cannot mount
             is rejected by models with more than one replica.
         name: Name of the claim. Default: the id, as a legal name.
+        labels: More labels of the claim. Default: none.
+        annotations: More annotations of the claim. Default: none.
 
     Attributes:
         claim: The PersistentVolumeClaim.
@@ -49,6 +53,8 @@ class ModelCache(VllmConstruct):
         storage_class: str | None = None,
         access: AccessMode = "ReadWriteMany",
         name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         self.name = names.sanitized(id) if name is None else name
@@ -56,6 +62,7 @@ class ModelCache(VllmConstruct):
         self.volume = ExistingClaim(
             self.name, access=access, namespace=context.namespace, size=size
         )
+        mark("ModelCache", [body], labels=labels, annotations=annotations)
         super().__init__(scope, id, context, {"Default": body})
 
     @property

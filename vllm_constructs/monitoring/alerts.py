@@ -316,6 +316,7 @@ def prometheus_rule(
     labels: dict[str, str],
     model: str,
     alerts: Sequence[Alert],
+    workload: str | None = None,
     runbook: str = RUNBOOK,
 ) -> dict[str, Any]:
     """The PrometheusRule.
@@ -325,9 +326,11 @@ def prometheus_rule(
         labels: Its labels.
         model: Label `model_name` of each alert.
         alerts: Its alerts.
+        workload: Label `workload` of each alert, where others have the same model. Default: none.
         runbook: URL or path of the runbook. Default: its path in this project.
     """
-    rules = [alert.manifest({"model_name": model}, runbook) for alert in alerts]
+    own = {"model_name": model} | ({} if workload is None else {"workload": workload})
+    rules = [alert.manifest(own, runbook) for alert in alerts]
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",

@@ -193,7 +193,11 @@ def _trouble(series: ModelSeries, goals: Objectives, release: VllmRelease | None
 
 
 def dashboard_json(
-    series: ModelSeries, *, objectives: Objectives | None = None, release: VllmRelease | None = None
+    series: ModelSeries,
+    *,
+    objectives: Objectives | None = None,
+    release: VllmRelease | None = None,
+    workload: str | None = None,
 ) -> str:
     """A Grafana dashboard of the model, as JSON.
 
@@ -201,6 +205,8 @@ def dashboard_json(
         series: The model's series.
         objectives: The service levels, shown as lines. Default: `Objectives()`.
         release: vLLM release of the image. Default: the newest that this library knows.
+        workload: Name of the workload for the title, where others have the same model. Default:
+            none.
     """
     panels: list[dict[str, Any]] = []
     top = 0
@@ -213,10 +219,11 @@ def dashboard_json(
             place = {"h": _HEIGHT, "w": width, "x": width * i, "y": top + 1}
             panels.append(panel.manifest(len(panels) + 1, place))
         top += 1 + _HEIGHT
+    where = [series.namespace, *([] if workload is None else [workload])]
     variable = {"name": "datasource", "type": "datasource", "query": "prometheus"}
     return json.dumps(
         {
-            "title": f"vLLM {series.model_name} ({series.namespace})",
+            "title": f"vLLM {series.model_name} ({'/'.join(where)})",
             "schemaVersion": 39,
             "tags": ["vllm"],
             "time": {"from": "now-3h", "to": "now"},
@@ -235,6 +242,7 @@ def dashboard_config_map(
     folder: str | None,
     objectives: Objectives | None = None,
     release: VllmRelease | None = None,
+    workload: str | None = None,
 ) -> dict[str, Any]:
     """The ConfigMap with the dashboard, which Grafana's sidecar loads.
 
@@ -244,11 +252,12 @@ def dashboard_config_map(
         folder: Folder in Grafana; None for the sidecar's default.
         objectives: As in `dashboard_json`.
         release: As in `dashboard_json`.
+        workload: As in `dashboard_json`.
     """
     metadata: dict[str, Any] = {"name": name, "labels": {"grafana_dashboard": "1"}}
     if folder is not None:
         metadata["annotations"] = {"grafana_folder": folder}
-    board = dashboard_json(series, objectives=objectives, release=release)
+    board = dashboard_json(series, objectives=objectives, release=release, workload=workload)
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

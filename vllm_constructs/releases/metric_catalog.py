@@ -12,6 +12,20 @@ from vllm_constructs.errors import Problem, escaped, refuse
 from .release import DEFAULT_IMAGE, VllmRelease, catalog, releases
 
 _SUFFIXES = ("_bucket", "_sum", "_count", "_total")
+ROUTER = frozenset(
+    f"vllm:{name}"
+    for name in (
+        "avg_decoding_length",
+        "avg_itl",
+        "avg_latency",
+        "current_qps",
+        "healthy_pods_total",
+        "num_decoding_requests",
+        "num_incoming_requests_total",
+        "num_prefill_requests",
+    )
+)
+"""Metrics of the vLLM production stack's router, which vLLM itself does not have."""
 _SERIES = re.compile(r"(vllm:[A-Za-z0-9_:]+)(\s*\{([^}]*)\})?")
 _MODEL = re.compile(r"(^|,)\s*model\s*[=!]")
 
@@ -90,6 +104,15 @@ def counts_errors(release: VllmRelease | None = None) -> bool:
     return _checked(release).behaves("error-finish-reason")
 
 
+def reads_engines(query: str) -> bool:
+    """Whether PromQL reads metrics of vLLM's own pods, not only those of a router.
+
+    Args:
+        query: The PromQL.
+    """
+    return any(name not in ROUTER for name, _, _ in _SERIES.findall(query))
+
+
 def check_query(where: str, query: str) -> None:
     """Reject PromQL with a metric that no release of vLLM has, or with a metric's label `model`.
 
@@ -103,6 +126,8 @@ def check_query(where: str, query: str) -> None:
     for name, _, selector in _SERIES.findall(query):
         if name.count(":") > 1:
             # A recording rule, which the user named.
+            continue
+        if name in ROUTER:
             continue
         bare = next((name.removesuffix(end) for end in _SUFFIXES[:3] if name.endswith(end)), name)
         if not entries(name) and not entries(bare):

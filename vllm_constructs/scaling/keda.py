@@ -13,6 +13,7 @@ from vllm_constructs.metrics import vllm_metrics
 from vllm_constructs.metrics.series import ModelSeries
 from vllm_constructs.workloads.workload import Workload
 
+from .keda_authentication import KedaAuthentication
 from .pace import Replicas, ScalingPace
 from .trigger import Trigger
 from .triggers import IN_FLIGHT, PrometheusQuery
@@ -87,6 +88,8 @@ def manifest(
     polling_interval: int | None,
     cooldown: int | None,
     fallback: int,
+    authentication: KedaAuthentication | None = None,
+    paused_replicas: int | None = None,
 ) -> dict[str, Any]:
     """The ScaledObject.
 
@@ -149,6 +152,9 @@ def manifest(
             metric_type="AverageValue",
         )
         entries.append(in_flight.keda_trigger(series, prometheus, ignore_null=True))
+    if authentication is not None:
+        own = authentication_name(name)
+        entries = [authentication.authenticated(entry, own) for entry in entries]
     spec: dict[str, Any] = {
         "scaleTargetRef": target.reference(),
         "minReplicaCount": replicas.minimum,
@@ -160,9 +166,19 @@ def manifest(
     if any(trigger.reads_prometheus for trigger in triggers) and not to_zero:
         behavior = "currentReplicasIfHigher"
         spec["fallback"] = {"failureThreshold": 3, "replicas": fallback, "behavior": behavior}
+    metadata: dict[str, Any] = {"name": name}
+    if paused_replicas is not None:
+        where = "KedaScaler.paused_replicas"
+        count = require.integer(where, paused_replicas, 0, replicas.maximum, "pods")
+        metadata["annotations"] = {"autoscaling.keda.sh/paused-replicas": str(count)}
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
-        "metadata": {"name": name},
+        "metadata": metadata,
         "spec": spec,
     }
+
+
+def authentication_name(scaler: str) -> str:
+    """Name of the TriggerAuthentication that a scaler makes."""
+    return f"{scaler}-prometheus"

@@ -111,6 +111,34 @@ class Replicas:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReplicaRange:
+    """The range of replicas that an autoscaler outside of this app sets.
+
+    Args:
+        min_replicas: Replicas at least. Default: 0.
+        max_replicas: Replicas at most, all of which the cache must allow.
+
+    Raises:
+        VllmConstructsError: A number is out of range, or the minimum is above the maximum.
+    """
+
+    min_replicas: int = 0
+    max_replicas: int
+
+    def __post_init__(self) -> None:
+        self.replicas()
+
+    def replicas(self) -> Replicas:
+        """The range as that of a scaler."""
+        return Replicas(
+            scaler="ReplicaRange",
+            minimum=self.min_replicas,
+            maximum=self.max_replicas,
+            lowest=0,
+        )
+
+
 def pace_for(triggers: Sequence[Trigger], minimum: int) -> ScalingPace:
     """The pace that adds the replicas of a CronFloor in one step, since its time is known."""
     missing = max((trigger.floor for trigger in triggers), default=0) - minimum

@@ -14,6 +14,8 @@ class Trigger:
 
     for_hpa: ClassVar[bool] = False
     """Whether an HPA can read the trigger."""
+    for_keda: ClassVar[bool] = True
+    """Whether KEDA can read the trigger."""
     reads_prometheus: ClassVar[bool] = True
     """Whether the value comes from Prometheus."""
 
@@ -65,6 +67,17 @@ def _milli(value: float) -> str:
     return str(int(value)) if value == int(value) else f"{max(1, round(value * 1000))}m"
 
 
+def hpa_target(metric_type: str, threshold: float) -> dict[str, str]:
+    """The target of a metric of an HPA.
+
+    Args:
+        metric_type: `AverageValue` or `Value`.
+        threshold: The value.
+    """
+    field = "averageValue" if metric_type == "AverageValue" else "value"
+    return {"type": metric_type, field: _milli(threshold)}
+
+
 def prometheus_trigger(
     name: str, query: str, threshold: float, metric_type: str, address: str, *, ignore_null: bool
 ) -> dict[str, Any]:
@@ -109,6 +122,6 @@ class PodMetricTrigger(MetricTrigger):
 
     def hpa_metric(self) -> dict[str, Any]:
         """The entry of a Pods metric."""
-        target = {"type": "AverageValue", "averageValue": _milli(self.threshold)}
+        target = hpa_target("AverageValue", self.threshold)
         pods = {"metric": {"name": self.metric.adapter_name}, "target": target}
         return {"type": "Pods", "pods": pods}

@@ -8,13 +8,14 @@ its own entry for KEDA and, where an HPA can read it, for an HPA.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, refuse, warn
+from vllm_constructs.frozen import FrozenDict
 from vllm_constructs.kube import names
 from vllm_constructs.metrics import vllm_metrics
 from vllm_constructs.metrics.metric import Metric
@@ -26,6 +27,7 @@ from .trigger import (
     PodMetricTrigger,
     Trigger,
     check_threshold,
+    hpa_target,
     prometheus_trigger,
 )
 
@@ -243,6 +245,9 @@ class PrometheusQuery(Trigger):
         threshold: In the unit of the query.
         metric_type: `"AverageValue"` for a total that is divided by the replicas, `"Value"` for an
             average.
+        source: `"router"` for metrics of a router that begin with `vllm:` too, which are then not
+            compared with vLLM's and may activate the scaler at 0 replicas. Default: `"vllm"`;
+            those of the production stack's router are known.
 
     Raises:
         VllmConstructsError: The name or the threshold is invalid, or the query is empty or reads a
@@ -253,11 +258,13 @@ class PrometheusQuery(Trigger):
     query: str
     threshold: float
     metric_type: Literal["AverageValue", "Value"]
+    source: Literal["vllm", "router"] = "vllm"
 
     def __post_init__(self) -> None:
         names.label("PrometheusQuery.name", self.name, 40)
         require.text("PrometheusQuery.query", self.query)
-        if "vllm:" in self.query:
+        require.choice("PrometheusQuery.source", self.source, ("vllm", "router"))
+        if "vllm:" in self.query and self.source == "vllm":
             from vllm_constructs.releases.metric_catalog import check_query
 
             check_query("PrometheusQuery.query", self.query)
@@ -273,7 +280,11 @@ class PrometheusQuery(Trigger):
     @property
     def wakes(self) -> bool:
         """Whether the query does without vLLM's own metrics, which are gone at 0 replicas."""
-        return "vllm:" not in self.query
+        if self.source == "router" or "vllm:" not in self.query:
+            return True
+        from vllm_constructs.releases.metric_catalog import reads_engines
+
+        return not reads_engines(self.query)
 
     def keda_trigger(
         self, series: ModelSeries, prometheus: str, *, ignore_null: bool
@@ -290,8 +301,115 @@ class PrometheusQuery(Trigger):
         )
 
 
-HpaTrigger: TypeAlias = QueueDepth | RunningRequests | KvCacheUsage | CpuUtilization
-KedaTrigger: TypeAlias = HpaTrigger | TimeToFirstToken | CronFloor | PrometheusQuery
+@dataclass(frozen=True, kw_only=True)
+class ExternalMetric(Trigger):
+    """A metric of no object of the cluster, from a metrics adapter of yours; for an HPA.
+
+    Args:
+        name: Name of the metric.
+        threshold: In the unit of the metric.
+        metric_type: `"AverageValue"` for a total that is divided by the replicas, `"Value"` for an
+            average.
+        labels: Labels that select its series. Default: none.
+
+    Raises:
+        VllmConstructsError: An invalid name, label or threshold.
+    """
+
+    name: str
+    threshold: float
+    metric_type: Literal["AverageValue", "Value"]
+    labels: Mapping[str, str] | None = None
+    for_hpa: ClassVar[bool] = True
+    for_keda: ClassVar[bool] = False
+    reads_prometheus: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        require.text("ExternalMetric.name", self.name)
+        check_threshold("ExternalMetric.threshold", self.threshold, 1e12)
+        require.choice("ExternalMetric.metric_type", self.metric_type, ("AverageValue", "Value"))
+        labels = names.label_map(
+            "ExternalMetric.labels", {} if self.labels is None else self.labels
+        )
+        object.__setattr__(self, "labels", FrozenDict(labels))
+
+    @property
+    def key(self) -> str | None:
+        """None: there may be several."""
+        return None
+
+    def hpa_metric(self) -> dict[str, Any]:
+        """The entry of an External metric."""
+        metric: dict[str, Any] = {"name": self.name}
+        if self.labels:
+            metric["selector"] = {"matchLabels": dict(self.labels)}
+        target = hpa_target(self.metric_type, self.threshold)
+        return {"type": "External", "external": {"metric": metric, "target": target}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectMetric(Trigger):
+    """A metric of one object, such as an Ingress, from a metrics adapter of yours; for an HPA.
+
+    Args:
+        name: Name of the metric.
+        kind: Kind of the object.
+        object_name: Name of the object.
+        api_version: API version of the object, such as `networking.k8s.io/v1`.
+        threshold: In the unit of the metric.
+        metric_type: `"AverageValue"` for a total that is divided by the replicas, `"Value"` for an
+            average.
+
+    Raises:
+        VllmConstructsError: An invalid name or threshold.
+    """
+
+    name: str
+    kind: str
+    object_name: str
+    api_version: str
+    threshold: float
+    metric_type: Literal["AverageValue", "Value"]
+    for_hpa: ClassVar[bool] = True
+    for_keda: ClassVar[bool] = False
+    reads_prometheus: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        for option in ("name", "kind", "api_version"):
+            require.text(f"ObjectMetric.{option}", getattr(self, option))
+        names.subdomain("ObjectMetric.object_name", self.object_name)
+        check_threshold("ObjectMetric.threshold", self.threshold, 1e12)
+        require.choice("ObjectMetric.metric_type", self.metric_type, ("AverageValue", "Value"))
+
+    @property
+    def key(self) -> str | None:
+        """None: there may be several."""
+        return None
+
+    def hpa_metric(self) -> dict[str, Any]:
+        """The entry of an Object metric."""
+        described = {
+            "apiVersion": self.api_version,
+            "kind": self.kind,
+            "name": self.object_name,
+        }
+        target = hpa_target(self.metric_type, self.threshold)
+        metric = {"describedObject": described, "metric": {"name": self.name}, "target": target}
+        return {"type": "Object", "object": metric}
+
+
+HpaTrigger: TypeAlias = (
+    QueueDepth | RunningRequests | KvCacheUsage | CpuUtilization | ExternalMetric | ObjectMetric
+)
+KedaTrigger: TypeAlias = (
+    QueueDepth
+    | RunningRequests
+    | KvCacheUsage
+    | CpuUtilization
+    | TimeToFirstToken
+    | CronFloor
+    | PrometheusQuery
+)
 KINDS: tuple[type[Trigger], ...] = (
     QueueDepth,
     RunningRequests,
@@ -300,6 +418,8 @@ KINDS: tuple[type[Trigger], ...] = (
     CpuUtilization,
     CronFloor,
     PrometheusQuery,
+    ExternalMetric,
+    ObjectMetric,
 )
 
 
@@ -311,20 +431,21 @@ def check(where: str, triggers: object, *, for_hpa: bool) -> tuple[Trigger, ...]
         triggers: The value of the option.
         for_hpa: Whether an HPA reads them. Otherwise KEDA does.
     """
-    kinds = [kind for kind in KINDS if kind.for_hpa or not for_hpa]
+    kinds = [kind for kind in KINDS if (kind.for_hpa if for_hpa else kind.for_keda)]
     allowed = f"a list of {', '.join(kind.__name__ for kind in kinds)}"
     given = require.items(where, triggers, allowed)
     if not given:
         require.wrong(where, triggers, f"at least one: {allowed}")
     checked = tuple(require.instance(where, item, KINDS, allowed) for item in given)
     for trigger in checked:
-        if for_hpa and not trigger.for_hpa:
+        if type(trigger) not in kinds:
+            reader, other = ("an HPA", "KedaScaler") if for_hpa else ("KEDA", "HpaScaler")
             refuse(
                 Problem(
                     where=where,
-                    text=f"has {type(trigger).__name__}, which an HPA cannot read",
+                    text=f"has {type(trigger).__name__}, which {reader} cannot read",
                     value=require.shown(triggers),
-                    advice="use KedaScaler",
+                    advice=f"use {other}",
                 )
             )
     keys = [trigger.key for trigger in checked]

@@ -1,0 +1,202 @@
+"""Addresses: where a pod has to connect to, as its flags and variables say."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import strategies
+from vllm_constructs import Container, EgressRule, EngineArgs, EnvVarSource, GpuPodSpec, WholeGpu
+from vllm_constructs.kube.egress import merged
+from vllm_constructs.workloads import addresses
+
+NIXL: Any = {"kv_connector": "NixlConnector", "kv_role": "kv_both"}
+MOONCAKE: Any = {"kv_connector": "MooncakeConnector", "kv_role": "kv_both"}
+LMCACHE: Any = {
+    "kv_connector": "LMCacheConnectorV1",
+    "kv_role": "kv_both",
+    "kv_connector_extra_config": {"lmcache.remote_url": "lm://cache.lmcache.svc:65432"},
+}
+
+
+def pod(**fields: Any) -> GpuPodSpec:
+    """Return a small pod with these fields."""
+    return GpuPodSpec(model="gpt2", gpu=WholeGpu("NVIDIA-L4"), **fields)
+
+
+def named(**fields: Any) -> list[tuple[str, tuple[int, ...]]]:
+    """Return where a pod may connect to: namespaces, ranges or any address, with their ports."""
+    found = merged(addresses.rules_of(pod(**fields)))
+    return [(one.namespace or one.cidr or "any", tuple(one.ports)) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        # With a scheme, or a name with a dot or an IP address with a port.
+        ("redis://redis.cache.svc", [("cache", (6379,))]),
+        ("redis.cache.svc:6380", [("cache", (6380,))]),
+        ("redis.cache.svc.cluster.local:6379", [("cache", (6379,))]),
+        ("http://mirror.mirrors.svc:8080/simple/", [("mirrors", (8080,))]),
+        ("https://hf-mirror.com", [("any", (443,))]),
+        ("10.1.2.3:5555", [("10.1.2.3/32", (5555,))]),
+        ("tcp://10.1.2.3:5555", [("10.1.2.3/32", (5555,))]),
+        ("http://[fd00::1]:8080", [("fd00::1/128", (8080,))]),
+        ("s3://bucket/adapters", [("any", (443,))]),
+        ("redis.cache:6379", [("any", (6379,))]),
+        # With a user.
+        ("http://$(USER):$(PASSWORD)@proxy.egress.svc:3128", [("egress", (3128,))]),
+        ("user@db.data.svc:5432", [("data", (5432,))]),
+        ("jdbc:postgresql://db.data.svc:5432/x", [("data", (5432,))]),
+        # Several, and inside of other text.
+        ("a.one.svc:6379,b.two.svc:6380", [("one", (6379,)), ("two", (6380,))]),
+        ("a.one.svc:81 ; b.one.svc:82", [("one", (81, 82))]),
+        ("http://a.one.svc,https://b.two.svc/x", [("one", (80,)), ("two", (443,))]),
+        ("--to=http://a.one.svc --and=b.two.svc:81", [("one", (80,)), ("two", (81,))]),
+        (
+            '{"url": "redis://a.one.svc", "peers": ["b.two.svc:81"]}',
+            [("one", (6379,)), ("two", (81,))],
+        ),
+        ("x='http://a.one.svc:81'", [("one", (81,))]),
+        # Not an address, the pod's own, or one whose name is not known here.
+        ("", []),
+        ("1", []),
+        ("DEBUG", []),
+        ("redis.cache.svc", []),
+        ("/usr/lib/x.so:/opt/y.so", []),
+        ("/opt/models/a.b:99", []),
+        ("nvcr.io/nvidia/vllm:26", []),
+        ("hf://org/model", []),
+        ("http://localhost:8000", []),
+        ("127.0.0.1:8000", []),
+        ("tcp://*:5557", []),
+        ("http://$(HOST_OF_ANOTHER)/x", []),
+        ("a.one.svc:123456", []),
+        ("http://a.one.svc:99999", []),
+    ],
+)
+def test_values(value: str, expected: list[tuple[str, tuple[int, ...]]]) -> None:
+    """A variable may name one address, several, or none."""
+    assert expected == named(env={"PLACE": value})
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(strategies.names(20), strategies.names(20), st.integers(10, 65535)),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from((",", ";", " ", ", ", "\n", '"')),
+    st.sampled_from(("", "tcp://", "http://")),
+)
+def test_lists(places: list[tuple[str, str, int]], separator: str, scheme: str) -> None:
+    """All addresses of a list are found, whatever separates them."""
+    value = separator.join(f"{scheme}{name}.{space}.svc:{port}" for name, space, port in places)
+    expected = merged(EgressRule((port,), namespace=space) for _, space, port in places)
+
+    assert expected == merged(addresses.rules_of(pod(env={"PLACES": value})))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(alphabet="ab.:/[]019-_ ,;$()'\"", max_size=30))
+def test_anything(value: str) -> None:
+    """Any value names addresses or none."""
+    ports = [port for rule in addresses.rules_of(pod(env={"X": value})) for port in rule.ports]
+
+    assert all(1 <= port <= 65535 for port in ports)
+
+
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy", "No_Proxy"])
+def test_no_proxy(name: str) -> None:
+    """What is not reached through a proxy is not what a pod has to reach."""
+    value = "http://a.one.svc:80,10.0.0.1:443"
+
+    assert [] == named(env={name: value})
+    assert [] != named(env={f"X_{name}": value})
+
+
+def test_sources() -> None:
+    """A value that comes from elsewhere is not known."""
+    source = EnvVarSource.from_secret("proxy", key="http")
+
+    assert [] == named(env={"HTTP_PROXY": source})
+
+
+def test_sources_elsewhere() -> None:
+    """The other containers name addresses in variables and in command lines."""
+    one = Container(
+        name="one",
+        image="x:1",
+        command=["proxy", "--to=http://a.command.svc:81"],
+        args=["b.args.svc:82"],
+        env={"NO_PROXY": "c.none.svc:83", "URL": "redis://d.env.svc"},
+    )
+    expected = [("args", (82,)), ("command", (81,)), ("env", (6379,))]
+
+    assert expected == named(sidecars=[one])
+    assert expected == named(init_containers=[one])
+    assert expected == named(sidecars=[one], env={"X": "b.args.svc:82"})
+
+
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        (EngineArgs(), []),
+        (EngineArgs(max_model_len=4096, dtype="half"), []),
+        (EngineArgs(otlp_traces_endpoint="grpc://otel.obs.svc:4317"), [("obs", (4317,))]),
+        (EngineArgs(otlp_traces_endpoint="http://otel.obs.svc:4318/v1"), [("obs", (4318,))]),
+        (EngineArgs(kv_transfer_config=LMCACHE), [("lmcache", (65432,))]),
+        (
+            EngineArgs(enable_lora=True, lora_modules=["a=s3://bucket/a", "b=/model-cache/b"]),
+            [("any", (443,))],
+        ),
+        (
+            EngineArgs(additional_config={"peers": [{"url": "http://a.one.svc"}, "b.two.svc:81"]}),
+            [("one", (80,)), ("two", (81,))],
+        ),
+    ],
+)
+def test_flags(engine: EngineArgs, expected: list[tuple[str, tuple[int, ...]]]) -> None:
+    """Flags name addresses, however deep they are in JSON."""
+    assert expected == named(engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("config", "env", "port", "is_nixl"),
+    [
+        (None, {}, None, False),
+        (LMCACHE, {}, None, False),
+        ({"kv_connector": "OffloadingConnector", "kv_role": "kv_both"}, {}, None, False),
+        (NIXL, {}, 5600, True),
+        (NIXL, {"VLLM_NIXL_SIDE_CHANNEL_PORT": "6000"}, 6000, True),
+        (MOONCAKE, {}, 8998, False),
+        (
+            {
+                "kv_connector": "MultiConnector",
+                "kv_role": "kv_both",
+                "kv_connector_extra_config": {"connectors": [MOONCAKE, NIXL]},
+            },
+            {},
+            5600,
+            True,
+        ),
+        (
+            {
+                "kv_connector": "MultiConnector",
+                "kv_role": "kv_both",
+                "kv_connector_extra_config": {"connectors": [LMCACHE, MOONCAKE]},
+            },
+            {},
+            8998,
+            False,
+        ),
+    ],
+)
+def test_side_channel(config: Any, env: dict[str, str], port: int | None, *, is_nixl: bool) -> None:
+    """Engines that pass KV caches to each other need ports between them, from the first one on."""
+    found = pod(engine=EngineArgs(kv_transfer_config=config), env=env)
+
+    assert port == addresses.side_channel(found)
+    assert is_nixl is addresses.has_nixl(found)

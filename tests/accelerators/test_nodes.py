@@ -139,7 +139,7 @@ def test_labels(platform: Any, gpu: Any, expected: dict[str, tuple[str, ...]]) -
     assert expected == Nodes(platform).labels_for(gpu)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(ALL), strategies.whole_gpus() | strategies.shared_gpus(), st.booleans())
 def test_pod(platform: Any, gpu: Any, spot: object) -> None:
     """A pod for any platform is valid, and tolerates what these nodes repel."""

@@ -126,7 +126,7 @@ def nodes(kubectl: Kubectl, namespace: str) -> Iterator[Callable[..., None]]:
         def is_open() -> bool:
             found = [item for item in kubectl.items("nodes") if item["metadata"]["name"] in names]
             taints = [taint for item in found for taint in item["spec"].get("taints", [])]
-            return all(taint["key"] == "nvidia.com/gpu" for taint in taints)
+            return not any(taint["key"].startswith("node.kubernetes.io/") for taint in taints)
 
         wait_for("nodes", is_open)
 

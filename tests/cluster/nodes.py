@@ -34,6 +34,66 @@ def gpu_node(name: str, product: str, count: int) -> Manifest:
     return node(name, labels=labels, gpus={"nvidia.com/gpu": count})
 
 
+# A node of each platform as its pools make it, with one product that the platform has: labels,
+# taints beside that of the GPU, and the labels of a spot pool. Values: facts of the platforms.
+PLATFORMS: dict[str, tuple[str, dict[str, str], list[dict[str, str]], dict[str, str]]] = {
+    "gke": (
+        "NVIDIA-L4",
+        {"cloud.google.com/gke-accelerator": "nvidia-l4"},
+        [],
+        {"cloud.google.com/gke-spot": "true"},
+    ),
+    "eks": (
+        "NVIDIA-L40S",
+        {"node.kubernetes.io/instance-type": "g6e.12xlarge"},
+        [],
+        {"eks.amazonaws.com/capacityType": "SPOT"},
+    ),
+    "karpenter": (
+        "NVIDIA-A100-SXM4-80GB",
+        {
+            "karpenter.k8s.aws/instance-gpu-name": "a100",
+            "karpenter.k8s.aws/instance-gpu-memory": "81920",
+        },
+        [],
+        {"karpenter.sh/capacity-type": "spot"},
+    ),
+    "eks-auto-mode": (
+        "NVIDIA-L4",
+        {"eks.amazonaws.com/instance-gpu-name": "l4"},
+        [],
+        {"karpenter.sh/capacity-type": "spot"},
+    ),
+    "aks": (
+        "NVIDIA-A100-80GB-PCIe",
+        {
+            "kubernetes.azure.com/accelerator": "nvidia",
+            "node.kubernetes.io/instance-type": "Standard_NC48ads_A100_v4",
+        },
+        [{"key": "sku", "value": "gpu", "effect": "NoSchedule"}],
+        {"kubernetes.azure.com/scalesetpriority": "spot"},
+    ),
+    "ack": ("NVIDIA-A10", {"aliyun.accelerator/nvidia_name": "NVIDIA-A10"}, [], {}),
+    "vke": ("NVIDIA-L20", {"machine.cluster.vke.volcengine.com/gpu-name": "NVIDIA-L20"}, [], {}),
+    "coreweave": ("NVIDIA-H100-80GB-HBM3", {"gpu.nvidia.com/class": "H100_NVLINK_80GB"}, [], {}),
+}
+
+
+def platform_node(name: str, platform: str, *, spot: bool) -> Manifest:
+    """A node of a platform, which has no labels of GPU feature discovery."""
+    _, labels, taints, of_spot = PLATFORMS[platform]
+    made = node(name, labels=labels | (of_spot if spot else {}), gpus={"nvidia.com/gpu": 4})
+    made["spec"]["taints"] += taints
+    if spot:
+        # Pools of spot nodes may have their label as a taint, too.
+        made["spec"]["taints"] += [
+            {"key": key, "value": value, "effect": "NoSchedule"}
+            for key, value in of_spot.items()
+            if platform in ("gke", "aks")
+        ]
+    return made
+
+
 def shared_node(name: str, product: str, gpus: int, replicas: int) -> Manifest:
     """A node whose GPUs are time-sliced: discovery says so in the product."""
     labels = {

@@ -11,6 +11,7 @@ import pytest
 from cdk8s import App, Chart
 
 from vllm_constructs import (
+    Drain,
     EngineArgs,
     ExistingClaim,
     GpuSmokeTest,
@@ -20,10 +21,20 @@ from vllm_constructs import (
     Toleration,
     WholeGpu,
 )
+from vllm_constructs import Nodes as GpuNodes
 
 from .conftest import NEWEST, documents, make_namespace, rendered
 from .kubectl import Kubectl, wait_for
-from .nodes import Manifest, cpu_node, gpu_node, mig_node, shared_node, volume
+from .nodes import (
+    PLATFORMS,
+    Manifest,
+    cpu_node,
+    gpu_node,
+    mig_node,
+    platform_node,
+    shared_node,
+    volume,
+)
 
 pytestmark = [
     pytest.mark.parametrize("bed", [NEWEST], indirect=True),
@@ -117,6 +128,39 @@ def test_product(
     kubectl.apply(rendered(chart))
 
     assert {node: 1} == hosts(settled(kubectl, namespace, 1))
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_platform(
+    kubectl: Kubectl, chart: Chart, nodes: Nodes, namespace: str, platform: Any
+) -> None:
+    """Nodes of a cloud are found by its own labels, and no other node is taken."""
+    gpu = WholeGpu(PLATFORMS[platform][0], count=2)
+    nodes(gpu_node("other", "NVIDIA-H20", 8), platform_node("wanted", platform, spot=False))
+    ModelDeployment(chart, "qwen", model="a/b", gpu=gpu, nodes=GpuNodes(platform))
+    kubectl.apply(rendered(chart))
+
+    assert {"wanted": 1} == hosts(settled(kubectl, namespace, 1))
+
+
+@pytest.mark.parametrize("platform", [name for name, found in PLATFORMS.items() if found[3]])
+def test_spot(kubectl: Kubectl, chart: Chart, nodes: Nodes, namespace: str, platform: Any) -> None:
+    """Spot nodes are taken where they are asked for, past their taint."""
+    gpu = WholeGpu(PLATFORMS[platform][0])
+    nodes(
+        platform_node("ordinary", platform, spot=False), platform_node("spot", platform, spot=True)
+    )
+    ModelDeployment(
+        chart,
+        "qwen",
+        model="a/b",
+        gpu=gpu,
+        nodes=GpuNodes(platform, spot=True),
+        drain=Drain(seconds=10, pre_stop=1),
+    )
+    kubectl.apply(rendered(chart))
+
+    assert {"spot": 1} == hosts(settled(kubectl, namespace, 1))
 
 
 def test_no_product(kubectl: Kubectl, chart: Chart, nodes: Nodes, namespace: str) -> None:

@@ -109,7 +109,7 @@ def test_valid(given_rules: list[EgressRule]) -> None:
     assert all(strategies.is_plain(rule.manifest()) for rule in together)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data(), st.lists(rules(), max_size=8))
 def test_merged(data: st.DataObject, given_rules: list[EgressRule]) -> None:
     """Merged rules allow neither more nor less, with one rule for all ports of a destination."""

@@ -91,7 +91,7 @@ FOR_KEDA = [one for one in EACH if one.for_keda]
 def test_kinds() -> None:
     """Each kind of trigger says by itself who reads it, and for what."""
     assert list(triggers.KINDS) == [type(one) for one in EACH]
-    for_hpa = [QueueDepth, RunningRequests, KvCacheUsage, CpuUtilization]
+    for_hpa: list[type[Trigger]] = [QueueDepth, RunningRequests, KvCacheUsage, CpuUtilization]
     for_hpa += [ExternalMetric, ObjectMetric]
     assert {ExternalMetric, ObjectMetric} == {one for one in triggers.KINDS if not one.for_keda}
     assert for_hpa == [kind for kind in triggers.KINDS if kind.for_hpa]

@@ -5,6 +5,7 @@ import json
 import pickle
 from copy import deepcopy
 from dataclasses import FrozenInstanceError, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -52,9 +53,10 @@ def problems(spec: strategies.Manifest, target: Kubernetes | None = None) -> lis
     return validate(found, releases=strategies.covered(target or Kubernetes()))
 
 
-def other(fields: strategies.Manifest) -> strategies.Manifest:
-    """Return a pod that has one container with these fields."""
-    return {"containers": [{"name": "x", "image": "x:1", **fields}]}
+def refused(fields: strategies.Manifest) -> list[str]:
+    """Return why Kubernetes refuses a container with these fields."""
+    spec = {"containers": [{"name": "x", "image": "x:1", **fields}]}
+    return problems(spec, Kubernetes("1.37"))
 
 
 def names_of(spec: strategies.Manifest, kind: str) -> list[str]:
@@ -163,7 +165,7 @@ def test_alone(release: str) -> None:
     assert "initContainers" not in spec
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(strategies.names(), min_size=2, max_size=6, unique=True),
     st.integers(0, 6),
@@ -273,7 +275,7 @@ def test_port(name: str, port: int) -> None:
     """A port is accepted exactly where Kubernetes takes it."""
     entry = {"name": name, "containerPort": port, "protocol": "TCP"}
 
-    if problems(other({"ports": [entry]})):
+    if refused({"ports": [entry]}):
         assert "Container.ports" in strategies.refusal(lambda: proxy(ports={name: port}))
     else:
         assert proxy(ports={name: port}).manifest(PodSecurity())["ports"] == [entry]
@@ -283,7 +285,7 @@ def test_port(name: str, port: int) -> None:
 @given(st.text("ab0-.A_", max_size=5).flatmap(lambda text: st.sampled_from((text, text * 20))))
 def test_name(name: str) -> None:
     """A name is accepted exactly where Kubernetes takes it."""
-    if problems(other({"name": name})):
+    if refused({"name": name}):
         assert "Container.name is " in strategies.refusal(lambda: proxy(name=name))
     else:
         assert proxy(name=name).manifest(PodSecurity())["name"] == name
@@ -312,9 +314,8 @@ def test_taken_ports(taken: dict[str, int]) -> None:
     assert container.check_ports("ports", {"free": 9101}, taken) == {"free": 9101}
     for name, port in taken.items():
         for wanted in ({name: 9101}, {"free": port}):
-            sentence = strategies.refusal(
-                lambda wanted=wanted: container.check_ports("ports", wanted, taken)  # type: ignore[misc]  # of this round
-            )
+            call = partial(container.check_ports, "ports", wanted, taken)
+            sentence = strategies.refusal(call)
             assert sentence.endswith("has that name or number already; take another one.")
 
 
@@ -322,12 +323,11 @@ def test_taken_ports(taken: dict[str, int]) -> None:
     ("given_resources", "expected"),
     [
         ({}, {}),
-        ({"rdma/ib": 1, "nvidia.com/mig-1g.10gb": "2"}, {"nvidia.com/mig-1g.10gb": "2"}),
-        ({"rdma/ib": "1"}, {"rdma/ib": "1"}),
+        ({"rdma/ib": 1, "intel.com/qat": "2"}, {"intel.com/qat": "2", "rdma/ib": "1"}),
         ({"rdma/ib": 100_000}, {"rdma/ib": "100000"}),
         ({"rdma/ib": "007"}, {"rdma/ib": "7"}),
         ({"vpc.amazonaws.com/efa": 4}, {"vpc.amazonaws.com/efa": "4"}),
-        ({"hugepages-1Gi": "2Gi", "hugepages-2Mi": "512Mi"}, {"hugepages-2Mi": "512Mi"}),
+        ({"hugepages-2Mi": "1.5Gi", "a/b": 1}, {"a/b": "1", "hugepages-2Mi": "1.5Gi"}),
     ],
 )
 def test_extended_resources(
@@ -337,15 +337,14 @@ def test_extended_resources(
     found = container.check_resources("resources", given_resources)
     resources = proxy(resources=given_resources).manifest(PodSecurity())["resources"]
 
-    assert list(found) == sorted(given_resources)
-    assert found.items() >= expected.items()
+    assert list(found.items()) == list(expected.items())
     assert resources["limits"].items() >= found.items()
     assert resources["requests"].items() >= found.items()
-    assert problems(other({"resources": resources})) == []
+    assert refused({"resources": resources}) == []
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=7))
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=5))
 def test_word(word: str) -> None:
     """A word of a command line stays as it is, empty or not."""
     assert container.check_word("command", word) == word
@@ -393,9 +392,8 @@ def test_target() -> None:
     for kind in ("sidecars", "init_containers"):
         found = pod(**{kind: [weights]})
         newest = Kubernetes("1.35")
-        sentence = strategies.refusal(
-            lambda found=found: found.manifest(kubernetes=Kubernetes("1.34"))  # type: ignore[misc]  # of this round
-        )
+        call = partial(found.manifest, kubernetes=Kubernetes("1.34"))
+        sentence = strategies.refusal(call)
         assert "is a volume of kind 'image', which Kubernetes has since 1.35" in sentence
         assert problems(found.manifest(kubernetes=newest), newest) == []
 
@@ -407,11 +405,8 @@ def test_check_containers() -> None:
     assert container.check_containers("sidecars", [two, one], ["vllm"]) == (two, one)
     assert container.check_containers("sidecars", (), ["vllm"]) == ()
     for taken, containers in ((["proxy"], [one]), ([], [one, two, one])):
-        sentence = strategies.refusal(
-            lambda taken=taken, containers=containers: container.check_containers(  # type: ignore[misc]  # of this round
-                "sidecars", containers, taken
-            )
-        )
+        call = partial(container.check_containers, "sidecars", containers, taken)
+        sentence = strategies.refusal(call)
         assert "sidecars has a container 'proxy', and the pod has one of that name" in sentence
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Unpack
 
 from vllm_constructs import require
 from vllm_constructs.arguments import with_options
+from vllm_constructs.engine.flag_types import Json
 from vllm_constructs.errors import refuse
+from vllm_constructs.frozen import frozen
 from vllm_constructs.kube import names
 from vllm_constructs.kube.egress import EgressRule
 from vllm_constructs.memory import fit
@@ -49,6 +51,7 @@ _OWN = [
     "allow_from",
     "allow_to",
     "shape",
+    "overlay",
 ]
 
 
@@ -80,6 +83,9 @@ class ModelDeployment(VllmConstruct):
         shape: Sizes of the model, for its memory plan: a model that is too large is rejected, and
             one that barely fits causes a warning. Default: the sizes in the catalog if it has
             `model`; otherwise no plan is made.
+        overlay: What no option has, as a part of the Deployment's manifest. It is merged as a
+            strategic merge patch: containers, volumes, variables and ports by their names. Fields
+            that Kubernetes does not have, and values that contradict derived ones, are rejected.
         **pod: The options of the pod, each a keyword: `PodOptions` lists them. `model` and `gpu`
             are required.
 
@@ -120,6 +126,7 @@ class ModelDeployment(VllmConstruct):
         allow_from: Sequence[str] = (),
         allow_to: Sequence[str | EgressRule] = (),
         shape: ModelShape | None = None,
+        overlay: Mapping[str, Json] | None = None,
         **pod: Unpack[PodOptions],
     ) -> None:
         context = chart_context(scope, id)
@@ -174,6 +181,7 @@ class ModelDeployment(VllmConstruct):
                 for one in require.items("allow_to", allow_to, "a list of addresses")
             ],
             weights=weights,
+            overlay=frozen(overlay),
         )
         links = ModelLinks(
             workload=self.workload,

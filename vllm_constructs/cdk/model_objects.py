@@ -36,6 +36,7 @@ class ModelObjects:
         allow_from: More namespaces whose pods may reach the API; None for no NetworkPolicy.
         allow_to: More addresses that the pods may connect to.
         weights: Bytes of the weights on disk; None if they are not known.
+        overlay: What the user adds to the Deployment. Default: nothing.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class ModelObjects:
         allow_from: Sequence[str] | None,
         allow_to: Sequence[EgressRule],
         weights: int | None,
+        overlay: Mapping[str, Any] | None = None,
     ) -> None:
         self._workload = workload
         self._service_name = service_name
@@ -66,6 +68,7 @@ class ModelObjects:
         self._allow_from = allow_from
         self._allow_to = allow_to
         self._weights = weights
+        self._overlay = overlay
         self._config_name = f"{workload.name}-engine"
 
     def all(self, facts: LinkedFacts) -> dict[str, dict[str, Any]]:
@@ -113,6 +116,7 @@ class ModelObjects:
             scrape_hints=facts.job is None,
             root_path=facts.root_path,
             weights=self._weights,
+            overlay=self._overlay,
         )
 
     def _policy(self, facts: LinkedFacts, allow_from: Sequence[str]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def manifest(
     scrape_hints: bool,
     root_path: str | None,
     weights: int | None = None,
+    overlay: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The Deployment of a model.
 
@@ -40,6 +41,7 @@ def manifest(
         scrape_hints: Whether the pods have annotations by which Prometheus finds them.
         root_path: Path of the API behind an ingress; None if there is none.
         weights: Bytes of the weights on disk. Default: not known.
+        overlay: What the user adds to it. Default: nothing.
     """
     selector = workload.selector
     spec = pod.manifest(
@@ -56,7 +58,7 @@ def manifest(
         "spec": spec,
     }
     strategy = rollout.strategy(gpus=pod.gpu.count, can_share_cache=pod.cache.can_be_shared)
-    return {
+    found = {
         "apiVersion": workload.kind.api_version,
         "kind": workload.kind.kind,
         "metadata": {
@@ -72,3 +74,8 @@ def manifest(
             "template": template,
         },
     }
+    if overlay is None:
+        return found
+    from .overlay import merged
+
+    return merged(found, overlay, kubernetes)

@@ -176,6 +176,8 @@ def test_blocks(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 # Modules whose public names are part of another concept's page.
 _PAGES_OF = {
     "controllers": "ingress",
+    "dns": "pod",
+    "egress": "network",
     "errors": "mistakes",
     "external_token": "secrets",
     "gpu_operator": "platform",
@@ -185,6 +187,7 @@ _PAGES_OF = {
     "keda_scaler": "scaling",
     "namespace": "platform",
     "pod_options": "deployment",
+    "probes": "pod",
     "prometheus_adapter": "platform",
     "tls": "ingress",
     "token_secret": "secrets",

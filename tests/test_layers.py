@@ -44,7 +44,7 @@ TABLE = {
     "reading": "accelerators dataclass engine errors memory releases require workloads",
     "importers": "dataclass errors kube require",
     "cdk": (
-        "accelerators arguments dataclass engine errors importers kube memory metrics "
+        "accelerators arguments dataclass engine errors frozen importers kube memory metrics "
         "monitoring platform require scaling traffic workloads"
     ),
     "cli": "accelerators dataclass engine errors memory node reading releases require",

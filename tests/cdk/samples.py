@@ -246,6 +246,7 @@ def _model_deployment(_: Chart) -> Keywords:
         "allow_to": ["redis.cache.svc:6379", EgressRule([9000], cidr="10.0.0.0/8")],
         "security": PodSecurity(capabilities=["NET_BIND_SERVICE"]),
         "shape": ModelShape.named(MODEL),
+        "overlay": {"spec": {"revisionHistoryLimit": 3}},
     }
 
 

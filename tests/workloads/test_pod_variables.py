@@ -65,6 +65,35 @@ def test_reserved(name: str) -> None:
     assert TOKEN not in sentence
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("CUDA_VISIBLE_DEVICES", "is set by the device plugin, which assigns the GPUs"),
+        ("NVIDIA_VISIBLE_DEVICES", "is set by the device plugin"),
+        ("HF_HOME", "is the path where cache is mounted; leave it out"),
+        ("HF_HUB_CACHE", "would put the weights outside the volume of cache"),
+        ("HUGGINGFACE_HUB_CACHE", "would put the weights outside the volume of cache"),
+        ("HF_TOKEN", "give hf_token, which refers to a Secret"),
+        ("HUGGING_FACE_HUB_TOKEN", "give hf_token, which refers to a Secret"),
+        ("VLLM_API_KEY", "give api_key, which refers to a Secret"),
+        ("HOME", "is set together with the user of the pod"),
+        ("USER", "is set together with the user of the pod"),
+        ("VLLM_ENGINE_READY_TIMEOUT_S", "is set by startup"),
+        ("VLLM_HTTP_TIMEOUT_KEEP_ALIVE", "is set by response_timeout"),
+        ("VLLM_PORT", "leave it out, or give port for the API"),
+        ("VLLM_HOST_IP", "is only for engines on several nodes"),
+        ("VLLM_SERVER_DEV_MODE", "opens administrative endpoints to every client"),
+    ],
+)
+def test_reserved_names(name: str, words: str) -> None:
+    """What is derived or would break it is rejected, from whatever source, with what to do."""
+    for value in ("1", FIELD):
+        sentence = strategies.refusal(lambda value=value: check({name: value}))  # type: ignore[misc]  # bound now
+
+        assert sentence.startswith(f"env[{name!r}] ")
+        assert words in sentence
+
+
 def test_offline() -> None:
     """A read-only cache switches downloads off by itself; otherwise a user may."""
     assert {"HF_HUB_OFFLINE": "1"} == check({"HF_HUB_OFFLINE": "1"})
@@ -289,7 +318,8 @@ def test_names_of_credentials(name: str) -> None:
     ):
         sentence = strategies.refusal(call)
 
-        assert sentence.startswith(f"{where}[{name!r}] looks like a credential (28 characters")
+        assert sentence.startswith(f"{where}[{name!r}] looks like a credential (28 characters, ")
+        assert "not shown), which would be written into the manifests; put it into a" in sentence
         assert "give EnvVarSource.from_secret(name, key=...)" in sentence
         assert SECRET not in sentence
     source: Any = {name: FIELD}

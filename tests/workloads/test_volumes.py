@@ -175,6 +175,26 @@ def test_image(policy: Any) -> None:
     assert [] != validate(pod(volume), releases=["1.34"])
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "DirectoryOrCreate",
+        "Directory",
+        "FileOrCreate",
+        "File",
+        "Socket",
+        "CharDevice",
+        "BlockDevice",
+    ],
+)
+def test_host_path(kind: Any) -> None:
+    """What has to be on the node is one of the types that Kubernetes knows."""
+    volume = Volume.from_host_path("/dev/x", type=kind)
+
+    assert {"path": "/dev/x", "type": kind} == volume.entry("/data")["hostPath"]
+    assert [] == validate(pod(volume), releases=["1.37"])
+
+
 @pytest.mark.parametrize("minor", range(27, 38))
 def test_target(minor: int) -> None:
     """A target release that does not have the kind of a volume is rejected."""
@@ -434,7 +454,10 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: Volume.from_empty_dir(in_memory="Memory"), ("in_memory is 'Memory'",)),  # type: ignore[arg-type]  # the mistake
     (lambda: Volume.from_host_path("mnt"), ("Volume.from_host_path path is 'mnt'", "absolute")),
     (lambda: Volume.from_host_path("/a/../etc"), ("path is '/a/../etc'",)),
-    (lambda: Volume.from_host_path("/a", type="directory"), ("did you mean 'Directory'?",)),  # type: ignore[arg-type]  # the mistake
+    (
+        lambda: Volume.from_host_path("/a", type="directory"),
+        ("from_host_path type is 'directory'", "did you mean 'Directory'?"),
+    ),  # type: ignore[arg-type]  # the mistake
     (lambda: Volume.from_host_path("/a", read_only=0), ("Volume.read_only is 0",)),  # type: ignore[arg-type]  # the mistake
     (lambda: Volume.from_image(""), ("Volume.from_image reference is ''",)),
     (lambda: Volume.from_image("a\nb"), ("Volume.from_image reference is 'a\\nb'",)),

@@ -85,6 +85,7 @@ def _egress(found: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
         if one["kind"] == "NetworkPolicy" and key != "chatbot/NetworkPolicy/qwen-7b"
         for rule in one["spec"].get("egress", [])
         for peer in rule.get("to", [])
+        if "podSelector" in peer
     ]
 
 

@@ -39,7 +39,7 @@ def objects(allow_from: tuple[str, ...] | None = (), **engine: Any) -> ModelObje
         labels={"team": "search"},
         annotations={"example.com/a": "b"},
         kubernetes=Kubernetes(),
-        allow_from=allow_from,
+        allow_from=None if allow_from is None else [from_namespace(one) for one in allow_from],
         allow_to=[],
         weights=None,
     )

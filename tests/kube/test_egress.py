@@ -162,6 +162,7 @@ def test_ip(address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -
         ("amqp://a.b.svc", 5672),
         ("amqps://a.b.svc", 5671),
         ("grpc://a.b.svc", 4317),
+        ("grpcs://a.b.svc", 4317),
         ("http://a.b.svc/x", 80),
         ("https://a.b.svc?x", 443),
         ("HTTPS://a.b.svc", 443),

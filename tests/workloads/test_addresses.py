@@ -71,7 +71,7 @@ def named(**fields: Any) -> list[tuple[str, tuple[int, ...]]]:
         ("http://localhost:8000", []),
         ("127.0.0.1:8000", []),
         ("tcp://*:5557", []),
-        ("http://$(HOST_OF_ANOTHER)/x", []),
+        ("http://$(HOST_OF_ANOTHER)/x", [("any", (80,))]),
         ("a.one.svc:123456", []),
         ("http://a.one.svc:99999", []),
     ],
@@ -172,6 +172,8 @@ def test_flags(engine: EngineArgs, expected: list[tuple[str, tuple[int, ...]]]) 
         (NIXL, {}, 5600, True),
         (NIXL, {"VLLM_NIXL_SIDE_CHANNEL_PORT": "6000"}, 6000, True),
         (MOONCAKE, {}, 8998, False),
+        ({"kv_connector": "MoRIIOConnector", "kv_role": "kv_producer"}, {}, 5600, False),
+        ({"kv_connector": "P2pNcclConnector", "kv_role": "kv_consumer"}, {}, 5710, False),
         (
             {
                 "kv_connector": "MultiConnector",

@@ -27,6 +27,7 @@ from vllm_constructs import (
 )
 from vllm_constructs.workloads import container
 
+TMP = "/tmp"  # noqa: S108  # the path of a volume
 SECURITY = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
@@ -193,7 +194,7 @@ def test_shared_volume() -> None:
         volumes={"/in": scratch, "/etc/ca": Volume.from_config_map("ca")},
         sidecars=[proxy(volumes={"/out": scratch})],
         init_containers=[
-            proxy(name="fetch", volumes={"/ca": Volume.from_config_map("ca"), "/tmp": scratch})  # noqa: S108  # the path of a volume
+            proxy(name="fetch", volumes={"/ca": Volume.from_config_map("ca"), TMP: scratch})
         ],
     ).manifest()
     engine, beside = spec["containers"]
@@ -209,7 +210,7 @@ def test_shared_volume() -> None:
     assert beside["volumeMounts"] == [{"name": "scratch", "mountPath": "/out"}]
     assert before["volumeMounts"] == [
         {"name": "config-map-ca", "mountPath": "/ca", "readOnly": True},
-        {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108  # the path of a volume
+        {"name": "scratch", "mountPath": TMP},
     ]
 
 
@@ -229,7 +230,7 @@ def test_paths() -> None:
         PodSecurity(),
         PodSecurity(user="root"),
         PodSecurity(user="platform"),
-        PodSecurity(capabilities=["IPC_LOCK"]),
+        PodSecurity(user="root", capabilities=["IPC_LOCK"]),
         PodSecurity(read_only_root=True),
     ],
 )
@@ -244,6 +245,41 @@ def test_security(security: PodSecurity) -> None:
     assert problems(spec) == []
     assert engine["securityContext"] == beside["securityContext"] == before["securityContext"]
     assert not [key for key in beside["securityContext"] if key.startswith("runAs")]
+
+
+def test_temporary_files() -> None:
+    """With a read-only root file system, all containers share `/tmp`, unless one has its own."""
+    own = Volume.from_empty_dir(name="own")
+    spec = pod(
+        security=PodSecurity(read_only_root=True),
+        sidecars=[proxy(), proxy(name="logs", volumes={TMP: own})],
+    ).manifest()
+
+    assert problems(spec) == []
+    found = [
+        [one["name"] for one in each["volumeMounts"] if one["mountPath"] == TMP]
+        for each in spec["containers"]
+    ]
+    assert found == [["tmp"], ["tmp"], ["own"]]
+    assert "volumeMounts" not in proxy().manifest(PodSecurity())
+
+
+@pytest.mark.parametrize(
+    "sidecars",
+    [
+        [proxy(ports={"api": 8000})],
+        [proxy(ports={"debug": 5678})],
+        [proxy(ports={"a": 9901}), proxy(name="logs", ports={"b": 9901})],
+    ],
+)
+def test_ports_of_pod(sidecars: list[Container]) -> None:
+    """Containers that run at the same time have one address, so that each port is there once."""
+    ports = {"debug": 5678}
+    sentence = strategies.refusal(lambda: pod(ports=ports, sidecars=sidecars))
+
+    assert "which another container of the pod listens on; take another port." in sentence
+    # Those that have ended listen no more.
+    assert problems(pod(ports=ports, init_containers=sidecars).manifest()) == []
 
 
 @pytest.mark.parametrize(

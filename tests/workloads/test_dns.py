@@ -176,23 +176,28 @@ def test_frozen() -> None:
         options["ndots"] = "3"
 
 
+def dns_of(**fields: Any) -> Dns:
+    """Return a value with these fields."""
+    return Dns(**fields)
+
+
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
-    (lambda: Dns(policy="clusterfirst"), ("'clusterfirst'", "did you mean 'ClusterFirst'?")),  # type: ignore[arg-type]  # the mistake
-    (lambda: Dns(policy=None), ("Dns.policy is None", "'ClusterFirst'")),  # type: ignore[arg-type]  # the mistake
+    (lambda: dns_of(policy="clusterfirst"), ("'clusterfirst'", "did you mean 'ClusterFirst'?")),
+    (lambda: dns_of(policy=None), ("Dns.policy is None", "'ClusterFirst'")),
     (
-        lambda: Dns(policy="None", searches=["a"]),
+        lambda: dns_of(policy="None", searches=["a"]),
         ("Dns.policy is 'None' without nameservers", "give nameservers=[...]"),
     ),
-    (lambda: Dns(nameservers="1.1.1.1"), ("Dns.nameservers is '1.1.1.1'", "a list of IP")),
-    (lambda: Dns(nameservers=[1]), ("Dns.nameservers is 1", "a list of IP addresses")),  # type: ignore[list-item]  # the mistake
-    (lambda: Dns(searches="a.b"), ("Dns.searches is 'a.b'", "a list of domains")),
-    (lambda: Dns(searches=["Example.com"]), ("'Example.com'", "a domain in lower case")),
-    (lambda: Dns(searches=["a..b"]), ("Dns.searches is 'a..b'",)),
-    (lambda: Dns(searches=["-a.b"]), ("Dns.searches is '-a.b'",)),
-    (lambda: Dns(searches=["a" * 64]), ("Dns.searches is ",)),
-    (lambda: Dns(options=["ndots"]), ("Dns.options is ['ndots']", "a dict of strings")),  # type: ignore[arg-type]  # the mistake
-    (lambda: Dns(options={"ndots": 2}), ("Dns.options['ndots'] is 2", "quote numbers")),  # type: ignore[dict-item]  # the mistake
-    (lambda: Dns(options={"": "2"}), ("a key of Dns.options is ''",)),
+    (lambda: dns_of(nameservers="1.1.1.1"), ("Dns.nameservers is '1.1.1.1'", "a list of IP")),
+    (lambda: dns_of(nameservers=[1]), ("Dns.nameservers is 1", "a list of IP addresses")),
+    (lambda: dns_of(searches="a.b"), ("Dns.searches is 'a.b'", "a list of domains")),
+    (lambda: dns_of(searches=["Example.com"]), ("'Example.com'", "a domain in lower case")),
+    (lambda: dns_of(searches=["a..b"]), ("Dns.searches is 'a..b'",)),
+    (lambda: dns_of(searches=["-a.b"]), ("Dns.searches is '-a.b'",)),
+    (lambda: dns_of(searches=["a" * 64]), ("Dns.searches is ",)),
+    (lambda: dns_of(options=["ndots"]), ("Dns.options is ['ndots']", "a dict of strings")),
+    (lambda: dns_of(options={"ndots": 2}), ("Dns.options['ndots'] is 2", "quote numbers")),
+    (lambda: dns_of(options={"": "2"}), ("a key of Dns.options is ''",)),
     (lambda: pod(dns="Default"), ("dns is 'Default'", "Dns(...)")),
     (lambda: pod(host_aliases=["a"]), ("host_aliases is ['a']", "{'10.0.0.5': [")),
     (lambda: pod(host_aliases={"a.b": ["c"]}), ("a key of host_aliases is 'a.b'",)),

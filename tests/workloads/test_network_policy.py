@@ -24,7 +24,7 @@ def test_policy(*, name: str, port: int, sources: list[str], downloads: bool) ->
         name=name,
         selector=SELECTOR,
         port=port,
-        allow_from=tuple(sources),
+        allow_from=[from_namespace(one) for one in sources],
         downloads=downloads,
     )
 
@@ -52,7 +52,7 @@ def test_more_peers() -> None:
         name="qwen",
         selector=SELECTOR,
         port=8000,
-        allow_from=("ingress",),
+        allow_from=[from_namespace("ingress")],
         downloads=False,
         more_peers=[*peers, from_namespace("keda")],
     )

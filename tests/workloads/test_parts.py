@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests import strategies
 from tests.support import validate
 from vllm_constructs import (
+    Container,
     EngineArgs,
     EnvFromSource,
     GpuPodSpec,
@@ -242,6 +243,29 @@ def test_env_from() -> None:
     # The name may be one of theirs.
     assert found["env"][-1] == {"name": "A", "value": "$(OTHER)"}
     assert engine_of(env={"A": "$(OTHER)"})["env"][-1] == {"name": "A", "value": "$$(OTHER)"}
+
+
+def test_copies() -> None:
+    """A pod keeps copies: what a user changes afterwards changes nothing."""
+    given_: dict[str, Any] = {
+        "command": ["vllm", "serve"],
+        "ports": {"debug": 5678},
+        "resources": {"rdma/ib": "1"},
+        "files": {"/a": "x"},
+        "volumes": {"/b": CA},
+        "env_from": [EnvFromSource.from_secret("keys")],
+        "sidecars": [Container(name="proxy", image="envoy:1")],
+        "init_containers": [Container(name="fetch", image="fetch:1")],
+    }
+    found = pod(**given_)
+    expected = {
+        name: dict(value) if isinstance(value, dict) else tuple(value)
+        for name, value in given_.items()
+    }
+    for value in given_.values():
+        value.clear()
+
+    assert {name: getattr(found, name) for name in given_} == expected
 
 
 READ_ONLY = PodSecurity(read_only_root=True)

@@ -1,6 +1,7 @@
 """PodSecurity: the user of a pod's processes, and what they may do."""
 
 import pickle
+import warnings
 from copy import deepcopy
 from dataclasses import FrozenInstanceError, replace
 from typing import Any
@@ -17,9 +18,11 @@ from vllm_constructs import (
     ExistingClaim,
     GpuPodSpec,
     PodSecurity,
+    VllmConstructsWarning,
     WholeGpu,
 )
 
+SHM, TMP = "/dev/shm", "/tmp"  # noqa: S108  # paths of volumes
 SECCOMP = {"seccompProfile": {"type": "RuntimeDefault"}}
 # Kubernetes docs, "Pod Security Standards", level "baseline".
 BASELINE = (
@@ -39,6 +42,13 @@ BASELINE = (
 )
 PRIVILEGED = ("BPF", "IPC_LOCK", "NET_ADMIN", "NET_RAW", "SYS_NICE", "SYS_PTRACE", "SYS_RESOURCE")
 USERS = ("image", "platform", "root", 1, 1000, 2**31 - 1)
+
+
+def secured(**fields: Any) -> PodSecurity:
+    """Return a security with these fields, without a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VllmConstructsWarning)
+        return PodSecurity(**fields)
 
 
 def pod(security: PodSecurity | None = None, **fields: Any) -> GpuPodSpec:
@@ -123,7 +133,7 @@ def test_root() -> None:
     [
         PodSecurity(user="platform"),
         PodSecurity(user="platform", read_only_root=True),
-        PodSecurity(user="platform", capabilities=["NET_BIND_SERVICE"]),
+        secured(user="platform", capabilities=["NET_BIND_SERVICE"]),
     ],
 )
 @pytest.mark.parametrize("cache", [EphemeralCache(), ExistingClaim("weights")])
@@ -149,7 +159,7 @@ def test_openshift(security: PodSecurity, cache: Any) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     st.builds(
-        PodSecurity,
+        secured,
         user=st.sampled_from(USERS),
         capabilities=st.lists(st.sampled_from((*BASELINE, *PRIVILEGED)), max_size=3),
         read_only_root=st.booleans(),
@@ -168,8 +178,8 @@ def test_level(security: PodSecurity) -> None:
 @pytest.mark.parametrize("user", ["image", "root"])
 def test_level_of_capability(capability: str, user: Any) -> None:
     """What "baseline" does not list needs "privileged", whatever else is added."""
-    alone = PodSecurity(user=user, capabilities=[capability])
-    beside = PodSecurity(user=user, capabilities=["CHOWN", capability, "NET_BIND_SERVICE"])
+    alone = secured(user=user, capabilities=[capability])
+    beside = secured(user=user, capabilities=["CHOWN", capability, "NET_BIND_SERVICE"])
 
     assert spec_of(alone)["securityContext"] == spec_of(PodSecurity(user=user))["securityContext"]
     assert (alone.level == "privileged") == (capability not in BASELINE)
@@ -179,11 +189,22 @@ def test_level_of_capability(capability: str, user: Any) -> None:
 
 def test_capabilities() -> None:
     """Capabilities are sorted, each once, in every container; all others stay dropped."""
-    spec = spec_of(PodSecurity(capabilities=["SYS_NICE", "IPC_LOCK", "SYS_NICE"]))
+    spec = spec_of(PodSecurity(user="root", capabilities=["SYS_NICE", "IPC_LOCK", "SYS_NICE"]))
 
     expected = {"drop": ["ALL"], "add": ["IPC_LOCK", "SYS_NICE"]}
     found = [one["securityContext"]["capabilities"] for one in containers(spec)]
     assert found == [expected] * 3
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_capabilities_of_user(user: Any) -> None:
+    """Kubernetes gives added capabilities to processes of root only, which others are told."""
+    if user == "root":
+        assert PodSecurity(user=user, capabilities=["IPC_LOCK"])
+    else:
+        with pytest.warns(VllmConstructsWarning, match="is IPC_LOCK, which only processes of root"):
+            PodSecurity(user=user, capabilities=["IPC_LOCK"])
+    assert PodSecurity(user=user, capabilities=[])
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -197,8 +218,8 @@ def test_read_only(user: Any) -> None:
     # Root's home is that of the image, which sets no HOME.
     home = variables(spec).get("HOME", "/root")
     assert home == ("/root" if user == "root" else "/home/vllm")
-    assert set(mounts) == {"/dev/shm", "/model-cache", "/tmp", home}  # noqa: S108  # paths of volumes
-    for path in (home, "/tmp"):  # noqa: S108  # as above
+    assert set(mounts) == {SHM, "/model-cache", TMP, home}
+    for path in (home, TMP):
         assert volumes[mounts[path]] == {"name": mounts[path], "emptyDir": {}}
     assert not any(one.get("readOnly") for one in spec["containers"][0]["volumeMounts"])
 
@@ -211,13 +232,13 @@ def test_writable(user: Any) -> None:
 
     assert not any("readOnlyRootFilesystem" in one["securityContext"] for one in containers(spec))
     home = [] if user == "root" else [variables(spec)["HOME"]]
-    assert paths == ["/dev/shm", "/model-cache", *home]  # noqa: S108  # the path of a volume
+    assert paths == [SHM, "/model-cache", *home]
 
 
 def test_copies() -> None:
     """A value keeps copies, and each manifest is a new one."""
     capabilities = ["SYS_NICE"]
-    found = PodSecurity(user=1000, capabilities=capabilities)
+    found = PodSecurity(user="root", capabilities=capabilities)
     capabilities.clear()
 
     assert tuple(found.capabilities) == ("SYS_NICE",)
@@ -225,9 +246,8 @@ def test_copies() -> None:
     assert found == pickle.loads(pickle.dumps(found))  # noqa: S301  # its own bytes
     found.of_container()["capabilities"]["add"].clear()
     assert found.of_container()["capabilities"]["add"] == ["SYS_NICE"]
-    assert PodSecurity(capabilities=["KILL", "CHOWN"]) == PodSecurity(
-        capabilities=("CHOWN", "KILL", "KILL")
-    )
+    one, other = ["KILL", "CHOWN"], ("CHOWN", "KILL", "KILL")
+    assert secured(capabilities=one) == secured(capabilities=other)
 
 
 def test_frozen() -> None:

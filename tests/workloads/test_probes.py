@@ -107,12 +107,17 @@ def test_out_of_range(name: str, value: Any) -> None:
     assert sentence.startswith(f"Probes.{name} is {value!r}; expected an integer ")
 
 
+def probes(**fields: Any) -> Probes:
+    """Return probes with these fields."""
+    return Probes(**fields)
+
+
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
-    (lambda: Probes(readiness_period=None), ("Probes.readiness_period is None",)),  # type: ignore[arg-type]  # the mistake
-    (lambda: Probes(liveness_period="1m"), ("'1m'", "write 60 and leave the unit out")),  # type: ignore[arg-type]  # the mistake
-    (lambda: Probes(timeout="5"), ("Probes.timeout is '5'", "write 5 without quotes")),  # type: ignore[arg-type]  # the mistake
-    (lambda: Probes(timeout=601), ("an integer of seconds from 1 to 600.",)),
-    (lambda: Probes(liveness_failures=1001), ("an integer from 1 to 1000.",)),
+    (lambda: probes(readiness_period=None), ("Probes.readiness_period is None",)),
+    (lambda: probes(liveness_period="1m"), ("'1m'", "write 60 and leave the unit out")),
+    (lambda: probes(timeout="5"), ("Probes.timeout is '5'", "write 5 without quotes")),
+    (lambda: probes(timeout=601), ("an integer of seconds from 1 to 600.",)),
+    (lambda: probes(liveness_failures=1001), ("an integer from 1 to 1000.",)),
     (lambda: pod(probes=10), ("probes is 10", "Probes(...)")),
     (lambda: pod(probes={"timeout": 5}), ("probes is {'timeout': 5}", "Probes(...)")),
 ]

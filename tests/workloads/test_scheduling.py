@@ -273,6 +273,11 @@ def spread(*key: Any, **fields: Any) -> TopologySpread:
     return TopologySpread(*key, **fields)
 
 
+def toleration(**fields: Any) -> Toleration:
+    """Return a toleration with these fields."""
+    return Toleration(**fields)
+
+
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: NodeRequirement("a b"), ("NodeRequirement.key is 'a b'", "'example.com/team'")),
     (lambda: NodeRequirement("a", "b"), ("NodeRequirement.values is 'b'", "a list of strings")),
@@ -309,9 +314,9 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: spread(required=1), ("TopologySpread.required is 1", "True or False")),
     (lambda: scheduling.check_spreads("x", ZONE), (f"x is {ZONE!r}", "TopologySpread(...)")),
     (lambda: scheduling.check_spreads("x", [ZONE]), (f"x is {ZONE!r}", "a list of")),
-    (lambda: Toleration(key=""), ("Toleration.key is ''", "a key such as 'team'")),
-    (lambda: Toleration(key="a", value=5), ("Toleration['a'] is 5", "quote numbers")),  # type: ignore[arg-type]  # the mistake
-    (lambda: Toleration(key="a", effect="noexecute"), ("did you mean 'NoExecute'?",)),  # type: ignore[arg-type]  # the mistake
+    (lambda: toleration(key=""), ("Toleration.key is ''", "a key such as 'team'")),
+    (lambda: toleration(key="a", value=5), ("Toleration['a'] is 5", "quote numbers")),
+    (lambda: toleration(key="a", effect="noexecute"), ("did you mean 'NoExecute'?",)),
 ]
 
 

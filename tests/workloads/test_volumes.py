@@ -454,10 +454,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: Volume.from_empty_dir(in_memory="Memory"), ("in_memory is 'Memory'",)),  # type: ignore[arg-type]  # the mistake
     (lambda: Volume.from_host_path("mnt"), ("Volume.from_host_path path is 'mnt'", "absolute")),
     (lambda: Volume.from_host_path("/a/../etc"), ("path is '/a/../etc'",)),
-    (
-        lambda: Volume.from_host_path("/a", type="directory"),
-        ("from_host_path type is 'directory'", "did you mean 'Directory'?"),
-    ),  # type: ignore[arg-type]  # the mistake
+    (lambda: Volume.from_host_path("/a", type="dir"), ("from_host_path type is 'dir'", "'File'")),  # type: ignore[arg-type]  # the mistake
     (lambda: Volume.from_host_path("/a", read_only=0), ("Volume.read_only is 0",)),  # type: ignore[arg-type]  # the mistake
     (lambda: Volume.from_image(""), ("Volume.from_image reference is ''",)),
     (lambda: Volume.from_image("a\nb"), ("Volume.from_image reference is 'a\\nb'",)),

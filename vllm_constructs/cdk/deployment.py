@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from vllm_constructs import require
 from vllm_constructs.arguments import with_options
 from vllm_constructs.engine.flag_types import Json
-from vllm_constructs.errors import refuse
+from vllm_constructs.errors import Problem, refuse, warn
 from vllm_constructs.frozen import frozen
-from vllm_constructs.kube import names
+from vllm_constructs.kube import names, peers
 from vllm_constructs.kube.egress import EgressRule
 from vllm_constructs.memory import fit
-from vllm_constructs.scaling.pace import ReplicaRange
+from vllm_constructs.scaling.pace import ReplicaRange, Replicas
 from vllm_constructs.workloads import storage
 from vllm_constructs.workloads.availability import Rollout
 from vllm_constructs.workloads.plan_annotations import make_plan_annotations
@@ -28,7 +28,7 @@ from . import plus, tree
 from .base import VllmConstruct
 from .links import ModelLinks
 from .model_objects import ModelObjects
-from .registry import chart_context
+from .registry import LEVELS, ChartContext, chart_context
 
 if TYPE_CHECKING:
     import cdk8s_plus_27 as kplus
@@ -76,7 +76,8 @@ class ModelDeployment(VllmConstruct):
         labels: More labels of Deployment and pods; never in the selector.
         annotations: More annotations of the Deployment.
         network_policy: Whether to make the NetworkPolicy. Default: True.
-        allow_from: More namespaces whose pods may reach the API.
+        allow_from: More namespaces whose pods may reach the API, and address ranges such as
+            `10.0.0.0/8`.
         allow_to: More addresses that the pods may connect to, such as `"redis.cache.svc:6379"` or
             `EgressRule(...)`. Default: those that flags and variables name, and HTTPS where
             weights are downloaded.
@@ -139,12 +140,7 @@ class ModelDeployment(VllmConstruct):
         require.instance("service_options", options, ServiceOptions, "ServiceOptions(...)")
         self.pod = GpuPodSpec(**pod)
         self.service_port = self.pod.port if options.port is None else options.port
-        for option in ("cache", "hf_token", "api_key", "service_account"):
-            context.check_reference(option, pod.get(option))
-        for secret in pod.get("image_pull_secrets") or ():
-            context.check_reference("image_pull_secrets", secret)
-        for option, reference in self.pod.references():
-            context.check_reference(option, reference)
+        self._check_references(context, pod)
         self.workload = Workload(name=self.name)
         self.memory_plan: MemoryPlan | None = fit.check_fit(
             f"ModelDeployment {self.name!r}", self.pod, shape
@@ -162,8 +158,7 @@ class ModelDeployment(VllmConstruct):
             Rollout,
             "Rollout(spare_gpus=...)",
         )
-        sources = require.items("allow_from", allow_from, "a list of namespaces")
-        namespaces = tuple(names.label("allow_from", item) for item in sources)
+        allowed = _sources(allow_from, options, has_policy=network_policy)
         require.boolean("network_policy", network_policy)
         objects = ModelObjects(
             workload=self.workload,
@@ -173,9 +168,9 @@ class ModelDeployment(VllmConstruct):
             replicas=self.replicas,
             rollout=self.rollout,
             labels=self._labels(context.labels, labels),
-            annotations=self._annotations(shape, annotations),
+            annotations=self._annotations(shape, annotations, scaler),
             kubernetes=context.kubernetes,
-            allow_from=namespaces if network_policy else None,
+            allow_from=allowed if network_policy else None,
             allow_to=[
                 one if isinstance(one, EgressRule) else EgressRule.to_address("allow_to", one)
                 for one in require.items("allow_to", allow_to, "a list of addresses")
@@ -206,7 +201,12 @@ class ModelDeployment(VllmConstruct):
         if plus.implement(ModelDeployment):
             # The Service is an object of cdk8s-plus then; the order of objects stays the same.
             behind = {key: made.pop(key) for key in ("service", "network-policy") if key in made}
+        needs = (context.namespace, self.name, self.pod.security_level)
+        level = context.app.levels.get(context.namespace, LEVELS[-1])
+        context.app.check_levels(context.namespace, level, [needs])
         super().__init__(scope, id, context, made)
+        if needs[2] != "restricted":
+            context.app.pods.append(needs)
         self._links, links.construct = links, self
         context.app.add_model(context.namespace, served, links)
         if behind:
@@ -214,6 +214,15 @@ class ModelDeployment(VllmConstruct):
             self._plus_service = plus.service(self, behind.pop("service"))
         for key, manifest in behind.items():
             self._add(key, manifest)
+
+    def _check_references(self, context: ChartContext, pod: PodOptions) -> None:
+        """Reject objects of other namespaces and apps, which pods cannot refer to."""
+        for option in ("cache", "hf_token", "api_key", "service_account"):
+            context.check_reference(option, pod.get(option))
+        for secret in pod.get("image_pull_secrets") or ():
+            context.check_reference("image_pull_secrets", secret)
+        for option, reference in self.pod.references():
+            context.check_reference(option, reference)
 
     @property
     def deployment(self) -> ApiObject:
@@ -239,7 +248,10 @@ class ModelDeployment(VllmConstruct):
         return {**chart, **own}
 
     def _annotations(
-        self, shape: ModelShape | None, annotations: Mapping[str, str] | None
+        self,
+        shape: ModelShape | None,
+        annotations: Mapping[str, str] | None,
+        scaler: Replicas | None,
     ) -> dict[str, str]:
         """The annotations of the Deployment: what a plan cannot know else, and the user's."""
         own = make_plan_annotations(
@@ -247,6 +259,7 @@ class ModelDeployment(VllmConstruct):
             nodes=self.pod.all_node_labels,
             vllm=self.pod.vllm,
             shape=fit.name_in_catalog(shape),
+            replicas=None if scaler is None else (scaler.minimum, scaler.maximum),
         )
         given = names.annotation_map("annotations", {} if annotations is None else annotations)
         for annotation in given:
@@ -314,7 +327,7 @@ class ModelDeployment(VllmConstruct):
         where loading takes longer than draining.
         """
         gpu = self.pod.gpu.count
-        surge = self.rollout.surge(gpus=gpu, can_share_cache=self.pod.cache.can_be_shared)
+        surge = self.rollout.surge(gpus=gpu, can_share_cache=self.pod.can_be_shared)
         return (self.replica_range[1] + surge) * gpu
 
     @property
@@ -368,6 +381,29 @@ class ModelDeployment(VllmConstruct):
     def to_pod_selector(self) -> kplus.IPodSelector:
         """This model."""
         return self
+
+
+def _sources(
+    allow_from: object, options: ServiceOptions, *, has_policy: bool
+) -> list[dict[str, Any]]:
+    """The peers that may reach the API; a Service for clients outside should name some."""
+    allowed = "a list of namespaces or address ranges"
+    found = [
+        peers.from_source("allow_from", item)
+        for item in require.items("allow_from", allow_from, allowed)
+    ]
+    if has_policy and options.type != "ClusterIP" and not any(map(peers.is_block, found)):
+        warn(
+            Problem(
+                where="ServiceOptions.type",
+                text=f"is {options.type!r}, but the NetworkPolicy lets no address from outside of "
+                "the cluster in",
+                value=repr(options.type),
+                advice="give the ranges of clients and load balancers, such as "
+                "{allow_from=['10.0.0.0/8']}",
+            )
+        )
+    return found
 
 
 with_options(ModelDeployment.__init__, PodOptions)

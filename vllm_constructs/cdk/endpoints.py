@@ -50,6 +50,12 @@ def check_endpoints(
                     "one host, or another host."
                 )
             if old.path == new.path:
+                if old.served_name == new.served_name and old.model != new.model:
+                    advice = "a Service of your own that selects the pods of both"
+                    refuse(
+                        f"{new.host + new.path!r} leads to {name!r} already, which is served as "
+                        f"{new.served_name!r} too; give another host or path, or {advice}."
+                    )
                 refuse(
                     f"{new.host + new.path!r} leads to {name!r} already; give another host or "
                     "path, or use ModelFleet for several models of one host."

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import refuse
-from vllm_constructs.workloads import storage
 from vllm_constructs.workloads.availability import Budget
 from vllm_constructs.workloads.pod import GpuPodSpec
 from vllm_constructs.workloads.workload import Workload
@@ -184,9 +183,8 @@ class ModelLinks:
             budget.check(where, replicas.minimum, autoscaled=True)
 
     def check_sharing(self, replicas: int) -> None:
-        """Reject more replicas than can mount the cache."""
-        downloads = not self.pod.model.startswith("/")
-        storage.check_sharing(self._who, self.pod.cache, replicas, downloads=downloads)
+        """Reject more replicas than can mount the cache and the volumes."""
+        self.pod.check_sharing(self._who, replicas)
 
     def need_metrics(self, reader: str) -> None:
         """Reject a reader of metrics that are not exposed."""

@@ -33,7 +33,7 @@ class ModelObjects:
         labels: Labels of Deployment and pods.
         annotations: Annotations of the Deployment.
         kubernetes: The target release.
-        allow_from: More namespaces whose pods may reach the API; None for no NetworkPolicy.
+        allow_from: More peers that may reach the API; None for no NetworkPolicy.
         allow_to: More addresses that the pods may connect to.
         weights: Bytes of the weights on disk; None if they are not known.
         overlay: What the user adds to the Deployment. Default: nothing.
@@ -51,7 +51,7 @@ class ModelObjects:
         labels: Mapping[str, str],
         annotations: Mapping[str, str],
         kubernetes: Kubernetes,
-        allow_from: Sequence[str] | None,
+        allow_from: Sequence[dict[str, Any]] | None,
         allow_to: Sequence[EgressRule],
         weights: int | None,
         overlay: Mapping[str, Any] | None = None,
@@ -119,14 +119,15 @@ class ModelObjects:
             overlay=self._overlay,
         )
 
-    def _policy(self, facts: LinkedFacts, allow_from: Sequence[str]) -> dict[str, Any]:
+    def _policy(self, facts: LinkedFacts, allow_from: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return network_policy.policy(
             name=self._workload.name,
             selector=self._workload.selector,
             port=self._pod.port,
             allow_from=allow_from,
-            downloads=not self._pod.cache.is_read_only,
+            downloads=addresses.needs_https(self._pod),
             more_peers=facts.peers,
             egress=(*addresses.rules_of(self._pod), *self._allow_to),
             side_channel=addresses.side_channel(self._pod),
+            more_ports=self._pod.more_ports,
         )

@@ -43,7 +43,9 @@ class Namespace(VllmConstruct):
         context = chart_context(scope, id)
         own = names.sanitized(id) if name is None else name
         body = operators.namespace(name=own, pod_security=pod_security)
+        context.app.check_levels(own, pod_security, context.app.pods)
         super().__init__(scope, id, context, {"Default": body})
+        context.app.levels[own] = pod_security
 
     @property
     def namespace(self) -> ApiObject:

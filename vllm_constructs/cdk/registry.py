@@ -19,6 +19,8 @@ from . import tree
 CLUSTER_SCOPED = frozenset({"Namespace"})
 
 Key = tuple[str, str | None, str]
+Pod = tuple[str | None, str, str]
+LEVELS = ("restricted", "baseline", "privileged")
 
 
 class _Model(Protocol):
@@ -55,11 +57,32 @@ class AppRegistry:
         """Namespace of the Prometheus from which HPAs get vLLM's metrics."""
         self.adapted: list[Any] = []
         """The links of the models whose metrics an HPA reads."""
+        self.levels: dict[str | None, str] = {}
+        """Pod Security levels of the app's namespaces."""
+        self.pods: list[Pod] = []
+        """Namespace, name and Pod Security level of models that "restricted" rejects."""
         self._makers: dict[Key, str] = {}
         self._models: list[tuple[tuple[str | None, str], _Model]] = []
         self._endpoints: list[Endpoint] = []
         self._models_of: dict[tuple[str | None, str], list[_Model]] = {}
         self._endpoints_of: dict[tuple[str, str], list[Endpoint]] = {}
+
+    def check_levels(self, namespace: str | None, level: str, pods: Iterable[Pod]) -> None:
+        """Reject a Namespace whose level does not admit a model.
+
+        Args:
+            namespace: The namespace.
+            level: Its level.
+            pods: Models: their namespaces, names and levels.
+        """
+        for where, name, needed in pods:
+            if where == namespace and LEVELS.index(needed) > LEVELS.index(level):
+                refuse(
+                    f"ModelDeployment {name!r} needs the Pod Security level {needed!r}, but "
+                    f"Namespace {namespace!r} enforces {level!r}; give "
+                    f"Namespace(pod_security={needed!r}), or change the security= or volumes= of "
+                    "the model."
+                )
 
     def claim(self, keys: Iterable[Key], maker: str) -> None:
         """Note which construct has made objects."""

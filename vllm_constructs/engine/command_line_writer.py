@@ -6,7 +6,7 @@ The rules are those of vllm/utils/argparse_utils.py; `command_line_parser` is th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs.releases.release import VllmRelease, catalog, releases
@@ -77,15 +77,20 @@ def _negations(flag: Flag) -> list[str]:
     return [one for one in (flag.get("negation"), *flag.get("negations", ())) if one]
 
 
-def arguments(options: Mapping[str, Any], release: VllmRelease | None = None) -> list[str]:
+def arguments(
+    options: Mapping[str, Any],
+    release: VllmRelease | None = None,
+    *,
+    escape: Callable[[str], str] = lambda word: word.replace("$(", "$$("),
+) -> list[str]:
     """The flags as arguments: `--flag=value`, Booleans bare or negated, lists in one flag.
-
-    `$(` is written `$$(`, since kubelet would expand it as a variable of the container.
 
     Args:
         options: Values by the flags' names without dashes; those that equal vLLM's defaults are
             left out.
         release: The vLLM that reads them. Default: the newest known one.
+        escape: Escapes what kubelet would expand as a variable of the container. Default: all of
+            it, `$(` as `$$(`.
     """
     known = _known(release)
     words: list[str] = []
@@ -101,7 +106,7 @@ def arguments(options: Mapping[str, Any], release: VllmRelease | None = None) ->
             words += [f"--{name}", *(as_text(item) for item in value)]
         else:
             words.append(f"--{name}={as_text(value)}")
-    return [word.replace("$(", "$$(") for word in words]
+    return [escape(word) for word in words]
 
 
 def file_options(options: Mapping[str, Any], release: VllmRelease | None = None) -> dict[str, Any]:

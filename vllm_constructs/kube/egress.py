@@ -33,6 +33,7 @@ _PORTS = {
 }
 # Schemes of object stores, whose API is HTTPS.
 _STORES = ("abfs", "abfss", "az", "gs", "oss", "s3", "tos")
+_VARIABLE = re.compile(r"\$\(\w+\)(?=[:/]|$)")
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>[A-Za-z][\w+.-]*)://)?(?:[^/@\s]*@)?"
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)(?::(?P<port>\d{1,5}))?(?:[/?#].*)?",
@@ -123,7 +124,8 @@ def rule_for(address: str) -> EgressRule | None:
     Args:
         address: The address, such as `http://mirror.mirrors.svc:8080/path`.
     """
-    match = _ADDRESS.fullmatch(address.strip())
+    # A variable of the container stands for any host.
+    match = _ADDRESS.fullmatch(_VARIABLE.sub("any.host.invalid", address.strip()))
     if match is None:
         return None
     scheme, host = (match["scheme"] or "").lower(), match["host"].strip("[]").rstrip(".")

@@ -7,6 +7,8 @@ from typing import Any
 
 from vllm_constructs import require
 
+from . import names
+
 # Google Front Ends and health checks (Google Cloud docs, firewall rules of load balancers).
 GOOGLE = ("130.211.0.0/22", "35.191.0.0/16")
 
@@ -26,6 +28,18 @@ def from_block(where: str, cidr: object) -> dict[str, Any]:
     except ValueError:
         require.wrong(where, cidr, allowed)
     return {"ipBlock": {"cidr": str(network)}}
+
+
+def from_source(where: str, source: object) -> dict[str, Any]:
+    """The peer for a namespace by its name, or for an address range."""
+    if isinstance(source, str) and ("/" in source or ":" in source):
+        return from_block(where, source)
+    return from_namespace(names.label(where, source))
+
+
+def is_block(peer: dict[str, Any]) -> bool:
+    """Whether a peer is an address range."""
+    return "ipBlock" in peer
 
 
 def from_blocks(where: str, cidrs: object) -> list[dict[str, Any]]:

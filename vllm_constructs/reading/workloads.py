@@ -233,7 +233,9 @@ def _model(
         gpu, misfit = gpus_in_use(gpu, engine)
         (notes if gpu else refusals).extend([] if misfit is None else [misfit])
     low, high = (
-        scaled or (integer(mapping(workload, *kind.replicas[:-1]).get(kind.replicas[-1]), 1),) * 2
+        scaled
+        or annotations.replicas
+        or (integer(mapping(workload, *kind.replicas[:-1]).get(kind.replicas[-1]), 1),) * 2
     )
     return DeployedModel(
         namespace=namespace,

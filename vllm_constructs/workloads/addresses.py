@@ -11,7 +11,8 @@ from vllm_constructs.kube.egress import EgressRule, rule_for
 if TYPE_CHECKING:
     from .pod_facts import PodFacts
 
-# Addresses with a scheme, and names or IP addresses with a port. A comma separates several.
+# Addresses with a scheme, and names or IP addresses with a port. A comma separates several. A host
+# may be a variable of the container.
 _ADDRESS = re.compile(
     r"[A-Za-z][\w+.-]*://[^\s,;'\"]+|(?<![\w/.-])[A-Za-z0-9][\w-]*(?:\.[\w-]+)+:\d{2,5}(?![\w.])",
     re.ASCII,
@@ -45,6 +46,25 @@ def rules_of(pod: PodFacts) -> Iterator[EgressRule]:
             rule = rule_for(address)
             if rule is not None:
                 yield rule
+
+
+def needs_https(pod: PodFacts) -> bool:
+    """Whether the engine downloads by HTTPS from addresses that nothing names.
+
+    A mirror or a proxy is an address of its own, and with a path for a model nothing is downloaded,
+    unless another flag names a repository.
+
+    Args:
+        pod: The pod.
+    """
+    env = pod.plain_env
+    if pod.is_offline or any(name in env for name in ("HF_ENDPOINT", "HTTPS_PROXY", "https_proxy")):
+        return False
+    named = [pod.model, pod.engine.get("tokenizer"), pod.engine.get("spec_model")]
+    config = pod.engine.get("speculative_config")
+    named += [config.get("model")] if isinstance(config, Mapping) else []
+    named += [str(one).partition("=")[2] for one in pod.engine.get("lora_modules") or ()]
+    return any(isinstance(one, str) and one and not one.startswith("/") for one in named)
 
 
 def side_channel(pod: PodFacts) -> int | None:

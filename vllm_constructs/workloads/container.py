@@ -14,7 +14,7 @@ from vllm_constructs.frozen import FrozenDict
 from vllm_constructs.kube import names, quantity
 
 from .env_sources import EnvFromSource, EnvVarSource
-from .mounts import check_volumes
+from .mounts import TEMPORARY, check_volumes
 from .pod_variables import check_env, env_entries
 from .volumes import PULL_POLICIES, PullPolicy, Volume
 
@@ -181,9 +181,10 @@ class Container:
             "requests": {"cpu": cpu, "memory": memory} | extended,
         }
         entry["securityContext"] = security.of_container()
-        if self.volumes:
-            entry["volumeMounts"] = [one.mount(path) for path, one in self.volumes.items()]
-        return entry
+        mounts = [one.mount(path) for path, one in self.volumes.items()]
+        if security.read_only_root and TEMPORARY not in self.volumes:
+            mounts.append({"name": "tmp", "mountPath": TEMPORARY})
+        return entry | ({"volumeMounts": mounts} if mounts else {})
 
 
 def check_word(where: str, word: object) -> str:

@@ -57,7 +57,7 @@ def manifest(
         },
         "spec": spec,
     }
-    strategy = rollout.strategy(gpus=pod.gpu.count, can_share_cache=pod.cache.can_be_shared)
+    strategy = rollout.strategy(gpus=pod.gpu.count, can_share_cache=pod.can_be_shared)
     found = {
         "apiVersion": workload.kind.api_version,
         "kind": workload.kind.kind,

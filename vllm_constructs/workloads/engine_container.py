@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from .addresses import has_nixl
 from .container import NAME, port_entries
 from .files import keys
 from .mounts import CONFIG_PATH, SHARED_MEMORY, writable_paths
-from .pod_variables import env_entries
+from .pod_variables import env_entries, with_references
 from .secrets import secret_variable
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def _args(pod: PodFacts, root_path: str | None) -> list[str]:
         # Two arguments, since vLLM looks for the argument `--config` itself before it parses.
         flags = ["--config", CONFIG_PATH]
     else:
-        flags = arguments(pod.options(), pod.release)
+        flags = arguments(
+            pod.options(), pod.release, escape=partial(with_references, known=_names(pod))
+        )
     return [pod.model, *flags, *([] if root_path is None else [f"--root-path={root_path}"])]
 
 
@@ -73,12 +75,21 @@ def _environment(pod: PodFacts) -> list[dict[str, Any]]:
     return entries + env_entries(pod.env, before=before, is_open=bool(pod.env_from))
 
 
+def _names(pod: PodFacts) -> frozenset[str] | None:
+    """The names of the container's variables; None if there may be others."""
+    if pod.env_from:
+        return None
+    return frozenset(str(entry["name"]) for entry in _environment(pod))
+
+
 def _own_volumes(pod: PodFacts) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """The volumes of the library, each with its mount."""
     shm = {"emptyDir": {"medium": "Memory", "sizeLimit": pod.shared_memory_size}}
     cache_mount: dict[str, Any] = {"mountPath": storage.MOUNT_PATH}
     if pod.cache.is_read_only:
         cache_mount["readOnly"] = True
+    if pod.cache.sub_path is not None:
+        cache_mount["subPath"] = pod.cache.sub_path
     pairs: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         ("shm", shm, {"mountPath": SHARED_MEMORY}),
         ("model-cache", pod.cache.volume(), cache_mount),

@@ -36,11 +36,12 @@ def policy(
     name: str,
     selector: dict[str, str],
     port: int,
-    allow_from: Sequence[str],
+    allow_from: Sequence[dict[str, Any]],
     downloads: bool,
     more_peers: Sequence[dict[str, Any]] = (),
     egress: Sequence[EgressRule] = (),
     side_channel: int | None = None,
+    more_ports: Sequence[int] = (),
 ) -> dict[str, Any]:
     """The engine's NetworkPolicy.
 
@@ -52,18 +53,20 @@ def policy(
         name: Name of the policy.
         selector: Labels of the engine's pods.
         port: Port of the API.
-        allow_from: Namespaces whose pods may connect, beside those of the engine's own.
+        allow_from: Peers that may connect, beside the pods of the engine's own namespace.
         downloads: Whether the pod downloads its weights.
         more_peers: Peers of ingresses, routes, scalers and monitors. Default: none.
         egress: More rules for outgoing traffic. Default: none.
         side_channel: First port through which engines pass KV caches to each other, in both
             directions. Default: they do not.
+        more_ports: More ports of the pod, which its own namespace may reach. Default: none.
     """
     own: dict[str, Any] = {"podSelector": {}}
-    peers = [own, *(from_namespace(namespace) for namespace in allow_from)]
+    peers = [own, *allow_from]
     peers += [peer for peer in more_peers if peer not in peers]
     outgoing = [rule.manifest() for rule in merged([*egress, *([_HTTPS] if downloads else [])])]
     incoming = [_rule(peer, port) for peer in peers]
+    incoming += [_rule(own, other) for other in more_ports]
     if side_channel is not None:
         # The data itself goes through ports that the system picks.
         between = [{"port": side_channel, "endPort": 65535, "protocol": "TCP"}]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 from vllm_constructs import require
-from vllm_constructs.errors import Problem, refuse
+from vllm_constructs.errors import Problem, escaped, refuse
 from vllm_constructs.frozen import FrozenDict
 
-from . import container
+from . import container, storage
+from .container import Container
+from .env_sources import EnvFromSource, EnvVarSource
 from .files import check_files
-from .mounts import check_volumes, own_paths
-from .volumes import PULL_POLICIES
+from .mounts import check_volumes, own_paths, rendered
+from .pod_security import PodSecurity
+from .storage import EphemeralCache, ExistingClaim
+from .volumes import PULL_POLICIES, Volume
 
 if TYPE_CHECKING:
     from vllm_constructs.releases.image import ImageFamily
@@ -44,16 +49,138 @@ def checked(options: Mapping[str, Any], family: ImageFamily) -> dict[str, Any]:
         where = f"resources[{options['gpu'].resource!r}]"
         refuse(Problem(where=where, text="is set by {gpu}", advice="leave it out"))
     sidecars = container.check_containers("sidecars", options["sidecars"], [container.NAME])
+    ports = container.check_ports("ports", options["ports"], {"http": options["port"]})
+    used = {options["port"], *ports.values()}
+    for one in sidecars:
+        for name, port in one.ports.items():
+            if port in used:
+                where = f"sidecars[{one.name!r}].ports[{name!r}]"
+                text = f"is {port}, which another container of the pod listens on"
+                refuse(Problem(where=where, text=text, advice="take another port"))
+            used.add(port)
     taken = [container.NAME, *(one.name for one in sidecars)]
     return {
         "command": tuple(container.check_word("command", word) for word in words),
         "env_from": container.check_env_from("env_from", options["env_from"]),
         "files": files,
         "volumes": FrozenDict(check_volumes("volumes", options["volumes"], (*own, *files))),
-        "ports": container.check_ports("ports", options["ports"], {"http": options["port"]}),
+        "ports": ports,
         "resources": resources,
         "sidecars": sidecars,
         "init_containers": container.check_containers(
             "init_containers", options["init_containers"], taken
         ),
     }
+
+
+class PodParts:
+    """What follows from a pod's parts; `PodFacts` has the fields."""
+
+    model: str
+    env: Mapping[str, str | EnvVarSource]
+    env_from: tuple[EnvFromSource, ...]
+    volumes: Mapping[str, Volume]
+    files: Mapping[str, str | bytes]
+    ports: Mapping[str, int]
+    sidecars: tuple[Container, ...]
+    init_containers: tuple[Container, ...]
+    cache: ExistingClaim | EphemeralCache
+    security: PodSecurity
+
+    @property
+    def plain_env(self) -> Mapping[str, str]:
+        """The variables in `env` whose values are strings."""
+        return {name: value for name, value in self.env.items() if isinstance(value, str)}
+
+    def references(self) -> Iterator[tuple[str, object]]:
+        """Volumes and sources of variables, which may refer to objects of one namespace."""
+        yield from _references("", self)
+        for option, one in self._beside():
+            yield from _references(option, one)
+
+    def _beside(self) -> list[tuple[str, Container]]:
+        """The other containers, and how their options are named in sentences."""
+        found = []
+        for option in ("sidecars", "init_containers"):
+            found += [(f"{option}[{one.name!r}].", one) for one in getattr(self, option)]
+        return found
+
+    @property
+    def _volumes_used(self) -> list[tuple[str, Volume]]:
+        """All volumes of the user, and how their options are named in sentences."""
+        owners: list[tuple[str, PodParts | Container]] = [("", self), *self._beside()]
+        return [
+            (f"{option}volumes[{path!r}]", volume)
+            for option, owner in owners
+            for path, volume in owner.volumes.items()
+        ]
+
+    @property
+    def can_be_shared(self) -> bool:
+        """Whether pods on several nodes can mount its cache and its volumes."""
+        return self.cache.can_be_shared and all(
+            volume.can_be_shared for _, volume in self._volumes_used
+        )
+
+    def check_sharing(self, where: str, replicas: int) -> None:
+        """Reject volumes that the replicas cannot mount.
+
+        Args:
+            where: Name of the model, for the sentence.
+            replicas: The largest number of replicas.
+
+        Raises:
+            VllmConstructsError: Only one node can mount a volume, and there may be several pods.
+        """
+        downloads = not self.model.startswith("/")
+        storage.check_sharing(where, self.cache, replicas, downloads=downloads)
+        for option, volume in self._volumes_used:
+            if replicas > 1 and not volume.can_be_shared:
+                refuse(
+                    Problem(
+                        where=where,
+                        text=f"has up to {replicas} replicas, but {escaped(option)} is a claim "
+                        f"that is {volume.access}, which pods on two nodes cannot mount",
+                        advice="use storage with {access='ReadWriteMany'} or 'ReadOnlyMany', or "
+                        "one replica",
+                    )
+                )
+
+    @property
+    def security_level(self) -> Literal["restricted", "baseline", "privileged"]:
+        """The strictest Pod Security level that admits the pod, its volumes included."""
+        kinds = {volume.kind for _, volume in self._volumes_used}
+        level = self.security.level
+        if "hostPath" in kinds or level == "privileged":
+            return "privileged"
+        return "baseline" if kinds & {"nfs", "iscsi"} else level
+
+    @property
+    def more_ports(self) -> list[int]:
+        """Ports of the pod beside that of the API, sorted."""
+        found = [*self.ports.values()]
+        found += [port for one in self.sidecars for port in one.ports.values()]
+        return sorted(found)
+
+    @property
+    def mounted(self) -> tuple[str, ...]:
+        """The paths of the user's volumes and files."""
+        return (*self.volumes, *self.files)
+
+    @cached_property
+    def pod_volumes(self) -> tuple[dict[str, Any], ...]:
+        """The volumes of the user, each once; not the cache and others of the library."""
+        mounts = [("volumes", path, one) for path, one in self.volumes.items()]
+        for option, one in self._beside():
+            mounts += [(f"{option}volumes", path, each) for path, each in one.volumes.items()]
+        return tuple(rendered(mounts))
+
+
+def _references(option: str, owner: PodParts | Container) -> Iterator[tuple[str, object]]:
+    for path, volume in owner.volumes.items():
+        yield f"{option}volumes[{path!r}]", volume
+    for name, source in owner.env.items():
+        if isinstance(source, EnvVarSource):
+            yield f"{option}env[{name!r}]", source
+    for each in owner.env_from:
+        yield f"{option}env_from", each

@@ -19,6 +19,7 @@ MODEL_SHAPE = f"{PREFIX}/model-shape"
 GPU_MEMORY = f"{PREFIX}/gpu-memory-mib"
 GPU_PRODUCT = f"{PREFIX}/gpu-product"
 GPU_SHARING = f"{PREFIX}/gpu-sharing"
+REPLICAS = f"{PREFIX}/replicas"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class PlanAnnotations:
         gpu_memory_mib: Memory of one GPU in MiB.
         gpu_product: The GPU's product, if the labels of its nodes do not name it.
         gpu_sharing: How pods share a GPU, and how many of them.
+        replicas: The range of replicas that an autoscaler outside of the app sets.
     """
 
     vllm: str | None = None
@@ -38,10 +40,16 @@ class PlanAnnotations:
     gpu_memory_mib: int | None = None
     gpu_product: str | None = None
     gpu_sharing: tuple[str, int] | None = None
+    replicas: tuple[int, int] | None = None
 
 
 def make_plan_annotations(
-    *, gpu: Gpu, nodes: Labels, vllm: str | None, shape: str | None
+    *,
+    gpu: Gpu,
+    nodes: Labels,
+    vllm: str | None,
+    shape: str | None,
+    replicas: tuple[int, int] | None = None,
 ) -> dict[str, str]:
     """The annotations of a model's workload.
 
@@ -50,6 +58,7 @@ def make_plan_annotations(
         nodes: Labels of its nodes with their allowed values.
         vllm: The release that is given for the image; None if its tag has it.
         shape: Name of the shape in the catalog; None if no shape is given, or another one.
+        replicas: The range that an autoscaler outside of the app sets. Default: there is none.
     """
     annotations: dict[str, str] = {}
     memory = getattr(gpu, "memory_mib", None)
@@ -63,6 +72,8 @@ def make_plan_annotations(
         annotations[GPU_PRODUCT] = gpu.product
     if isinstance(gpu, TimeSlicedGpu):
         annotations[GPU_SHARING] = f"{gpu.sharing}/{gpu.replicas}"
+    if replicas is not None:
+        annotations[REPLICAS] = f"{replicas[0]}-{replicas[1]}"
     if shape is not None:
         annotations[MODEL_SHAPE] = shape
     if vllm is not None:
@@ -78,12 +89,14 @@ def read_plan_annotations(annotations: Mapping[str, Any]) -> PlanAnnotations:
     """
     strings = {key: value for key, value in annotations.items() if isinstance(value, str)}
     memory = strings.get(GPU_MEMORY, "")
+    low, _, high = strings.get(REPLICAS, "").partition("-")
     sharing, _, pods = strings.get(GPU_SHARING, "").partition("/")
     return PlanAnnotations(
         vllm=strings.get(VLLM),
         model_shape=strings.get(MODEL_SHAPE),
         gpu_memory_mib=int(memory) if _is_number(memory) else None,
         gpu_product=strings.get(GPU_PRODUCT),
+        replicas=(int(low), int(high)) if _is_number(low) and _is_number(high) else None,
         gpu_sharing=(sharing, int(pods)) if _is_number(pods) else None,
     )
 

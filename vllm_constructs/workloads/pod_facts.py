@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache, cached_property
 from typing import Any, Unpack
 
@@ -13,6 +13,7 @@ from vllm_constructs.accelerators import nvidia
 from vllm_constructs.accelerators.nodes import Labels, Nodes
 from vllm_constructs.accelerators.nvidia import Gpu
 from vllm_constructs.dataclass import dataclass
+from vllm_constructs.engine.command_line_writer import as_text
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.engine.parallelism import Parallelism
 from vllm_constructs.errors import Problem, escaped, refuse
@@ -26,10 +27,10 @@ from .availability import Drain, Startup
 from .container import Container
 from .dns import Dns
 from .env_sources import EnvFromSource, EnvVarSource
-from .mounts import rendered
+from .parts import PodParts
 from .pod_options import PodOptions
 from .pod_security import PodSecurity
-from .pod_variables import check_variables
+from .pod_variables import check_variables, referred
 from .probes import Probes
 from .scheduling import Affinity, NodeRequirement, Toleration, TopologySpread
 from .secrets import ApiKey, HuggingFaceToken
@@ -119,7 +120,7 @@ _DEFAULT: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, init=False)
-class PodFacts:
+class PodFacts(PodParts):
     """The options of a pod with their defaults, checked, and what follows from them."""
 
     model: str
@@ -211,6 +212,7 @@ class PodFacts:
         self._check_gpu()
         placement.check_notice(self.nodes, self.drain_time)
         self.engine.check(self.release)
+        self._check_delivery()
         if self.drain_time.seconds == 0 and self.engine.runner != "pooling":
             refuse(
                 Problem(
@@ -222,6 +224,22 @@ class PodFacts:
                 )
             )
         model_checks.check(self)
+
+    def _check_delivery(self) -> None:
+        """Reject references to variables in a file, where the kubelet replaces none."""
+        if self.engine.delivery == "args":
+            return
+        for name, value in self.engine.given().items():
+            found = referred(as_text(value), self.env)
+            if found:
+                refuse(
+                    Problem(
+                        where=f"EngineArgs.{name}",
+                        text=f"refers to the variable {found[0]!r}, but vLLM reads it from a file, "
+                        "in which no variable is replaced",
+                        advice="give {EngineArgs.delivery='args'}",
+                    )
+                )
 
     def _check_served_name(self) -> None:
         if self.served_name is None:
@@ -336,29 +354,6 @@ class PodFacts:
         return (self.served_name,) if isinstance(self.served_name, str) else self.served_name
 
     @property
-    def plain_env(self) -> Mapping[str, str]:
-        """The variables in `env` whose values are strings."""
-        return {name: value for name, value in self.env.items() if isinstance(value, str)}
-
-    def references(self) -> Iterator[tuple[str, object]]:
-        """Volumes and sources of variables, which may refer to objects of one namespace."""
-        yield from _references("", self)
-        for option, one in self._beside():
-            yield from _references(option, one)
-
-    def _beside(self) -> list[tuple[str, Container]]:
-        """The other containers, and how their options are named in sentences."""
-        found = []
-        for option in ("sidecars", "init_containers"):
-            found += [(f"{option}[{one.name!r}].", one) for one in getattr(self, option)]
-        return found
-
-    @property
-    def mounted(self) -> tuple[str, ...]:
-        """The paths of the user's volumes and files."""
-        return (*self.volumes, *self.files)
-
-    @property
     def all_node_labels(self) -> Labels:
         """Labels that the node must have, with their allowed values."""
         own = {key: (value,) for key, value in self.node_selector.items()}
@@ -377,14 +372,6 @@ class PodFacts:
         return tuple(
             NodeRequirement(key, values) for key, values in found.items() if len(values) > 1
         )
-
-    @cached_property
-    def pod_volumes(self) -> tuple[dict[str, Any], ...]:
-        """The volumes of the user, each once; not the cache and others of the library."""
-        mounts = [("volumes", path, one) for path, one in self.volumes.items()]
-        for option, one in self._beside():
-            mounts += [(f"{option}volumes", path, each) for path, each in one.volumes.items()]
-        return tuple(rendered(mounts))
 
     @cached_property
     def drain_time(self) -> Drain:
@@ -451,13 +438,3 @@ class PodFacts:
     def options(self) -> dict[str, Any]:
         """All flags of the engine, the given and the derived ones."""
         return self.engine.options(self._derived_options())
-
-
-def _references(option: str, owner: PodFacts | Container) -> Iterator[tuple[str, object]]:
-    for path, volume in owner.volumes.items():
-        yield f"{option}volumes[{path!r}]", volume
-    for name, source in owner.env.items():
-        if isinstance(source, EnvVarSource):
-            yield f"{option}env[{name!r}]", source
-    for each in owner.env_from:
-        yield f"{option}env_from", each

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
-from vllm_constructs.errors import Problem, refuse
+from vllm_constructs.errors import Problem, refuse, warn
 
 if TYPE_CHECKING:
     from vllm_constructs.releases.image import ImageFamily
@@ -31,10 +31,12 @@ class PodSecurity:
             OpenShift's `restricted-v2` does; it must have group 0. `"root"`: user 0, which Pod
             Security "restricted" rejects. A number: that user id, for storage that belongs to it.
         group: Group id, and fsGroup of the volumes; only with `"image"` or a number. Default: 0.
-        capabilities: Capabilities to add, such as `IPC_LOCK` for RDMA. All others are dropped.
-            Default: none. Only `NET_BIND_SERVICE` is admitted by "restricted".
+        capabilities: Capabilities to add, such as `IPC_LOCK` for RDMA, which only processes of
+            root get. All others are dropped. Default: none. Only `NET_BIND_SERVICE` is admitted by
+            "restricted".
         read_only_root: Whether the containers' root file systems are read-only. Default: False.
-            With True, `HOME` and `/tmp` are volumes on the node's disk.
+            With True, `/tmp` of all containers is one volume on the node's disk, and `HOME` of the
+            engine another.
 
     Raises:
         VllmConstructsError: An unknown user, a group that the platform or root decides, or a
@@ -73,6 +75,16 @@ class PodSecurity:
             if not isinstance(name, str) or advice or not _CAPABILITY.fullmatch(name):
                 require.wrong("PodSecurity.capabilities", name, allowed, advice)
         object.__setattr__(self, "capabilities", tuple(sorted(set(self.capabilities))))
+        if self.capabilities and not self.is_root:
+            warn(
+                Problem(
+                    where="PodSecurity.capabilities",
+                    text=f"is {', '.join(self.capabilities)}, which only processes of root get: "
+                    "Kubernetes has no ambient capabilities",
+                    value=require.shown(self.capabilities),
+                    advice="give {user='root'}, or leave it out and raise the limit on the nodes",
+                )
+            )
         require.boolean("PodSecurity.read_only_root", self.read_only_root)
 
     @property

@@ -14,6 +14,7 @@ from vllm_constructs.releases import environment
 from vllm_constructs.releases.release import VllmRelease
 
 from .env_sources import EnvVarSource
+from .storage import MOUNT_PATH
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -107,8 +108,10 @@ def check_env(
         value = _value(one, given)
         allowed = "a variable of letters, digits and '_'"
         require.matching(f"a key of {where}", name, _NAME, allowed)
-        if reserved is not None and name in reserved:
+        if reserved is not None and name in reserved and not _is_below_cache(name, value):
             text, advice = reserved[name]
+            if isinstance(value, EnvVarSource) and text.endswith("into the manifests"):
+                text = "has an option of its own"
             refuse(Problem(where=one, text=text, advice=advice))
         if isinstance(value, str):
             _check_clear(one, name, value)
@@ -116,6 +119,12 @@ def check_env(
     ordered = dict(sorted(variables.items()))
     _in_order(where, ordered)
     return FrozenDict(ordered)
+
+
+def _is_below_cache(name: str, value: Variable) -> bool:
+    """Whether a variable names a folder of the cache, as older tools lay out weights."""
+    is_folder = name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE") and isinstance(value, str)
+    return is_folder and f"{value}/".startswith(f"{MOUNT_PATH}/")
 
 
 def _value(where: str, value: object) -> Variable:
@@ -146,7 +155,10 @@ def _check_clear(where: str, name: str, value: str) -> None:
                 where=where,
                 text=f"looks like a credential ({len(value)} characters, not shown), which would "
                 "be written into the manifests",
-                advice="put it into a Secret and give EnvVarSource.from_secret(name, key=...)",
+                advice="put it into a Secret and give EnvVarSource.from_secret(name, key=...)"
+                if is_named or "://" not in value
+                else "put the password into a Secret, as a variable of its own, and write "
+                "$(NAME) in its place",
             )
         )
 
@@ -209,15 +221,34 @@ def env_entries(
             kind, reference = next(iter(value.source.items()))
             entries.append({"name": name, "valueFrom": {kind: dict(reference)}})
         else:
-            entries.append({"name": name, "value": value if is_open else _escaped(value, known)})
+            entries.append(
+                {"name": name, "value": with_references(value, None if is_open else known)}
+            )
     return entries
 
 
-def _escaped(value: str, variables: AbstractSet[str]) -> str:
-    """A value in which nothing but references to other variables is replaced."""
+def with_references(text: str, known: AbstractSet[str] | None) -> str:
+    """A text in which the kubelet replaces nothing but references to variables that there are.
+
+    Args:
+        text: The text.
+        known: Names of the variables of the container; None if there may be any others.
+    """
+    if known is None:
+        return text
     return re.sub(
         r"\$\((\w*)(\))?",
-        lambda found: found[0] if found[2] and found[1] in variables else f"${found[0]}",
-        value,
+        lambda found: found[0] if found[2] and found[1] in known else f"${found[0]}",
+        text,
         flags=re.ASCII,
     )
+
+
+def referred(text: str, known: Iterable[str]) -> list[str]:
+    """The variables of the container that a text refers to.
+
+    Args:
+        text: The text.
+        known: Names of the variables.
+    """
+    return [name for name in _REFERENCE.findall(text) if name in known]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import field
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
@@ -17,6 +18,8 @@ AccessMode: TypeAlias = Literal[
 ]
 ACCESS_MODES = ("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany")
 
+SUB_PATH = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$))[^\x00-\x1f:]{1,1024}")
+"""A path inside of a volume, as Kubernetes accepts it."""
 MOUNT_PATH = "/model-cache"
 """Where the cache is mounted: a path that no image has, so that the mount hides no files and no
 parent folder is owned by root."""
@@ -35,6 +38,7 @@ class ExistingClaim:
             Default: not known.
         size: Size of the claim, such as `200Gi`; models with larger weights are then rejected.
             Default: not known.
+        sub_path: Folder of the claim that is the cache. Default: its root.
 
     Raises:
         VllmConstructsError: A name is invalid, or the access mode is unknown.
@@ -44,10 +48,14 @@ class ExistingClaim:
     access: AccessMode = field(default="ReadWriteMany", kw_only=True)
     namespace: str | None = field(default=None, kw_only=True)
     size: str | None = field(default=None, kw_only=True)
+    sub_path: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.size is not None:
             quantity.memory("ExistingClaim.size", self.size)
+        if self.sub_path is not None:
+            allowed = "a relative path without '..'"
+            require.matching("ExistingClaim.sub_path", self.sub_path, SUB_PATH, allowed)
         names.subdomain("ExistingClaim.claim_name", self.claim_name)
         if self.namespace is not None:
             names.label("ExistingClaim.namespace", self.namespace)
@@ -118,6 +126,11 @@ class EphemeralCache:
     def is_read_only(self) -> bool:
         """False: the volume is empty at first, so pods must write to it."""
         return False
+
+    @property
+    def sub_path(self) -> None:
+        """None: the cache is the whole volume."""
+        return
 
     def volume(self) -> dict[str, Any]:
         """The volume of the pod."""

@@ -21,7 +21,7 @@ from vllm_constructs.kube import names, quantity
 from vllm_constructs.kube.kubernetes import Kubernetes
 from vllm_constructs.kube.references import HasName, name_of, namespace_of
 
-from .storage import ACCESS_MODES, AccessMode, ExistingClaim, HasClaim, claim_of
+from .storage import ACCESS_MODES, SUB_PATH, AccessMode, ExistingClaim, HasClaim, claim_of
 
 PullPolicy: TypeAlias = Literal["Always", "IfNotPresent", "Never"]
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -29,7 +29,6 @@ HostPathType: TypeAlias = Literal[
     "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"
 ]
 
-_SUB_PATH = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$))[^\x00-\x1f:]{1,1024}")
 _PATH = re.compile(r"/(?!.*(^|/)\.\.(/|$))[^\x00-\x1f:]{1,1023}")
 _HOST_TYPES = get_args(HostPathType)
 # Sources that the kubelet mounts read-only.
@@ -110,7 +109,7 @@ class Volume:
         object.__setattr__(self, "source", frozen(self.source))
         if self.sub_path is not None:
             allowed = "a relative path without '..'"
-            require.matching("Volume.sub_path", self.sub_path, _SUB_PATH, allowed)
+            require.matching("Volume.sub_path", self.sub_path, SUB_PATH, allowed)
         require.boolean("Volume.read_only", self.read_only)
         if self.name is not None:
             names.label("Volume.name", self.name)
@@ -221,8 +220,12 @@ class Volume:
             if not isinstance(known, ExistingClaim):
                 require.wrong("Volume.from_claim claim", claim, "a claim")
             found, namespace, access = known.claim_name, known.namespace, known.access
+        source: dict[str, Any] = {"claimName": found}
+        if access == "ReadOnlyMany":
+            # Some drivers attach a volume to several nodes only with this.
+            source["readOnly"] = True
         return cls(
-            {"persistentVolumeClaim": {"claimName": found}},
+            {"persistentVolumeClaim": source},
             read_only=require.boolean("Volume.from_claim read_only", read_only)
             or access == "ReadOnlyMany",
             sub_path=sub_path,
@@ -237,6 +240,7 @@ class Volume:
         *,
         size_limit: str | None = None,
         in_memory: bool = False,
+        read_only: bool = False,
         sub_path: str | None = None,
         name: str | None = None,
     ) -> Volume:
@@ -246,6 +250,8 @@ class Volume:
             size_limit: Size at which the pod is evicted, such as `10Gi`. Default: no limit.
             in_memory: Whether it is in memory, which counts as that of the containers. Default:
                 False, the disk of the node.
+            read_only: Whether the container can only read it, for one that another container
+                writes to. Default: False.
             sub_path: Path inside of the volume that is mounted. Default: the whole volume.
             name: Name of the volume in the pod. Default: one that follows from the path, so that
                 each mount is a folder of its own; give a name to share one.
@@ -259,7 +265,7 @@ class Volume:
         if size_limit is not None:
             quantity.memory("Volume.from_empty_dir size_limit", size_limit)
             source["sizeLimit"] = size_limit
-        return cls({"emptyDir": source}, sub_path=sub_path, name=name)
+        return cls({"emptyDir": source}, read_only=read_only, sub_path=sub_path, name=name)
 
     @classmethod
     def from_host_path(
@@ -355,6 +361,11 @@ class Volume:
         """Whether the container can write to it."""
         return not self.read_only and self.kind not in _FIXED
 
+    @property
+    def can_be_shared(self) -> bool:
+        """Whether pods on several nodes can mount it, as far as its access mode is known."""
+        return self.access not in ("ReadWriteOnce", "ReadWriteOncePod")
+
     def name_at(self, path: str) -> str:
         """Name of the volume in the pod.
 
@@ -431,7 +442,7 @@ class ServiceAccountToken:
         if self.audience is not None:
             require.text("ServiceAccountToken.audience", self.audience)
         allowed = "a relative path without '..'"
-        require.matching("ServiceAccountToken.path", self.path, _SUB_PATH, allowed)
+        require.matching("ServiceAccountToken.path", self.path, SUB_PATH, allowed)
         where = "ServiceAccountToken.expiration"
         require.integer(where, self.expiration, 600, 2**32, "seconds")
 
@@ -450,7 +461,7 @@ def _file_fields(
         for key, path in paths.items():
             names.secret_key(f"a key of {where} items", key)
             allowed = "a relative path without '..'"
-            require.matching(f"{where} items[{key!r}]", path, _SUB_PATH, allowed)
+            require.matching(f"{where} items[{key!r}]", path, SUB_PATH, allowed)
         fields["items"] = [{"key": key, "path": path} for key, path in paths.items()]
     if require.boolean(f"{where} optional", optional):
         fields["optional"] = True

@@ -22,6 +22,7 @@ ModelDeployment(
     drain=Drain(seconds=10, pre_stop=5),
     cache=ModelCache(chart, "weights", size="50Gi", storage_class="premium-rwx"),
     service_account="vllm",
+    allow_from=["10.0.0.0/8"],
     service_options=ServiceOptions(
         type="LoadBalancer",
         port=80,

@@ -206,7 +206,7 @@ class Bed:
                 "--authorization-mode=RBAC",
                 # As kubeadm sets it: Pod Security is what refuses.
                 "--allow-privileged=true",
-                "--service-cluster-ip-range=10.0.0.0/24",
+                "--service-cluster-ip-range=10.0.0.0/24,fd00:10::/112",
                 # How the API server shows other API servers behind it who is asking.
                 f"--requestheader-client-ca-file={tls / 'ca.crt'}",
                 "--requestheader-username-headers=X-Remote-User",

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import strategies
-from vllm_constructs import Container, EgressRule, EngineArgs, EnvVarSource, GpuPodSpec, WholeGpu
+from vllm_constructs import (
+    Container,
+    EgressRule,
+    EngineArgs,
+    EnvVarSource,
+    ExistingClaim,
+    GpuPodSpec,
+    WholeGpu,
+)
 from vllm_constructs.kube.egress import merged
 from vllm_constructs.workloads import addresses
 
@@ -22,7 +30,7 @@ LMCACHE: Any = {
 
 def pod(**fields: Any) -> GpuPodSpec:
     """Return a small pod with these fields."""
-    return GpuPodSpec(model="gpt2", gpu=WholeGpu("NVIDIA-L4"), **fields)
+    return GpuPodSpec(**{"model": "gpt2", "gpu": WholeGpu("NVIDIA-L4"), **fields})
 
 
 def named(**fields: Any) -> list[tuple[str, tuple[int, ...]]]:
@@ -173,7 +181,6 @@ def test_flags(engine: EngineArgs, expected: list[tuple[str, tuple[int, ...]]]) 
         (NIXL, {"VLLM_NIXL_SIDE_CHANNEL_PORT": "6000"}, 6000, True),
         (MOONCAKE, {}, 8998, False),
         ({"kv_connector": "MoRIIOConnector", "kv_role": "kv_producer"}, {}, 5600, False),
-        ({"kv_connector": "P2pNcclConnector", "kv_role": "kv_consumer"}, {}, 5710, False),
         (
             {
                 "kv_connector": "MultiConnector",
@@ -202,3 +209,38 @@ def test_side_channel(config: Any, env: dict[str, str], port: int | None, *, is_
 
     assert port == addresses.side_channel(found)
     assert is_nixl is addresses.has_nixl(found)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, True),
+        ({"model": "/model-cache/qwen"}, False),
+        ({"model": "/model-cache/qwen", "engine": EngineArgs(tokenizer="org/x")}, True),
+        ({"model": "/model-cache/qwen", "engine": EngineArgs(tokenizer="/model-cache/x")}, False),
+        (
+            {
+                "model": "/model-cache/qwen",
+                "engine": EngineArgs(enable_lora=True, lora_modules=["a=/model-cache/a"]),
+            },
+            False,
+        ),
+        (
+            {
+                "model": "/model-cache/qwen",
+                "engine": EngineArgs(enable_lora=True, lora_modules=["a=org/a"]),
+            },
+            True,
+        ),
+        # A mirror or a proxy is an address of its own, and without downloads nothing is reached.
+        ({"env": {"HF_ENDPOINT": "http://mirror.mirrors.svc"}}, False),
+        ({"env": {"HTTPS_PROXY": "http://proxy.egress.svc:3128"}}, False),
+        ({"env": {"https_proxy": "http://proxy.egress.svc:3128"}}, False),
+        ({"env": {"NO_PROXY": ".svc"}}, True),
+        ({"env": {"HF_HUB_OFFLINE": "1"}}, False),
+        ({"cache": ExistingClaim("weights", access="ReadOnlyMany")}, False),
+    ],
+)
+def test_https(fields: dict[str, Any], expected: object) -> None:
+    """An engine that downloads a repository needs HTTPS, unless it says from where."""
+    assert expected is addresses.needs_https(pod(**fields))

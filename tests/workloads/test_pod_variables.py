@@ -86,12 +86,11 @@ def test_reserved(name: str) -> None:
     ],
 )
 def test_reserved_names(name: str, words: str) -> None:
-    """What is derived or would break it is rejected, from whatever source, with what to do."""
-    for value in ("/elsewhere", FIELD):
-        sentence = strategies.refusal(lambda value=value: check({name: value}))  # type: ignore[misc]  # bound now
-
-        assert sentence.startswith(f"env[{name!r}] ")
-        assert words in sentence
+    """What is derived or would break it is rejected with what to do, and from a source as well."""
+    sentence = strategies.refusal(lambda: check({name: "/elsewhere"}))
+    assert sentence.startswith(f"env[{name!r}] ")
+    assert words in sentence
+    assert strategies.refusal(lambda: check({name: FIELD})).startswith(f"env[{name!r}] ")
 
 
 def test_offline() -> None:
@@ -428,6 +427,16 @@ def test_odd_values(value: Any) -> None:
         return
     assert strategies.is_plain(pod_variables.env_entries(found))
     assert isinstance(value, str)
+
+
+@pytest.mark.parametrize("name", ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"])
+def test_folders_of_cache(name: str) -> None:
+    """The weights may be in another folder of the cache, but not beside it."""
+    for path in ("/model-cache", "/model-cache/", "/model-cache/hub"):
+        assert {name: path} == check({name: path})
+    for path in ("/model-cache-2", "/", "", "model-cache"):
+        sentence = strategies.refusal(lambda path=path: check({name: path}))  # type: ignore[misc]  # bound now
+        assert "would put the weights outside the volume of cache" in sentence
 
 
 def test_reserved_of_others() -> None:

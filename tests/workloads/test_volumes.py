@@ -88,6 +88,7 @@ VOLUMES: list[tuple[Volume, strategies.Manifest, object]] = [
         {"emptyDir": {"medium": "Memory", "sizeLimit": "10Gi"}},
         True,
     ),
+    (Volume.from_empty_dir(name="shared", read_only=True), {"emptyDir": {}}, False),
     (
         Volume.from_host_path("/dev/infiniband/", type="Directory"),
         {"hostPath": {"path": "/dev/infiniband", "type": "Directory"}},
@@ -322,7 +323,10 @@ def test_claims(access: Any, read_only: object) -> None:
     assert ("llm", access) == (volume.namespace, volume.access)
     assert (read_only or access == "ReadOnlyMany") is not volume.can_write
     assert volume.can_write is ("readOnly" not in volume.mount("/data"))
-    assert "weights" == volume.entry("/data")["persistentVolumeClaim"]["claimName"]
+    # Some drivers attach a volume to several nodes only with this.
+    more = {"readOnly": True} if access == "ReadOnlyMany" else {}
+    assert {"claimName": "weights", **more} == volume.entry("/data")["persistentVolumeClaim"]
+    assert (access in ("ReadWriteMany", "ReadOnlyMany")) is volume.can_be_shared
 
 
 def test_claim_of_construct() -> None:
@@ -333,6 +337,7 @@ def test_claim_of_construct() -> None:
 
     by_name = Volume.from_claim("weights")
     assert (None, None) == (by_name.namespace, by_name.access)
+    assert by_name.can_be_shared
     assert volume.entry("/x") == by_name.entry("/x")
 
 

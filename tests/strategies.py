@@ -133,7 +133,7 @@ def annotations() -> SearchStrategy[dict[str, str]]:
 
 def environments() -> SearchStrategy[dict[str, str]]:
     """Variables of a container."""
-    variables = st.text(string.ascii_uppercase + "_", max_size=10).map("X_{}".format)
+    variables = st.text(string.ascii_uppercase + "_", max_size=10).map("X_{}_X".format)
     values = st.one_of(one_line(), st.just("$(HOME)/x"), st.just(""))
     return st.dictionaries(variables, values, max_size=3)
 

@@ -189,6 +189,7 @@ _PAGES_OF = {
     "pod_options": "deployment",
     "probes": "pod",
     "prometheus_adapter": "platform",
+    "service_account_token": "volumes",
     "tls": "ingress",
     "token_secret": "secrets",
 }

@@ -72,8 +72,9 @@ if TYPE_CHECKING:
     )
     from .workloads.secrets import ApiKey, HuggingFaceToken
     from .workloads.service import ServiceOptions
+    from .workloads.service_account_token import ServiceAccountToken
     from .workloads.storage import EphemeralCache, ExistingClaim
-    from .workloads.volumes import ServiceAccountToken, Volume
+    from .workloads.volumes import Volume
 else:
     _VALUES = {
         "Affinity": "workloads.scheduling",
@@ -124,7 +125,7 @@ else:
         "Rollout": "workloads.availability",
         "RunningRequests": "scaling.triggers",
         "ScalingPace": "scaling.pace",
-        "ServiceAccountToken": "workloads.volumes",
+        "ServiceAccountToken": "workloads.service_account_token",
         "ServiceOptions": "workloads.service",
         "Startup": "workloads.availability",
         "TimeSlicedGpu": "accelerators.nvidia",

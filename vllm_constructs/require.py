@@ -14,14 +14,17 @@ from vllm_constructs.errors import Problem, refuse
 
 T = TypeVar("T")
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+# Not in YAML either: C1 controls, and characters that end a line there or are none.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
-# Tokens of Hugging Face, keys of APIs and HTTP's, and passwords in addresses. Upper case or "_"
-# after the prefix, so that no valid name of a Secret matches.
+# Tokens of Hugging Face and others, keys of APIs and HTTP's, and passwords in addresses. Upper case
+# or "_" after the prefix, so that no valid name of a Secret matches.
 _SECRET = re.compile(
-    r"hf_[A-Za-z0-9]{8,}|sk-(?=\S*[A-Z_])[^\s'\"]{8,}|Bearer +[^\s'\"]+"
-    r"|://[^/\s:@]*:(?!\$\()[^/\s@]+@"
+    r"hf_(?!transfer\b)[A-Za-z0-9]{8,}|sk-(?=\S*[A-Z_])[^\s'\"]{8,}|Bearer +(?!\$\()[^\s'\"]+"
+    r"|://[^/\s:@]*:(?!\$\()[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|gh[oprsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abp]-[\w-]{10,}"
+    r"|nvapi-[\w-]{16,}|AKIA[A-Z0-9]{16}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}"
 )
 
 

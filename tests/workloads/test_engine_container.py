@@ -125,7 +125,9 @@ def test_arguments(given_pod: GpuPodSpec) -> None:
     assert container["command"] == ["vllm", "serve"]
     assert args[0] == given_pod.model
     assert len(flags) == len(set(flags))
-    assert not any("$(" in one.replace("$$(", "") for one in args)
+    names = {one["name"] for one in container["env"]}
+    references = re.findall(r"\$\(([^)]*)", " ".join(args).replace("$$(", ""))
+    assert set(references) <= names
     if given_pod.engine.delivery == "args":
         assert args[1:] == arguments(given_pod.options(), given_pod.release)
         assert "--shutdown-timeout" not in flags

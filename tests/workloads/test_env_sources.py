@@ -202,7 +202,10 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: EnvVarSource({"fieldRef": {}, "secretKeyRef": {}}), ("expected one source",)),
     (lambda: EnvVarSource({"secretRef": {}}), ("did you mean 'secretKeyRef'?",)),
     (lambda: EnvVarSource({7: {}}), ("the key of EnvVarSource.source is 7",)),  # type: ignore[dict-item]  # the mistake
-    (lambda: EnvVarSource({"fieldRef": {}}, namespace="A_b"), ("EnvVarSource.namespace is 'A_b'",)),
+    (
+        lambda: EnvVarSource({"fieldRef": {"fieldPath": "x"}}, namespace="A_b"),
+        ("EnvVarSource.namespace is 'A_b'",),
+    ),
     (lambda: EnvVarSource.from_secret("A", key="k"), ("from_secret secret is 'A'", "'a'")),
     (lambda: EnvVarSource.from_secret(7, key="k"), ("from_secret secret is 7", "a Secret")),  # type: ignore[arg-type]  # the mistake
     (lambda: EnvVarSource.from_config_map("A", key="k"), ("from_config_map config_map is 'A'",)),
@@ -222,14 +225,17 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: EnvVarSource.from_resource("limits.memory.x"), ("resource is 'limits.memory.x'",)),
     (
         lambda: EnvVarSource.from_resource("limits.memory", divisor="1 Gi"),
-        ("from_resource divisor is '1 Gi'", "a quantity such as '1Gi'"),
+        ("from_resource divisor is '1 Gi'", "a unit such as '1Gi'"),
     ),
     (lambda: EnvVarSource.from_resource("limits.cpu", divisor=1), ("divisor is 1",)),  # type: ignore[arg-type]  # the mistake
     (lambda: EnvFromSource({}), ("EnvFromSource.source is {}", "such as secretRef")),
     (lambda: EnvFromSource(None), ("EnvFromSource.source is None",)),  # type: ignore[arg-type]  # the mistake
     (lambda: EnvFromSource({"secretKeyRef": {}}), ("did you mean 'secretRef'?",)),
     (lambda: EnvFromSource({"secretRef": {}, "configMapRef": {}}), ("expected one source",)),
-    (lambda: EnvFromSource({"secretRef": {}}, namespace="A"), ("EnvFromSource.namespace is 'A'",)),
+    (
+        lambda: EnvFromSource({"secretRef": {"name": "a"}}, namespace="A"),
+        ("EnvFromSource.namespace is 'A'",),
+    ),
     (lambda: EnvFromSource.from_secret("A"), ("EnvFromSource.from_secret secret is 'A'",)),
     (lambda: EnvFromSource.from_config_map(7), ("from_config_map config_map is 7",)),  # type: ignore[arg-type]  # the mistake
     (lambda: EnvFromSource.from_secret("a", prefix="1"), ("EnvFromSource.prefix is '1'", "digit")),

@@ -135,7 +135,8 @@ REFERENCES: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"A": "$(a-b)$()$("}, {"A": "$(a-b)$()$("}),
     # Escaped, as in Kubernetes.
     ({"A": "$$(B)", "B": "1"}, {"A": "$(B)"}),
-    ({"A": "$$$(B)", "B": "1"}, {"A": "$1"}),
+    ({"A": "$$$(B)", "B": "1"}, {"A": "$$1"}),
+    ({"A": "pa$$word"}, {"A": "pa$$word"}),
 ]
 
 

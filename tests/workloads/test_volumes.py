@@ -409,7 +409,10 @@ def test_wrong_paths(path: Any) -> None:
     """What cannot be a mount path is rejected with one that can."""
     sentence = strategies.refusal(lambda: check_path("x", path))
 
-    assert "expected an absolute path such as '/etc/vllm', without '..' and ':'." in sentence
+    assert (
+        "expected an absolute path such as '/etc/vllm', without '.', '..', '//' and ':'."
+        in sentence
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped, refuse
 from vllm_constructs.frozen import FrozenDict
+from vllm_constructs.kube import names
 
 from .nvidia import PRODUCT, Gpu, MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu, catalog
 from .product_names import products_of
@@ -103,12 +104,14 @@ class Nodes:
     def __post_init__(self) -> None:
         require.choice("Nodes.platform", self.platform, get_args(Platform))
         if self.labels is not None:
-            labels = require.text_map("Nodes.labels", self.labels)
+            labels = names.label_map("Nodes.labels", self.labels)
             if not labels:
                 advice = "give Nodes('any') to select no nodes"
                 require.wrong("Nodes.labels", self.labels, "at least one label", advice)
             object.__setattr__(self, "labels", FrozenDict(labels))
         types = require.texts("Nodes.instance_types", self.instance_types)
+        for one in types:
+            names.label_map("Nodes.instance_types", {_INSTANCE_TYPE: one})
         object.__setattr__(self, "instance_types", tuple(dict.fromkeys(types)))
         if types and "instances" not in self._data and "memory_label" not in self._data:
             self._refuse("instance_types", f"is given, but {self._title} has no such label")
@@ -154,16 +157,42 @@ class Nodes:
     def _labels_for(self, gpu: Gpu) -> Labels:
         self._check_kind(gpu)
         if self.labels is not None:
+            self._check_named(gpu, self.labels)
             return {key: (value,) for key, value in self.labels.items()}
         if self.platform == "any":
             return {}
         if not self._data:
             return {key: (value,) for key, value in gpu.node_labels.items()}
         if self.instance_types:
+            for one in self.instance_types:
+                self._check_named(gpu, {_INSTANCE_TYPE: one})
             return {_INSTANCE_TYPE: tuple(self.instance_types)}
         if gpu.product is None:
             return {key: tuple(values) for key, values in self._data.get("any", {}).items()}
         return self._named(gpu, gpu.product) | self._part(gpu)
+
+    def _check_named(self, gpu: Gpu, labels: Mapping[str, str]) -> None:
+        """Reject labels that name another product, or nodes with fewer GPUs."""
+        for key, value in labels.items():
+            named = products_named(key, value)
+            most = max((_gpus_of(value, one) for one in named), default=gpu.count)
+            is_other = gpu.product in catalog() and bool(named) and gpu.product not in named
+            if is_other:
+                what = f"a node with {' or '.join(named)}, but {{gpu}} is {gpu.product}"
+            elif key == _INSTANCE_TYPE and most < gpu.count:
+                what = f"a node with {most} GPUs, but {{gpu}} has {gpu.count}"
+            else:
+                continue
+            refuse(
+                Problem(
+                    where="Nodes.instance_types"
+                    if key == _INSTANCE_TYPE
+                    else f"Nodes.labels[{key!r}]",
+                    text=f"is {value!r}, {what}",
+                    value=repr(value),
+                    advice="change one of them",
+                )
+            )
 
     def _named(self, gpu: Gpu, product: str) -> Labels:
         """The label that names a product."""
@@ -219,6 +248,8 @@ class Nodes:
     def _kind_problem(self, gpu: Gpu) -> tuple[str, str] | None:
         if isinstance(gpu, WholeGpu) or not self._data:
             return None
+        if self.platform == "gke" and isinstance(gpu, MigSlice) and "+" in gpu.profile:
+            return f"has no pools of the profile {gpu.profile!r}", "use another profile"
         if self.platform == "eks-auto-mode":
             text = f"has no {{{type(gpu).__name__}}}: its device plugin cannot be configured"
             return text, "use {WholeGpu}"
@@ -260,7 +291,8 @@ def products_named(key: str, value: str) -> list[str]:
         value: Its value.
     """
     if key == PRODUCT:
-        return [value]
+        # Without what feature discovery appends to shared and sliced GPUs.
+        return [value.removesuffix("-SHARED").partition("-MIG-")[0]]
     if key == _INSTANCE_TYPE:
         return sorted(
             product
@@ -279,6 +311,16 @@ def products_named(key: str, value: str) -> list[str]:
     )
     memories = {name: one["memory_mib"] for name, one in catalog().items()}
     return listed or products_of(value.replace("_", "-"), memories)
+
+
+def _gpus_of(instance_type: str, product: str) -> int:
+    """The GPUs of an instance type that has a product; many if it is none."""
+    counts = (
+        one["instances"].get(product, {}).get(instance_type)
+        for one in platforms().values()
+        if "instances" in one
+    )
+    return next((count for count in counts if count), 2**10)
 
 
 def products_selected(labels: Mapping[str, Sequence[str]]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
+from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.frozen import FrozenDict
 
 from . import names
@@ -36,7 +37,7 @@ _STORES = ("abfs", "abfss", "az", "gs", "oss", "s3", "tos")
 _VARIABLE = re.compile(r"\$\(\w+\)(?=[:/]|$)")
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>[A-Za-z][\w+.-]*)://)?(?:[^/@\s]*@)?"
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)(?::(?P<port>\d{1,5}))?(?:[/?#].*)?",
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\.?(?::(?P<port>\d{1,5}))?(?:[/?#].*)?",
     re.ASCII,
 )
 
@@ -46,7 +47,8 @@ class EgressRule:
     """Where a pod may connect to.
 
     Args:
-        ports: Ports of the pods or hosts there. Default: all ports.
+        ports: Ports of the pods or hosts there. Default: all ports, with `protocol="TCP"` of all
+            protocols.
         namespace: Namespace of the pods there. Default: any address, or the pod's own namespace
             if there are `labels`.
         labels: Labels of the pods there. Default: all pods of the namespace.
@@ -73,7 +75,8 @@ class EgressRule:
             labels = names.label_map("EgressRule.labels", self.labels)
             object.__setattr__(self, "labels", FrozenDict(labels))
         if self.cidr is not None:
-            from_block("EgressRule.cidr", self.cidr)
+            block = from_block("EgressRule.cidr", self.cidr)["ipBlock"]["cidr"]
+            object.__setattr__(self, "cidr", block)
             if self.namespace is not None or self.labels is not None:
                 allowed = "an address range without {namespace} and {labels}"
                 require.wrong("EgressRule.cidr", self.cidr, allowed)
@@ -99,6 +102,8 @@ class EgressRule:
             entry["to"] = [self._peer]
         if self.ports:
             entry["ports"] = [{"port": port, "protocol": self.protocol} for port in self.ports]
+        elif self.protocol != "TCP":
+            entry["ports"] = [{"protocol": self.protocol}]
         return entry
 
     @classmethod
@@ -113,6 +118,9 @@ class EgressRule:
         Raises:
             VllmConstructsError: No address, or one without a port that is known.
         """
+        if isinstance(address, str) and "@" in address:
+            text, advice = "has credentials (not shown)", "give host and port only"
+            refuse(Problem(where=where, text=text, advice=advice))
         rule = rule_for(address) if isinstance(address, str) else None
         allowed = "an address with a port, such as 'redis.cache.svc:6379', or an EgressRule(...)"
         return require.wrong(where, address, allowed) if rule is None else rule
@@ -132,7 +140,7 @@ def rule_for(address: str) -> EgressRule | None:
     if scheme in _STORES:
         return EgressRule((443,))
     port = int(match["port"]) if match["port"] else _PORTS.get(scheme, 0)
-    if not 1 <= port <= 65535 or host == "localhost":
+    if not 1 <= port <= 65535 or host.lower() == "localhost":
         return None
     try:
         found = ipaddress.ip_address(host)
@@ -148,8 +156,11 @@ def _to_name(host: str, port: int) -> EgressRule:
     parts = host.split(".")
     if len(parts) == 1:
         return EgressRule((port,), labels={})
-    if parts[2:3] == ["svc"] and re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", parts[1]):
-        return EgressRule((port,), namespace=parts[1])
+    if "svc" in parts[2:]:
+        # A pod of a headless Service has a name before the Service's.
+        namespace = parts[parts.index("svc", 2) - 1]
+        if re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", namespace):
+            return EgressRule((port,), namespace=namespace)
     return EgressRule((port,))
 
 

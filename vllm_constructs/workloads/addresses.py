@@ -14,15 +14,31 @@ if TYPE_CHECKING:
 # Addresses with a scheme, and names or IP addresses with a port. A comma separates several. A host
 # may be a variable of the container.
 _ADDRESS = re.compile(
-    r"[A-Za-z][\w+.-]*://[^\s,;'\"]+|(?<![\w/.-])[A-Za-z0-9][\w-]*(?:\.[\w-]+)+:\d{2,5}(?![\w.])",
+    r"[A-Za-z][\w+.-]*://(?:\$\(\w+\)|[^\s,;'\"<>|)])+"
+    r"|(?<![\w/.$-])[A-Za-z0-9][\w-]*(?:\.[\w-]+)*\.[A-Za-z][\w-]*:\d{2,5}(?![\w.])"
+    r"|(?<![\w/.$-])\d{1,3}(?:\.\d{1,3}){3}:\d{2,5}(?![\w.])",
     re.ASCII,
+)
+# Longer texts are templates or data.
+_LONGEST = 4096
+# Flags whose addresses are those of clients and media, or that are texts.
+_NO_TARGETS = (
+    "allowed_headers",
+    "allowed_media_domains",
+    "allowed_methods",
+    "allowed_origins",
+    "chat_template",
 )
 # Variables that name addresses which are not to be reached, or not through a proxy.
 _OTHERS = ("NO_PROXY",)
 # Connectors between engines, by words of their names, with the first of their ports (vLLM,
 # distributed/kv_transfer: side channels; data goes through ports that the system picks).
-_BETWEEN = {"nixl": 5600, "mooncake": 8998, "moriio": 5600, "p2p": 5710}
-_SIDE_CHANNEL = "VLLM_NIXL_SIDE_CHANNEL_PORT"
+_BETWEEN = {
+    "nixl": (5600, "VLLM_NIXL_SIDE_CHANNEL_PORT"),
+    "mooncake": (8998, "VLLM_MOONCAKE_BOOTSTRAP_PORT"),
+    "moriio": (5600, "VLLM_NIXL_SIDE_CHANNEL_PORT"),
+    "p2p": (5710, "VLLM_P2P_SIDE_CHANNEL_PORT"),
+}
 
 
 def rules_of(pod: PodFacts) -> Iterator[EgressRule]:
@@ -38,12 +54,14 @@ def rules_of(pod: PodFacts) -> Iterator[EgressRule]:
             for name, value in variables.items()
             if isinstance(value, str) and name.upper() not in _OTHERS
         ]
-    words += [word for value in pod.engine.given().values() for word in _texts(value)]
+    words += pod.command
+    for name, value in pod.engine.given().items():
+        words += [] if name in _NO_TARGETS else _texts(value)
     for one in (*pod.sidecars, *pod.init_containers):
         words += [*one.command, *one.args]
     for word in words:
-        for address in _ADDRESS.findall(word):
-            rule = rule_for(address)
+        for address in _ADDRESS.findall(word) if len(word) <= _LONGEST else ():
+            rule = rule_for(address.rstrip("."))
             if rule is not None:
                 yield rule
 
@@ -75,11 +93,13 @@ def side_channel(pod: PodFacts) -> int | None:
     """
     config = pod.engine.get("kv_transfer_config")
     connectors = " ".join(_connectors(config)).lower()
-    ports = [port for word, port in _BETWEEN.items() if word in connectors]
-    if not ports:
-        return None
-    given = pod.plain_env.get(_SIDE_CHANNEL, "")
-    return min([int(given)] if given.isdecimal() and int(given) else ports)
+    ports = [_port(pod, *found) for word, found in _BETWEEN.items() if word in connectors]
+    return min(ports, default=None)
+
+
+def _port(pod: PodFacts, default: int, variable: str) -> int:
+    given = pod.plain_env.get(variable, "")
+    return int(given) if given.isdecimal() and 0 < int(given) < 2**16 else default
 
 
 def has_nixl(pod: PodFacts) -> bool:

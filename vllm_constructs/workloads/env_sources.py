@@ -10,10 +10,10 @@ from typing import Any
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.frozen import frozen
-from vllm_constructs.kube import names, quantity
-from vllm_constructs.kube.references import HasName, name_of, namespace_of
+from vllm_constructs.kube import names
+from vllm_constructs.kube.references import HasName, name_of, namespace_of, reject_secret
 
-_KINDS = ("configMapKeyRef", "fieldRef", "fileKeyRef", "resourceFieldRef", "secretKeyRef")
+_KINDS = ("configMapKeyRef", "fieldRef", "resourceFieldRef", "secretKeyRef")
 # Fields of a pod that a variable can have (Kubernetes docs, "Downward API").
 _FIELDS = (
     "metadata.name",
@@ -22,11 +22,11 @@ _FIELDS = (
     "spec.nodeName",
     "spec.serviceAccountName",
     "status.hostIP",
-    "status.hostIPs",
     "status.podIP",
     "status.podIPs",
 )
-_KEYED = re.compile(r"metadata\.(labels|annotations)\['[^']+'\]")
+_KEYED = re.compile(r"metadata\.(labels|annotations)\['[-./\w]+'\]", re.ASCII)
+_DIVISORS = {"cpu": re.compile("1m?"), "": re.compile("1([kMGTPE]|[KMGTPE]i)?")}
 _RESOURCES = re.compile(r"(limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-[0-9]+[KMG]i)")
 _PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -51,8 +51,9 @@ class EnvVarSource:
     def __post_init__(self) -> None:
         if not isinstance(self.source, Mapping) or len(self.source) != 1:
             require.wrong("EnvVarSource.source", self.source, "one source, such as secretKeyRef")
-        require.choice("the key of EnvVarSource.source", next(iter(self.source)), _KINDS)
-        object.__setattr__(self, "source", frozen(self.source))
+        kind, reference = next(iter(self.source.items()))
+        require.choice("the key of EnvVarSource.source", kind, _KINDS)
+        object.__setattr__(self, "source", frozen({kind: _fields("EnvVarSource", reference)}))
         if self.namespace is not None:
             names.label("EnvVarSource.namespace", self.namespace)
 
@@ -120,8 +121,9 @@ class EnvVarSource:
             "resource": require.matching(f"{where} resource", resource, _RESOURCES, allowed)
         }
         if divisor is not None:
-            if not isinstance(divisor, str) or quantity.parse(divisor) is None:
-                require.wrong(f"{where} divisor", divisor, "a quantity such as '1Gi' or '1'")
+            pattern = _DIVISORS["cpu" if resource.endswith(".cpu") else ""]
+            allowed = "'1' or '1m'" if resource.endswith(".cpu") else "a unit such as '1Gi' or '1'"
+            require.matching(f"{where} divisor", divisor, pattern, allowed)
             reference["divisor"] = divisor
         return cls({"resourceFieldRef": reference})
 
@@ -133,11 +135,27 @@ class EnvVarSource:
         where = f"EnvVarSource.{method}"
         reference: dict[str, Any] = {
             "name": name_of(f"{where} {method.removeprefix('from_')}", value, kind),
-            "key": names.secret_key(f"{where} key", key),
+            "key": _key(f"{where} key", key),
         }
         if require.boolean(f"{where} optional", optional):
             reference["optional"] = True
         return cls({spelled: reference}, namespace=namespace_of(value))
+
+
+def _key(where: str, key: object) -> str:
+    reject_secret(where, key)
+    return names.secret_key(where, key)
+
+
+def _fields(owner: str, reference: object) -> dict[str, Any]:
+    """The fields of a source, as JSON has them; cdk8s-plus has objects in some."""
+    if not isinstance(reference, Mapping) or not reference:
+        require.wrong(f"{owner}.source", reference, "the fields of the source, in a dict")
+    fields = {str(name): getattr(value, "value", value) for name, value in reference.items()}
+    for name, value in fields.items():
+        if not isinstance(value, (str, bool, int)):
+            require.wrong(f"{owner}.source field {name!r}", value, "a string or a Boolean")
+    return fields
 
 
 @dataclass(frozen=True)
@@ -165,8 +183,9 @@ class EnvFromSource:
         if not isinstance(self.source, Mapping) or len(self.source) != 1:
             require.wrong("EnvFromSource.source", self.source, "one source, such as secretRef")
         kinds = ("configMapRef", "secretRef")
-        require.choice("the key of EnvFromSource.source", next(iter(self.source)), kinds)
-        object.__setattr__(self, "source", frozen(self.source))
+        kind, reference = next(iter(self.source.items()))
+        require.choice("the key of EnvFromSource.source", kind, kinds)
+        object.__setattr__(self, "source", frozen({kind: _fields("EnvFromSource", reference)}))
         if self.prefix is not None:
             allowed = "letters, digits and '_', first no digit"
             require.matching("EnvFromSource.prefix", self.prefix, _PREFIX, allowed)

@@ -16,7 +16,7 @@ from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped, refuse
 from vllm_constructs.frozen import FrozenDict
 
-from .volumes import check_path
+from .paths import check_path
 
 LARGEST = 2**20
 """Bytes that a ConfigMap may have (Kubernetes docs, "ConfigMaps")."""
@@ -39,8 +39,27 @@ def check_files(value: object) -> FrozenDict:
     found: dict[str, str | bytes] = {}
     for path, content in value.items():
         where = f"files[{require.shown(path)}]"
-        found[check_path("a key of files", path)] = _content(where, content)
-    size = sum(len(_encoded(one)) for one in found.values())
+        mounted = check_path("a key of files", path)
+        if any(f"{mounted}/".startswith(f"{other}/") for other in found) or any(
+            f"{other}/".startswith(f"{mounted}/") for other in found
+        ):
+            text = "is the path of another file, or below it"
+            refuse(Problem(where=where, text=text, advice="take another path"))
+        found[mounted] = _content(where, content)
+    check_size(found)
+    return FrozenDict(dict(sorted(found.items())))
+
+
+def check_size(files: Mapping[str, str | bytes]) -> None:
+    """Reject more than a ConfigMap can have.
+
+    Args:
+        files: The files by their paths.
+
+    Raises:
+        VllmConstructsError: They are larger.
+    """
+    size = sum(len(_encoded(one)) for one in files.values())
     if size > LARGEST:
         refuse(
             Problem(
@@ -49,19 +68,18 @@ def check_files(value: object) -> FrozenDict:
                 advice="put large files into a volume of {volumes}",
             )
         )
-    return FrozenDict(dict(sorted(found.items())))
 
 
 def _content(where: str, content: object) -> str | bytes:
     if isinstance(content, Path):
         try:
             content = content.read_bytes()
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "no such path"
             refuse(
                 Problem(
                     where=where,
-                    text=f"is {escaped(require.shown(str(content)))}, which cannot be read "
-                    f"({error.strerror})",
+                    text=f"is {escaped(require.shown(str(content)))}, which cannot be read ({why})",
                     advice="give the path of a file, relative to the folder of the app's run",
                 )
             )
@@ -109,7 +127,9 @@ def keys(paths: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _legal(name: str) -> str:
-    return re.sub(r"[^-._a-zA-Z0-9]", "-", name)[:240]
+    found = re.sub(r"[^-._a-zA-Z0-9]", "-", name)[:240]
+    # Kubernetes keeps names that begin with two dots for itself.
+    return re.sub(r"^\.\.|^\.$", "-", found)
 
 
 def config_map(name: str, files: Mapping[str, str | bytes]) -> dict[str, Any]:
@@ -119,6 +139,7 @@ def config_map(name: str, files: Mapping[str, str | bytes]) -> dict[str, Any]:
         name: Its name.
         files: The files by their paths.
     """
+    check_size(files)
     text: dict[str, str] = {}
     binary: dict[str, str] = {}
     for path, key in keys(files).items():

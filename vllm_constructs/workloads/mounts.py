@@ -9,7 +9,8 @@ from vllm_constructs import require
 from vllm_constructs.errors import Problem, refuse
 
 from . import storage
-from .volumes import Volume, check_path
+from .paths import check_path
+from .volumes import Volume
 
 if TYPE_CHECKING:
     from vllm_constructs.releases.image import ImageFamily

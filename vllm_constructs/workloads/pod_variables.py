@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, TypeAlias
 
@@ -52,13 +52,19 @@ _RESERVED = {
 
 # Names of credentials, whose values belong into a Secret.
 _CREDENTIAL = re.compile(
-    r"(^|_)(TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|API_?KEY|ACCESS_?KEY|SECRET_?KEY|PRIVATE_?KEY"
-    r"|CREDENTIALS?|CONNECTION_STRING)$",
+    r"(PASSWORD|PASSWD|PASSPHRASE)S?$|(^|_)(PASS|PWD|PAT|TOKEN|SECRETS?|CREDENTIALS?|AUTHORIZATION"
+    r"|CONNECTION_STRING|SECRET_KEY_BASE|(API|ACCESS|ACCOUNT|ENCRYPTION|OPENAI|PRIVATE|SECRET|SIGNING"
+    r"|SSH|STORAGE)_?KEYS?)$",
     re.IGNORECASE,
 )
-# What stands for no credential, and paths of files that hold one.
-_NO_CREDENTIAL = re.compile(r"(|empty|none|null|dummy|/.*|\$\(\w+\))", re.IGNORECASE)
-_REFERENCE = re.compile(r"\$\((\w+)\)", re.ASCII)
+# What stands for no credential, switches, references, and paths of files that hold one.
+_NO_CREDENTIAL = re.compile(
+    r"(|-|empty|none|null|dummy|unused|not[-_ ]?used|[01]|true|false|yes|no|on|off|/.*"
+    r"|(Bearer |Basic )?(\$\(\w+\))+)",
+    re.IGNORECASE,
+)
+# What the kubelet reads in a value: an escaped reference, an escaped dollar, a reference.
+_REFERENCE = re.compile(r"\$\$\(|\$\$|\$\((\w*)(\))?", re.ASCII)
 
 Variable: TypeAlias = "str | EnvVarSource"
 
@@ -105,7 +111,8 @@ def check_env(
     variables: dict[str, Variable] = {}
     for name, given in env.items():
         one = f"{where}[{require.shown(name)}]"
-        value = _value(one, given)
+        is_credential = not isinstance(name, str) or bool(_CREDENTIAL.search(name))
+        value = _value(one, given, is_credential=is_credential)
         allowed = "a variable of letters, digits and '_'"
         require.matching(f"a key of {where}", name, _NAME, allowed)
         if reserved is not None and name in reserved and not _is_below_cache(name, value):
@@ -127,7 +134,7 @@ def _is_below_cache(name: str, value: Variable) -> bool:
     return is_folder and f"{value}/".startswith(f"{MOUNT_PATH}/")
 
 
-def _value(where: str, value: object) -> Variable:
+def _value(where: str, value: object, *, is_credential: bool) -> Variable:
     """The value of a variable; errors do not show it."""
     if isinstance(value, EnvVarSource):
         return value
@@ -141,8 +148,14 @@ def _value(where: str, value: object) -> Variable:
         text = f"is of type {type(value).__name__} (not shown)"
         allowed = "a string, or EnvVarSource.from_secret(...) and others"
         refuse(Problem(where=where, text=text, allowed=allowed))
-    if not isinstance(value, str) or require.has_control(value):
-        require.wrong(where, value, "a string (quote numbers and Booleans)")
+    if not isinstance(value, str):
+        # A number is shown where it is no credential.
+        shown = "(not shown)" if is_credential else require.shown(value)
+        allowed = "a string (quote numbers and Booleans)"
+        refuse(Problem(where=where, text=f"is {shown}", allowed=allowed))
+    if require.has_control(value):
+        text = "has control characters (not shown)"
+        refuse(Problem(where=where, text=text, advice="put it into a file of {files}"))
     return str.__str__(value)
 
 
@@ -169,34 +182,21 @@ def _in_order(where: str, variables: Mapping[str, Variable]) -> list[str]:
     The kubelet replaces `$(NAME)` only by variables that come before (Kubernetes docs, "Define
     dependent environment variables").
     """
-    done: list[str] = []
-    waiting: list[str] = []
+    if not any("$(" in value for value in variables.values() if isinstance(value, str)):
+        sources = [name for name, value in variables.items() if isinstance(value, EnvVarSource)]
+        return list(dict.fromkeys([*sources, *variables]))
+    from graphlib import CycleError, TopologicalSorter
 
-    def visit(name: str) -> None:
-        if name in done:
-            return
-        if name in waiting:
-            circle = ", ".join(repr(one) for one in sorted(waiting[waiting.index(name) :]))
-            text = f"has variables that refer to each other in a circle ({circle})"
-            refuse(Problem(where=where, text=text, advice="give one of them a value of its own"))
-        waiting.append(name)
-        for other in _referred(name, variables):
-            visit(other)
-        waiting.remove(name)
-        done.append(name)
-
-    sources = [name for name, value in variables.items() if isinstance(value, EnvVarSource)]
-    for name in (*sources, *variables):
-        visit(name)
-    return done
-
-
-def _referred(name: str, variables: Mapping[str, Variable]) -> list[str]:
-    """The variables that the value of one refers to."""
-    value = variables[name]
-    if not isinstance(value, str):
-        return []
-    return [one for one in _REFERENCE.findall(value) if one in variables]
+    graph = {
+        name: referred(value, variables) if isinstance(value, str) else []
+        for name, value in sorted(variables.items(), key=lambda item: isinstance(item[1], str))
+    }
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        circle = ", ".join(repr(one) for one in sorted(set(error.args[1])))
+        text = f"has variables that refer to each other in a circle ({circle})"
+        return refuse(Problem(where=where, text=text, advice="give one of them a value of its own"))
 
 
 def env_entries(
@@ -236,19 +236,21 @@ def with_references(text: str, known: AbstractSet[str] | None) -> str:
     """
     if known is None:
         return text
-    return re.sub(
-        r"\$\((\w*)(\))?",
-        lambda found: found[0] if found[2] and found[1] in known else f"${found[0]}",
-        text,
-        flags=re.ASCII,
-    )
+
+    def kept(found: re.Match[str]) -> str:
+        if found[0] == "$$":
+            return "$$$$"
+        is_reference = found[2] and found[1] in known
+        return found[0] if is_reference or found[0] == "$$(" else f"${found[0]}"
+
+    return _REFERENCE.sub(kept, text)
 
 
-def referred(text: str, known: Iterable[str]) -> list[str]:
+def referred(text: str, known: Container[str]) -> list[str]:
     """The variables of the container that a text refers to.
 
     Args:
         text: The text.
         known: Names of the variables.
     """
-    return [name for name in _REFERENCE.findall(text) if name in known]
+    return [found[1] for found in _REFERENCE.finditer(text) if found[2] and found[1] in known]

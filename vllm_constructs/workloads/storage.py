@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import field
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
@@ -13,13 +12,13 @@ from vllm_constructs.errors import Problem, refuse, warn
 from vllm_constructs.kube import names, quantity
 from vllm_constructs.kube.references import HasName, name_of, namespace_of
 
+from .paths import SUB_PATH
+
 AccessMode: TypeAlias = Literal[
     "ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"
 ]
 ACCESS_MODES = ("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany")
 
-SUB_PATH = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$))[^\x00-\x1f:]{1,1024}")
-"""A path inside of a volume, as Kubernetes accepts it."""
 MOUNT_PATH = "/model-cache"
 """Where the cache is mounted: a path that no image has, so that the mount hides no files and no
 parent folder is owned by root."""

@@ -21,7 +21,9 @@ from vllm_constructs.kube import names, quantity
 from vllm_constructs.kube.kubernetes import Kubernetes
 from vllm_constructs.kube.references import HasName, name_of, namespace_of
 
-from .storage import ACCESS_MODES, SUB_PATH, AccessMode, ExistingClaim, HasClaim, claim_of
+from .paths import ITEM_PATH, SUB_PATH, check_path
+from .service_account_token import ServiceAccountToken
+from .storage import ACCESS_MODES, AccessMode, ExistingClaim, HasClaim, claim_of
 
 PullPolicy: TypeAlias = Literal["Always", "IfNotPresent", "Never"]
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -29,7 +31,6 @@ HostPathType: TypeAlias = Literal[
     "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"
 ]
 
-_PATH = re.compile(r"/(?!.*(^|/)\.\.(/|$))[^\x00-\x1f:]{1,1023}")
 _HOST_TYPES = get_args(HostPathType)
 # Sources that the kubelet mounts read-only.
 _FIXED = ("configMap", "secret", "projected", "image", "downwardAPI")
@@ -55,18 +56,13 @@ _MAIN = ("name", "secretName", "claimName", "reference", "path", "driver", "serv
 _SHORT = {"config-map": "name", "secret": "secretName", "claim": "claimName"}
 
 
-def check_path(where: str, path: object) -> str:
-    """An absolute path in a container, without `..` and colons, which mounts do not allow.
-
-    Args:
-        where: Name of the option.
-        path: The path.
-
-    Raises:
-        VllmConstructsError: Any other value.
-    """
-    allowed = "an absolute path such as '/etc/vllm', without '..' and ':'"
-    return require.matching(where, path, _PATH, allowed).rstrip("/")
+def is_json(value: object) -> bool:
+    """Whether a value is one that JSON can hold."""
+    try:
+        json.dumps(value, allow_nan=False).encode()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -100,12 +96,14 @@ class Volume:
 
     def __post_init__(self) -> None:
         if not isinstance(self.source, Mapping) or len(self.source) != 1:
-            require.wrong("Volume.source", self.source, "one source, such as {'emptyDir': {}}")
+            require.wrong("Volume.source", self.source, "one source, such as {{'emptyDir': {{}}}}")
         kind = next(iter(self.source))
         require.choice("the key of Volume.source", kind, tuple(_SOURCES))
         if not isinstance(self.source[kind], Mapping):
             allowed = "a dict of its fields"
             require.wrong(f"Volume.source[{kind!r}]", self.source[kind], allowed)
+        if not is_json(self.source):
+            require.wrong("Volume.source", self.source, "what JSON can hold")
         object.__setattr__(self, "source", frozen(self.source))
         if self.sub_path is not None:
             allowed = "a relative path without '..'"
@@ -343,13 +341,20 @@ class Volume:
         """
         where = "Volume.from_projection sources"
         allowed = "a list of Volume.from_config_map(...), Volume.from_secret(...) and others"
-        parts = [_projection(where, one, allowed) for one in require.items(where, sources, allowed)]
-        if not parts:
-            require.wrong(where, sources, allowed)
+        given = require.items(where, sources, allowed)
+        parts = [_projection(where, one, allowed) for one in given]
+        spaces = {one.namespace for one in given if isinstance(one, Volume)} - {None}
+        if not parts or len(spaces) > 1:
+            require.wrong(where, sources, f"{allowed}, all of one namespace")
         source: dict[str, Any] = {"sources": parts}
         if default_mode is not None:
             source["defaultMode"] = _mode("Volume.from_projection", default_mode)
-        return cls({"projected": source}, sub_path=sub_path, name=name)
+        return cls(
+            {"projected": source},
+            sub_path=sub_path,
+            name=name,
+            namespace=next(iter(spaces), None),
+        )
 
     @property
     def kind(self) -> str:
@@ -421,37 +426,6 @@ class Volume:
             )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ServiceAccountToken:
-    """A token of the pod's ServiceAccount for one audience, as a file of a projected volume.
-
-    Args:
-        audience: Who accepts the token. Default: the API server.
-        path: Its file in the volume. Default: `token`.
-        expiration: Seconds after which the kubelet has renewed it, at least 600. Default: 3600.
-
-    Raises:
-        VllmConstructsError: An invalid path, or a time below 600 seconds.
-    """
-
-    audience: str | None = None
-    path: str = "token"
-    expiration: int = 3600
-
-    def __post_init__(self) -> None:
-        if self.audience is not None:
-            require.text("ServiceAccountToken.audience", self.audience)
-        allowed = "a relative path without '..'"
-        require.matching("ServiceAccountToken.path", self.path, SUB_PATH, allowed)
-        where = "ServiceAccountToken.expiration"
-        require.integer(where, self.expiration, 600, 2**32, "seconds")
-
-    def source(self) -> dict[str, Any]:
-        """The source in a projected volume."""
-        token: dict[str, Any] = {"path": self.path, "expirationSeconds": self.expiration}
-        return token if self.audience is None else {"audience": self.audience, **token}
-
-
 def _file_fields(
     where: str, items: Mapping[str, str] | None, default_mode: int | None, *, optional: bool
 ) -> dict[str, Any]:
@@ -461,7 +435,7 @@ def _file_fields(
         for key, path in paths.items():
             names.secret_key(f"a key of {where} items", key)
             allowed = "a relative path without '..'"
-            require.matching(f"{where} items[{key!r}]", path, SUB_PATH, allowed)
+            require.matching(f"{where} items[{key!r}]", path, ITEM_PATH, allowed)
         fields["items"] = [{"key": key, "path": path} for key, path in paths.items()]
     if require.boolean(f"{where} optional", optional):
         fields["optional"] = True
@@ -480,8 +454,9 @@ def _projection(where: str, one: object, allowed: str) -> dict[str, Any]:
     if not isinstance(one, Volume) or one.kind not in ("configMap", "secret"):
         require.wrong(where, one, allowed)
     fields = dict(one.source[one.kind])
+    if one.sub_path is not None or "defaultMode" in fields:
+        require.wrong(where, one, "volumes without sub_path and default_mode, which all share")
     name = fields.pop("secretName", None) or fields.pop("name")
-    fields.pop("defaultMode", None)
     return {one.kind: {"name": name, **fields}}
 
 

@@ -1,6 +1,7 @@
 """The container: what it runs, asks for and is told, and how it starts and ends."""
 
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,8 +9,17 @@ from hypothesis import given, settings
 
 from tests import strategies
 from tests.support import quantity
-from vllm_constructs import Drain, EngineArgs, EphemeralCache, GpuPodSpec, Kubernetes, WholeGpu
+from vllm_constructs import (
+    Drain,
+    EngineArgs,
+    EnvVarSource,
+    EphemeralCache,
+    GpuPodSpec,
+    Kubernetes,
+    WholeGpu,
+)
 from vllm_constructs.engine.command_line_writer import arguments
+from vllm_constructs.workloads.pod_variables import with_references
 
 
 def pod(**fields: Any) -> GpuPodSpec:
@@ -129,7 +139,8 @@ def test_arguments(given_pod: GpuPodSpec) -> None:
     references = re.findall(r"\$\(([^)]*)", " ".join(args).replace("$$(", ""))
     assert set(references) <= names
     if given_pod.engine.delivery == "args":
-        assert args[1:] == arguments(given_pod.options(), given_pod.release)
+        escape = partial(with_references, known=frozenset(given_pod.env))
+        assert args[1:] == arguments(given_pod.options(), given_pod.release, escape=escape)
         assert "--shutdown-timeout" not in flags
 
 
@@ -156,3 +167,24 @@ def test_pause(release: str, expected: dict[str, Any]) -> None:
     )
 
     assert spec["containers"][0]["lifecycle"] == {"preStop": expected}
+
+
+def test_reference_in_flag() -> None:
+    """A flag may refer to a variable in `env`, and to no other."""
+    engine = EngineArgs(otlp_traces_endpoint="http://$(HOST_IP):4317/$(HOME)")
+    found = pod(engine=engine, env={"HOST_IP": EnvVarSource.from_field("status.hostIP")})
+
+    args = found.manifest()["containers"][0]["args"]
+
+    assert "--otlp-traces-endpoint=http://$(HOST_IP):4317/$$(HOME)" in args
+
+
+def test_reference_in_file() -> None:
+    """The kubelet replaces nothing in a file, so a reference there is rejected."""
+    engine = EngineArgs(otlp_traces_endpoint="http://$(HOST_IP):4317", delivery="config-map")
+    env = {"HOST_IP": EnvVarSource.from_field("status.hostIP")}
+
+    sentence = strategies.refusal(lambda: pod(engine=engine, env=env))
+
+    assert "refers to the variable 'HOST_IP'" in sentence
+    assert "EngineArgs(delivery='args')" in sentence

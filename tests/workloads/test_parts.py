@@ -1,5 +1,6 @@
 """Parts: what a pod has beside its engine, and what a user adds to the engine's container."""
 
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import strategies
-from tests.support import validate
+from tests.support import pod_security_problems, validate
 from vllm_constructs import (
     Container,
     EngineArgs,
     EnvFromSource,
+    EnvVarSource,
+    ExistingClaim,
     GpuPodSpec,
     MigSlice,
     PodSecurity,
@@ -266,6 +269,101 @@ def test_copies() -> None:
         value.clear()
 
     assert {name: getattr(found, name) for name in given_} == expected
+
+
+def placed(where: str, volume: Volume) -> dict[str, Any]:
+    """Return the options of a pod of which one container mounts a volume."""
+    if where == "engine":
+        return {"volumes": {"/mnt": volume}}
+    return {where: [Container(name="other", image="other:1", volumes={"/mnt": volume})]}
+
+
+WHERE = pytest.mark.parametrize("where", ["engine", "sidecars", "init_containers"])
+NFS = Volume({"nfs": {"server": "nfs.example.com", "path": "/weights"}})
+ISCSI = Volume({"iscsi": {"targetPortal": "10.0.0.5", "iqn": "iqn.2001-04.com.x:a", "lun": 0}})
+
+
+@WHERE
+@pytest.mark.parametrize(
+    ("volume", "level"),
+    [
+        (CA, "restricted"),
+        (Volume.from_secret("keys"), "restricted"),
+        (Volume.from_claim("data"), "restricted"),
+        (Volume.from_empty_dir(in_memory=True), "restricted"),
+        (Volume.from_projection([CA]), "restricted"),
+        (Volume({"csi": {"driver": "csi.example.com"}}), "restricted"),
+        (NFS, "baseline"),
+        (ISCSI, "baseline"),
+        (Volume.from_host_path("/mnt"), "privileged"),
+    ],
+)
+def test_security_level(where: str, volume: Volume, level: str) -> None:
+    """The level follows from the volumes of all containers, and is the least of all parts."""
+    found = pod(**placed(where, volume))
+    root = pod(security=PodSecurity(user="root"), **placed(where, volume))
+    strong = PodSecurity(user="root", capabilities=["IPC_LOCK"])
+
+    assert found.security_level == level
+    assert (level == "restricted") == (pod_security_problems(spec_of(found)) == [])
+    assert root.security_level == ("privileged" if level == "privileged" else "baseline")
+    assert pod(security=strong, **placed(where, volume)).security_level == "privileged"
+
+
+@WHERE
+@pytest.mark.parametrize(
+    ("access", "shared"),
+    [
+        ("ReadWriteOnce", False),
+        ("ReadWriteOncePod", False),
+        ("ReadWriteMany", True),
+        ("ReadOnlyMany", True),
+    ],
+)
+def test_sharing(where: str, access: Any, shared: object) -> None:
+    """More than one replica needs volumes that two nodes can mount."""
+    volume = Volume.from_claim(ExistingClaim("data", access=access))
+    found = pod(cache=ExistingClaim("weights"), **placed(where, volume))
+
+    assert found.can_be_shared is shared
+    found.check_sharing("Model", 1)
+    if shared:
+        found.check_sharing("Model", 2)
+    else:
+        sentence = strategies.refusal(lambda: found.check_sharing("Model", 2))
+        option = "" if where == "engine" else f"{where}['other']."
+        assert sentence.startswith(
+            f"Model has up to 2 replicas, but {option}volumes['/mnt'] is a claim that is {access},"
+        )
+
+
+@pytest.mark.parametrize(("model", "warns"), [("gpt2", True), ("/model-cache/gpt2", False)])
+def test_downloads(model: str, warns: object) -> None:
+    """Replicas that each download the weights are warned about; a path is no download."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pod(model=model).check_sharing("Model", 2)
+
+    assert bool(caught) is warns
+
+
+def test_references() -> None:
+    """What the engine and the others refer to is known by the option in which it stands."""
+    source = EnvVarSource.from_secret("keys", key="a")
+    other = Container(name="other", image="other:1", env={"KEY": source})
+    found = pod(
+        volumes={"/etc/ca": CA},
+        env={"KEY": source, "PLAIN": "x"},
+        env_from=[EnvFromSource.from_secret("more")],
+        init_containers=[other],
+    ).references()
+
+    assert [where for where, _ in found] == [
+        "volumes['/etc/ca']",
+        "env['KEY']",
+        "env_from",
+        "init_containers['other'].env['KEY']",
+    ]
 
 
 READ_ONLY = PodSecurity(read_only_root=True)

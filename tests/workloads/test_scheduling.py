@@ -18,6 +18,7 @@ from vllm_constructs import (
     PodAffinityTerm,
     Toleration,
     TopologySpread,
+    VllmConstructsError,
     WholeGpu,
 )
 from vllm_constructs.workloads import scheduling
@@ -251,6 +252,19 @@ def test_copies() -> None:
     before["podAffinity"][PREFERRED][0]["podAffinityTerm"]["labelSelector"]["matchLabels"].clear()
     assert found.manifest()["nodeAffinity"] != before["nodeAffinity"]
     assert found.manifest()["podAffinity"] != before["podAffinity"]
+
+
+def test_places() -> None:
+    """Only what a value is about is given by place; all others are options with a name."""
+    calls: list[tuple[Any, tuple[Any, ...]]] = [
+        (NodeRequirement, ("a", ["b"], "In")),
+        (TopologySpread, (HOST, 2)),
+        (PodAffinityTerm, ({"a": "b"},)),
+        (Affinity, ([],)),
+    ]
+    for kind, places in calls:
+        with pytest.raises(VllmConstructsError):
+            kind(*places)
 
 
 def requirement(*values: Any, **fields: Any) -> NodeRequirement:

@@ -18,8 +18,8 @@ from vllm_constructs import (
     ServiceAccountToken,
     Volume,
 )
+from vllm_constructs.workloads.paths import check_path
 from vllm_constructs.workloads.storage import ACCESS_MODES
-from vllm_constructs.workloads.volumes import check_path
 
 TOKEN = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
 CA, KEY = Volume.from_config_map("ca"), Volume.from_secret("key")

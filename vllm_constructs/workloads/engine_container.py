@@ -76,10 +76,8 @@ def _environment(pod: PodFacts) -> list[dict[str, Any]]:
 
 
 def _names(pod: PodFacts) -> frozenset[str] | None:
-    """The names of the container's variables; None if there may be others."""
-    if pod.env_from:
-        return None
-    return frozenset(str(entry["name"]) for entry in _environment(pod))
+    """The names of the variables that flags may refer to; None if there may be others."""
+    return None if pod.env_from else frozenset(pod.env)
 
 
 def _own_volumes(pod: PodFacts) -> list[tuple[dict[str, Any], dict[str, Any]]]:

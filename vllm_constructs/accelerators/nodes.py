@@ -20,7 +20,6 @@ from vllm_constructs.frozen import FrozenDict
 from vllm_constructs.kube import names
 
 from .nvidia import PRODUCT, Gpu, MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu, catalog
-from .product_names import products_of
 
 Platform: TypeAlias = Literal[
     "feature-discovery",
@@ -50,7 +49,7 @@ class _Spot(TypedDict):
     taint: bool
 
 
-class _Platform(TypedDict, total=False):
+class _Platform(TypedDict):
     title: str
     source: str
     label: str
@@ -60,14 +59,30 @@ class _Platform(TypedDict, total=False):
     memories: dict[str, str]
     taints: list[tuple[str, str]]
     any: dict[str, list[str]]
-    spot: _Spot
+    spot: _Spot | None
+
+
+# What a platform has that the data file does not list.
+_EMPTY: _Platform = {
+    "title": "",
+    "source": "",
+    "label": "",
+    "values": {},
+    "instances": {},
+    "memory_label": "",
+    "memories": {},
+    "taints": [],
+    "any": {},
+    "spot": None,
+}
 
 
 @cache
 def platforms() -> dict[str, _Platform]:
     """The platforms with labels of their own."""
     path = Path(__file__).parents[1] / "data" / "nodes.json"
-    return cast("dict[str, _Platform]", json.loads(path.read_text(encoding="utf-8")))
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return {name: cast("_Platform", {**_EMPTY, **entry}) for name, entry in found.items()}
 
 
 @dataclass(frozen=True)
@@ -113,12 +128,12 @@ class Nodes:
         for one in types:
             names.label_map("Nodes.instance_types", {_INSTANCE_TYPE: one})
         object.__setattr__(self, "instance_types", tuple(dict.fromkeys(types)))
-        if types and "instances" not in self._data and "memory_label" not in self._data:
+        if types and not (self._data["instances"] or self._data["memory_label"]):
             self._refuse("instance_types", f"is given, but {self._title} has no such label")
         if types and self.labels is not None:
             self._refuse("instance_types", "is given beside {labels}")
         require.boolean("Nodes.spot", self.spot)
-        if self.spot and "spot" not in self._data:
+        if self.spot and self._data["spot"] is None:
             text = f"is True, but the labels of spot nodes on {self._title} are not known"
             self._refuse("spot", text, "give their label in {node_selector}")
 
@@ -127,17 +142,23 @@ class Nodes:
 
     @property
     def _data(self) -> _Platform:
-        return platforms().get(self.platform, {})
+        # Most apps use no cloud, and need not read the data.
+        own = self.platform in ("feature-discovery", "any")
+        return _EMPTY if own else platforms()[self.platform]
 
     @property
     def _title(self) -> str:
         titles = {"feature-discovery": "GPU feature discovery", "any": "any node"}
-        return self._data["title"] if self._data else titles[self.platform]
+        return self._data["title"] or titles[self.platform]
+
+    @property
+    def _spot(self) -> _Spot | None:
+        return self._data["spot"] if self.spot else None
 
     @property
     def notice(self) -> int | None:
         """Seconds between the notice that a spot node gets and its end; None for others."""
-        return self._data["spot"]["notice"] if self.spot else None
+        return self._spot["notice"] if self._spot else None
 
     def labels_for(self, gpu: Gpu) -> Labels:
         """Labels of the nodes and the values that they may have.
@@ -149,8 +170,8 @@ class Nodes:
             VllmConstructsError: The platform does not have the GPU, or has no label that is known.
         """
         found = self._labels_for(gpu)
-        if self.spot:
-            key, value = self._data["spot"]["label"]
+        if self._spot:
+            key, value = self._spot["label"]
             found[key] = (value,)
         return found
 
@@ -161,14 +182,14 @@ class Nodes:
             return {key: (value,) for key, value in self.labels.items()}
         if self.platform == "any":
             return {}
-        if not self._data:
+        if not self._data["title"]:
             return {key: (value,) for key, value in gpu.node_labels.items()}
         if self.instance_types:
             for one in self.instance_types:
                 self._check_named(gpu, {_INSTANCE_TYPE: one})
             return {_INSTANCE_TYPE: tuple(self.instance_types)}
         if gpu.product is None:
-            return {key: tuple(values) for key, values in self._data.get("any", {}).items()}
+            return {key: tuple(values) for key, values in self._data["any"].items()}
         return self._named(gpu, gpu.product) | self._part(gpu)
 
     def _check_named(self, gpu: Gpu, labels: Mapping[str, str]) -> None:
@@ -197,14 +218,14 @@ class Nodes:
     def _named(self, gpu: Gpu, product: str) -> Labels:
         """The label that names a product."""
         data = self._data
-        if "instances" in data:
+        if data["instances"]:
             known = data["instances"].get(product, {})
             fitting = tuple(name for name, count in known.items() if count >= gpu.count)
             if fitting:
                 return {data["label"]: fitting}
             what = f"with {gpu.count} {product}" if known else f"with {product}"
             self._unknown(f"no instance type {what} is known", "instance_types=[...]")
-        values = data.get("values", {}).get(product)
+        values = data["values"].get(product)
         if values is None and self.platform in ("ack", "vke"):
             # Their labels are those of the driver, as feature discovery's are.
             values = [product]
@@ -213,7 +234,7 @@ class Nodes:
                 f"the label of {product} is not known", f"labels={{{data['label']!r}: ...}}"
             )
         found = {data["label"]: tuple(values)}
-        if product in data.get("memories", {}):
+        if product in data["memories"]:
             found[data["memory_label"]] = (data["memories"][product],)
         return found
 
@@ -246,7 +267,7 @@ class Nodes:
             refuse(Problem(where=f"Nodes({self.platform!r})", text=text, advice=advice))
 
     def _kind_problem(self, gpu: Gpu) -> tuple[str, str] | None:
-        if isinstance(gpu, WholeGpu) or not self._data:
+        if isinstance(gpu, WholeGpu) or not self._data["title"]:
             return None
         if self.platform == "gke" and isinstance(gpu, MigSlice) and "+" in gpu.profile:
             return f"has no pools of the profile {gpu.profile!r}", "use another profile"
@@ -268,9 +289,9 @@ class Nodes:
             gpu: The GPU of the pod.
         """
         found = list(gpu.tolerations)
-        taints = list(self._data.get("taints", []))
-        if self.spot and self._data["spot"]["taint"]:
-            taints.append(self._data["spot"]["label"])
+        taints = list(self._data["taints"])
+        if self._spot and self._spot["taint"]:
+            taints.append(self._spot["label"])
         for key, value in taints:
             entry = {"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"}
             found.append(entry)
@@ -279,7 +300,7 @@ class Nodes:
 
 def labels_of_products() -> frozenset[str]:
     """The keys of all node labels that name a product."""
-    keys = {one["label"] for one in platforms().values() if "label" in one}
+    keys = {one["label"] for one in platforms().values()}
     return frozenset(keys | {PRODUCT, *_MORE})
 
 
@@ -297,7 +318,7 @@ def products_named(key: str, value: str) -> list[str]:
         return sorted(
             product
             for one in platforms().values()
-            for product, types in one.get("instances", {}).items()
+            for product, types in one["instances"].items()
             if value in types
         )
     if key not in labels_of_products():
@@ -305,21 +326,21 @@ def products_named(key: str, value: str) -> list[str]:
     listed = sorted(
         product
         for one in platforms().values()
-        if one.get("label") == key
-        for product, values in one.get("values", {}).items()
+        if one["label"] == key
+        for product, values in one["values"].items()
         if value in values
     )
+    if listed:
+        return listed
+    from .product_names import products_of
+
     memories = {name: one["memory_mib"] for name, one in catalog().items()}
-    return listed or products_of(value.replace("_", "-"), memories)
+    return products_of(value.replace("_", "-"), memories)
 
 
 def _gpus_of(instance_type: str, product: str) -> int:
     """The GPUs of an instance type that has a product; many if it is none."""
-    counts = (
-        one["instances"].get(product, {}).get(instance_type)
-        for one in platforms().values()
-        if "instances" in one
-    )
+    counts = (one["instances"].get(product, {}).get(instance_type) for one in platforms().values())
     return next((count for count in counts if count), 2**10)
 
 
@@ -335,8 +356,8 @@ def products_selected(labels: Mapping[str, Sequence[str]]) -> list[str]:
         if named:
             found = named if found is None else found & named
     for one in platforms().values():
-        sizes = labels.get(one.get("memory_label", ""), ())
-        memories = one.get("memories", {})
+        sizes = labels.get(one["memory_label"], ())
+        memories = one["memories"]
         if found and sizes:
             found = {name for name in found if memories.get(name, sizes[0]) in sizes}
     return sorted(found or ())

@@ -126,9 +126,12 @@ class KedaAuthentication:
                 missing = second if given[second] is None else first
                 refuse(Problem(where=f"{where} {missing}", text="is missing", advice="give both"))
         modes: list[AuthMode] = []
-        modes += ["bearer"] if bearer_token is not None else []
-        modes += ["basic"] if username is not None else []
-        modes += ["tls"] if certificate is not None else []
+        if bearer_token is not None:
+            modes.append("bearer")
+        if username is not None:
+            modes.append("basic")
+        if certificate is not None:
+            modes.append("tls")
         if not modes or (len(modes) > 1 and "basic" in modes and "bearer" in modes):
             text = "needs either a token, a user or a certificate"
             refuse(Problem(where=where, text=text, advice="give bearer_token='token' or others"))

@@ -66,7 +66,10 @@ def _environment(pod: PodFacts) -> list[dict[str, Any]]:
         secrets.append(secret_variable("HF_TOKEN", pod.hf_token))
     if pod.api_key is not None:
         secrets.append(secret_variable("VLLM_API_KEY", pod.api_key))
-    entries = [{"name": name, "value": value} for name, value in variables.items()] + secrets
+    entries: list[dict[str, Any]] = [
+        {"name": name, "value": value} for name, value in variables.items()
+    ]
+    entries += secrets
     if has_nixl(pod) and _SIDE_CHANNEL not in pod.env:
         # vLLM's default is localhost, which other engines cannot reach.
         source = {"fieldRef": {"fieldPath": "status.podIP"}}

@@ -184,8 +184,10 @@ class PodFacts(PodParts):
         reject_unknown("GpuPodSpec", values, {})
         vars(self).update(values)
         self._check()
-        # After the checks, so that errors show values as they are given.
-        vars(self).update({name: frozen(vars(self)[name]) for name in order})
+        # After the checks, so that errors show values as they are given. Defaults are immutable.
+        vars(self).update(
+            {name: frozen(vars(self)[name]) for name in order if given[name] is not None}
+        )
 
     def _keep(self, name: str, value: object) -> None:
         vars(self)[name] = value

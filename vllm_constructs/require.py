@@ -21,8 +21,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\uf
 # Tokens of Hugging Face and others, keys of APIs and HTTP's, and passwords in addresses. Upper case
 # or "_" after the prefix, so that no valid name of a Secret matches.
 _SECRET = re.compile(
-    r"hf_(?!transfer\b)[A-Za-z0-9]{8,}|sk-(?=\S*[A-Z_])[^\s'\"]{8,}|Bearer +(?!\$\()[^\s'\"]+"
-    r"|://[^/\s:@]*:(?!\$\()[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"hf_(?!transfer\b)[A-Za-z0-9]{8,}"
+    r"|(?<![\w-])sk-(?=\S*[A-Z_])[^\s'\"]{8,}|Bearer +(?!\$)[^\s'\"]+"
+    r"|://[^/\s:@]*:(?!\$)[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----"
     r"|gh[oprsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abp]-[\w-]{10,}"
     r"|nvapi-[\w-]{16,}|AKIA[A-Z0-9]{16}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}"
 )

@@ -128,7 +128,9 @@ def test_limits() -> None:
     found = spec_of(dns=Dns(nameservers=servers[:3], searches=domains[:32]))["dnsConfig"]
     assert (servers[:3], domains[:32]) == (found["nameservers"], found["searches"])
     assert "at most 3 addresses." in strategies.refusal(lambda: Dns(nameservers=servers))
-    assert "at most 32 domains." in strategies.refusal(lambda: Dns(searches=domains))
+    assert "at most 32 domains of 2048 characters." in strategies.refusal(
+        lambda: Dns(searches=domains)
+    )
 
 
 def test_host_aliases() -> None:

@@ -268,7 +268,9 @@ def test_advice_for_spot() -> None:
 def test_short_notice() -> None:
     """Where the pause alone takes all the time, a shorter one is advised."""
     nodes = Nodes("gke", spot=True)
-    with pytest.warns(VllmConstructsWarning, match=r"give a shorter Drain\.pre_stop, or expect"):
+    with pytest.warns(
+        VllmConstructsWarning, match=r"give drain=Drain\(seconds=10, pre_stop=5\), or expect"
+    ):
         pod(nodes=nodes)
 
 

@@ -178,7 +178,7 @@ class Nodes:
     def _labels_for(self, gpu: Gpu) -> Labels:
         self._check_kind(gpu)
         if self.labels is not None:
-            self._check_named(gpu, self.labels)
+            check_named("Nodes.labels", gpu, self.labels)
             return {key: (value,) for key, value in self.labels.items()}
         if self.platform == "any":
             return {}
@@ -186,34 +186,11 @@ class Nodes:
             return {key: (value,) for key, value in gpu.node_labels.items()}
         if self.instance_types:
             for one in self.instance_types:
-                self._check_named(gpu, {_INSTANCE_TYPE: one})
+                check_named("Nodes.instance_types", gpu, {_INSTANCE_TYPE: one})
             return {_INSTANCE_TYPE: tuple(self.instance_types)}
         if gpu.product is None:
             return {key: tuple(values) for key, values in self._data["any"].items()}
         return self._named(gpu, gpu.product) | self._part(gpu)
-
-    def _check_named(self, gpu: Gpu, labels: Mapping[str, str]) -> None:
-        """Reject labels that name another product, or nodes with fewer GPUs."""
-        for key, value in labels.items():
-            named = products_named(key, value)
-            most = max((_gpus_of(value, one) for one in named), default=gpu.count)
-            is_other = gpu.product in catalog() and bool(named) and gpu.product not in named
-            if is_other:
-                what = f"a node with {' or '.join(named)}, but {{gpu}} is {gpu.product}"
-            elif key == _INSTANCE_TYPE and most < gpu.count:
-                what = f"a node with {most} GPUs, but {{gpu}} has {gpu.count}"
-            else:
-                continue
-            refuse(
-                Problem(
-                    where="Nodes.instance_types"
-                    if key == _INSTANCE_TYPE
-                    else f"Nodes.labels[{key!r}]",
-                    text=f"is {value!r}, {what}",
-                    value=repr(value),
-                    advice="change one of them",
-                )
-            )
 
     def _named(self, gpu: Gpu, product: str) -> Labels:
         """The label that names a product."""
@@ -336,6 +313,37 @@ def products_named(key: str, value: str) -> list[str]:
 
     memories = {name: one["memory_mib"] for name, one in catalog().items()}
     return products_of(value.replace("_", "-"), memories)
+
+
+def check_named(where: str, gpu: Gpu, labels: Mapping[str, str]) -> None:
+    """Reject labels that name another product than a GPU's, or nodes with fewer GPUs.
+
+    Args:
+        where: Name of the option that has the labels.
+        gpu: The GPU of the pod.
+        labels: Labels of the node.
+
+    Raises:
+        VllmConstructsError: Such a label.
+    """
+    for key, value in labels.items():
+        named = products_named(key, value)
+        most = max((_gpus_of(value, one) for one in named), default=gpu.count)
+        if gpu.product in catalog() and named and gpu.product not in named:
+            what = f"a node with {' or '.join(named)}, but {{gpu}} is {gpu.product}"
+        elif key == _INSTANCE_TYPE and most < gpu.count:
+            what = f"a node with {most} GPU{'s' * (most > 1)}, but {{gpu}} has {gpu.count}"
+        else:
+            continue
+        option = where if where == "Nodes.instance_types" else f"{where}[{key!r}]"
+        refuse(
+            Problem(
+                where=option,
+                text=f"is {value!r}, {what}",
+                value=repr(value),
+                advice="change one of them",
+            )
+        )
 
 
 def _gpus_of(instance_type: str, product: str) -> int:

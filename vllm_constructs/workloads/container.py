@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 NAME = "vllm"
 """Name of the engine's container."""
 
+_IMAGE = re.compile(
+    r"[\w./-]+(:\d+/[\w./-]+)?(:[\w][\w.-]{0,127}|(:[\w][\w.-]{0,127})?@\w+:[0-9a-fA-F]{32,})",
+    re.ASCII,
+)
 _PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 _RESOURCE = re.compile(
-    r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9][-A-Za-z0-9_.]{0,62}|hugepages-[0-9]+[KMG]i)"
+    r"(?!requests\.)(?=[^/]{1,240}/)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+    r"/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?|hugepages-[1-9][0-9]*[KMG]i"
 )
 
 
@@ -76,16 +81,20 @@ def check_resources(where: str, value: object) -> FrozenDict:
     for name, amount in value.items():
         one = f"{where}[{require.shown(name)}]"
         if name in ("cpu", "memory", "ephemeral-storage"):
-            advice = f"give {{{name}}}" if name != "ephemeral-storage" else "give {cache}"
-            refuse(Problem(where=one, text="has an option of its own", advice=advice))
+            advice = f"give {{{name}}}" if name != "ephemeral-storage" else "leave it out"
+            refuse(Problem(where=one, text="is not an extended resource", advice=advice))
+        if str(name).startswith("nvidia.com/") and where.startswith("Container."):
+            text = "is a GPU, and those of the pod are the engine's"
+            refuse(Problem(where=one, text=text, advice="leave it out"))
         allowed = "an extended resource such as 'rdma/ib', or 'hugepages-2Mi'"
         require.matching(f"a key of {where}", name, _RESOURCE, allowed)
         if "/" in name:
-            whole = int(amount) if isinstance(amount, str) and amount.isdecimal() else amount
+            is_digits = isinstance(amount, str) and amount.isdecimal() and len(amount) < 9
+            whole = int(amount) if is_digits else amount
             found[name] = str(require.integer(one, whole, 1, 100_000))
         else:
             quantity.memory(one, amount)
-            found[name] = str(amount)
+            found[name] = str.__str__(amount)
     return FrozenDict(dict(sorted(found.items())))
 
 
@@ -134,7 +143,8 @@ class Container:
         if name == NAME:
             text = f"is {name!r}, the container of the engine"
             refuse(Problem(where="Container.name", text=text, advice="take another name"))
-        require.text("Container.image", self.image)
+        allowed = "an image with a tag or digest, such as 'busybox:1.37.0'"
+        require.matching("Container.image", self.image, _IMAGE, allowed)
         for option in ("command", "args"):
             where = f"Container.{option}"
             words = require.items(where, getattr(self, option), "a list of strings")
@@ -144,7 +154,9 @@ class Container:
         self._keep("ports", check_ports("Container.ports", self.ports, {}))
         self._keep("volumes", FrozenDict(check_volumes("Container.volumes", self.volumes, ())))
         for option in ("cpu", "memory"):
-            quantity.pair(f"Container.{option}", getattr(self, option))
+            value = getattr(self, option)
+            pair = quantity.pair(f"Container.{option}", value)
+            self._keep(option, str.__str__(value) if isinstance(value, str) else pair)
         self._keep("resources", check_resources("Container.resources", self.resources))
         if self.image_pull_policy is not None:
             where = "Container.image_pull_policy"

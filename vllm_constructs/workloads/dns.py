@@ -13,6 +13,9 @@ from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.frozen import FrozenDict
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*\.?")
+_SEARCH = re.compile(rf"(?=.{{1,253}}$){_NAME.pattern}")
+_HOST = re.compile(rf"(?=.{{1,253}}$)(?!.*\.$){_NAME.pattern}")
+_ADDRESS = "an IP address such as '10.0.0.10' or 'fd00::10'"
 _POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
 
 
@@ -40,8 +43,6 @@ class Dns:
     def __post_init__(self) -> None:
         require.choice("Dns.policy", self.policy, _POLICIES)
         servers = require.texts("Dns.nameservers", self.nameservers, "a list of IP addresses")
-        for server in servers:
-            check_address("Dns.nameservers", server)
         if len(servers) > 3:
             require.wrong("Dns.nameservers", self.nameservers, "at most 3 addresses")
         if self.policy == "None" and not servers:
@@ -49,11 +50,15 @@ class Dns:
             refuse(Problem(where="Dns.policy", text=text, advice="give {nameservers=[...]}"))
         searches = require.texts("Dns.searches", self.searches, "a list of domains")
         for domain in searches:
-            require.matching("Dns.searches", domain, _NAME, "a domain in lower case")
-        if len(searches) > 32:
-            require.wrong("Dns.searches", self.searches, "at most 32 domains")
+            require.matching("Dns.searches", domain, _SEARCH, "a domain in lower case")
+        if len(searches) > 32 or len(" ".join(searches)) > 2048:
+            require.wrong("Dns.searches", self.searches, "at most 32 domains of 2048 characters")
         options = require.text_map("Dns.options", {} if self.options is None else self.options)
-        object.__setattr__(self, "nameservers", servers)
+        for name, value in options.items():
+            if re.search(r"\s", name + value):
+                require.wrong(f"Dns.options[{name!r}]", value, "a string without spaces")
+        own = tuple(check_address("Dns.nameservers", server) for server in servers)
+        object.__setattr__(self, "nameservers", own)
         object.__setattr__(self, "searches", searches)
         object.__setattr__(self, "options", FrozenDict(options))
 
@@ -81,10 +86,12 @@ def check_address(where: str, value: object) -> str:
     """
     if isinstance(value, str) and "%" not in value:
         try:
-            return str(ipaddress.ip_address(value))
+            found = ipaddress.ip_address(value)
         except ValueError:
-            pass
-    return require.wrong(where, value, "an IP address such as '10.0.0.10' or 'fd00::10'")
+            return require.wrong(where, value, _ADDRESS)
+        if getattr(found, "ipv4_mapped", None) is None:
+            return str(found)
+    return require.wrong(where, value, _ADDRESS)
 
 
 def host_aliases(value: object) -> FrozenDict:
@@ -102,7 +109,9 @@ def host_aliases(value: object) -> FrozenDict:
     found: dict[str, tuple[str, ...]] = {}
     for address, hosts in value.items():
         where = f"host_aliases[{require.shown(address)}]"
-        for host in require.texts(where, hosts, "a list of host names"):
-            require.matching(where, host, _NAME, "a host name in lower case")
-        found[check_address("a key of host_aliases", address)] = tuple(hosts)
+        names = require.texts(where, hosts, "a list of host names")
+        for host in names:
+            require.matching(where, host, _HOST, "a host name in lower case")
+        own = check_address("a key of host_aliases", address)
+        found[own] = (*found.get(own, ()), *names)
     return FrozenDict(dict(sorted(found.items())))

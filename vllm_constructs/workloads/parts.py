@@ -53,6 +53,10 @@ def checked(options: Mapping[str, Any], family: ImageFamily) -> dict[str, Any]:
     used = {options["port"], *ports.values()}
     for one in sidecars:
         for name, port in one.ports.items():
+            if name in ("http", *ports):
+                where = f"sidecars[{one.name!r}].ports[{name!r}]"
+                text = "has the name of a port of the engine, by which Services find it"
+                refuse(Problem(where=where, text=text, advice="take another name"))
             if port in used:
                 where = f"sidecars[{one.name!r}].ports[{name!r}]"
                 text = f"is {port}, which another container of the pod listens on"

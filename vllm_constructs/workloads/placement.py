@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vllm_constructs import require
-from vllm_constructs.accelerators.nodes import Nodes, products_named
-from vllm_constructs.accelerators.nvidia import PRODUCT, Gpu
+from vllm_constructs.accelerators.nodes import Nodes, check_named, products_named
+from vllm_constructs.accelerators.nvidia import PRODUCT, Gpu, WholeGpu
 from vllm_constructs.errors import Problem, refuse, warn
 from vllm_constructs.frozen import FrozenDict
 from vllm_constructs.kube import names
 
+from .availability import Drain
 from .dns import host_aliases
 from .scheduling import Toleration, check_spreads
-
-if TYPE_CHECKING:
-    from .availability import Drain
 
 
 def checked(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,28 +50,27 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _nodes(gpu: Gpu, nodes: Nodes, selector: Mapping[str, str]) -> Nodes:
     """How the nodes are found: a label in `node_selector` that names the GPU is enough."""
-    product = gpu.product
-    for key, value in selector.items():
-        named = products_named(key, value)
-        if not named or key == PRODUCT:
-            continue
-        if product is not None and product not in named:
+    others = {key: value for key, value in selector.items() if key != PRODUCT}
+    named = [key for key, value in others.items() if products_named(key, value)]
+    if named and nodes == Nodes():
+        is_part = not isinstance(gpu, WholeGpu) and gpu.resource == "nvidia.com/gpu"
+        if is_part and gpu.product is not None:
             refuse(
                 Problem(
-                    where=f"node_selector[{key!r}]",
-                    text=f"is {value!r}, a node with {' or '.join(named)}, but {{gpu}} is "
-                    f"{product}",
-                    value=repr(value),
-                    advice="change one of them",
+                    where=f"node_selector[{named[0]!r}]",
+                    text=f"names the GPU, but says nothing about its parts, and {{gpu}} is a "
+                    f"{{{type(gpu).__name__}}}",
+                    advice="give {nodes}, such as {nodes=Nodes('gke')}, or their labels in "
+                    "Nodes(labels={{...}})",
                 )
             )
-        if nodes == Nodes():
-            nodes = Nodes("any")
+        nodes = Nodes("any")
     for key in nodes.labels_for(gpu):
         if key in selector:
             what = "{gpu}" if nodes == Nodes() else "{nodes}"
             where = f"node_selector[{key!r}]"
             refuse(Problem(where=where, text=f"is set by {what}", advice="leave it out"))
+    check_named("node_selector", gpu, selector)
     return nodes
 
 
@@ -87,8 +84,9 @@ def check_notice(nodes: Nodes, drain: Drain) -> None:
     notice = nodes.notice
     if notice is None or not drain.seconds or drain.pre_stop + drain.seconds <= notice:
         return
-    fits = notice - drain.pre_stop
-    change = f"{{drain=Drain(seconds={fits})}}" if fits > 0 else "a shorter {Drain.pre_stop}"
+    pause = drain.pre_stop if drain.pre_stop < notice else max(1, notice // 3)
+    own = "" if pause == Drain.pre_stop else f", pre_stop={pause}"
+    change = f"drain=Drain(seconds={max(1, notice - pause)}{own})"
     warn(
         Problem(
             where="Nodes.spot",
@@ -96,6 +94,6 @@ def check_notice(nodes: Nodes, drain: Drain) -> None:
             f"balancers have removed it and up to {drain.seconds} until its requests have ended, "
             "so that longer ones are cut",
             value="True",
-            advice=f"give {change}, or expect that clients repeat their requests",
+            advice=f"give {{{change}}}, or expect that clients repeat their requests",
         )
     )

@@ -17,7 +17,7 @@ from vllm_constructs.errors import Problem, refuse, warn
 if TYPE_CHECKING:
     from vllm_constructs.releases.image import ImageFamily
 
-_CAPABILITY = re.compile(r"[A-Z][A-Z_]{2,30}")
+_CAPABILITY = re.compile(r"(?!CAP_)[A-Z][A-Z_]{2,30}")
 _USERS = ("image", "platform", "root")
 
 
@@ -49,12 +49,7 @@ class PodSecurity:
     read_only_root: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.user, str):
-            require.choice("PodSecurity.user", self.user, _USERS)
-        elif self.user == 0 and not isinstance(self.user, bool):
-            require.wrong("PodSecurity.user", self.user, "a user id above 0", "give 'root' for 0")
-        else:
-            require.integer("PodSecurity.user", self.user, 1, 2**31 - 1)
+        self._check_user()
         if self.group is not None:
             require.integer("PodSecurity.group", self.group, 0, 2**31 - 1)
             if self.user in ("platform", "root"):
@@ -67,25 +62,48 @@ class PodSecurity:
                         advice="leave it out",
                     )
                 )
+        self._check_capabilities()
+        require.boolean("PodSecurity.read_only_root", self.read_only_root)
+
+    def _check_user(self) -> None:
+        if isinstance(self.user, str) and self.user.isdecimal():
+            allowed = "'image', 'platform', 'root' or a number"
+            require.wrong("PodSecurity.user", self.user, allowed, "write it without quotes")
+        elif isinstance(self.user, str):
+            require.choice("PodSecurity.user", self.user, _USERS)
+        elif self.user == 0 and not isinstance(self.user, bool):
+            require.wrong("PodSecurity.user", self.user, "a user id above 0", "give 'root' for 0")
+        else:
+            require.integer("PodSecurity.user", self.user, 1, 2**31 - 1)
+
+    def _check_capabilities(self) -> None:
         allowed = "a list of capabilities such as 'IPC_LOCK'"
         for name in require.items("PodSecurity.capabilities", self.capabilities, allowed):
             advice = ""
-            if isinstance(name, str) and name.upper().startswith("CAP_"):
-                advice = f"write {name.upper().removeprefix('CAP_')!r}"
+            if isinstance(name, str) and not _CAPABILITY.fullmatch(name.removeprefix("CAP_")):
+                better = name.upper().removeprefix("CAP_").replace("-", "_")
+                advice = f"write {better!r}" if _CAPABILITY.fullmatch(better) else ""
+            elif isinstance(name, str) and name.startswith("CAP_"):
+                advice = f"write {name.removeprefix('CAP_')!r}"
             if not isinstance(name, str) or advice or not _CAPABILITY.fullmatch(name):
                 require.wrong("PodSecurity.capabilities", name, allowed, advice)
+            if name == "SYS_ADMIN":
+                text = "has SYS_ADMIN, with which Kubernetes does not forbid privilege escalation"
+                refuse(Problem(where="PodSecurity.capabilities", text=text, advice="leave it out"))
         object.__setattr__(self, "capabilities", tuple(sorted(set(self.capabilities))))
+        raised = "IPC_LOCK" in self.capabilities
         if self.capabilities and not self.is_root:
+            ways = "leave it out" + (" and raise the limit of locked memory" * raised)
+            ways += "" if self.user == "platform" else ", or give {user='root'}"
             warn(
                 Problem(
                     where="PodSecurity.capabilities",
                     text=f"is {', '.join(self.capabilities)}, which only processes of root get: "
                     "Kubernetes has no ambient capabilities",
                     value=require.shown(self.capabilities),
-                    advice="give {user='root'}, or leave it out and raise the limit on the nodes",
+                    advice=ways,
                 )
             )
-        require.boolean("PodSecurity.read_only_root", self.read_only_root)
 
     @property
     def is_root(self) -> bool:

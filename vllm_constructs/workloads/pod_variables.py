@@ -122,7 +122,7 @@ def check_env(
             refuse(Problem(where=one, text=text, advice=advice))
         if isinstance(value, str):
             _check_clear(one, name, value)
-        variables[str(name)] = value
+        variables[str.__str__(name)] = value
     ordered = dict(sorted(variables.items()))
     _in_order(where, ordered)
     return FrozenDict(ordered)

@@ -83,7 +83,8 @@ class NodeRequirement:
         operators = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
         require.choice("NodeRequirement.operator", operator, operators)
         wanted = {"Exists": "no values", "DoesNotExist": "no values", "Gt": "one", "Lt": "one"}
-        fits = {"no values": not values, "one": len(values) == 1}
+        is_number = len(values) == 1 and values[0].lstrip("-").isdecimal()
+        fits = {"no values": not values, "one": is_number}
         allowed = wanted.get(operator, "values")
         if not fits.get(allowed, bool(values)):
             allowed = "one integer" if allowed == "one" else allowed

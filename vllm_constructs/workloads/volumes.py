@@ -252,7 +252,8 @@ class Volume:
                 writes to. Default: False.
             sub_path: Path inside of the volume that is mounted. Default: the whole volume.
             name: Name of the volume in the pod. Default: one that follows from the path, so that
-                each mount is a folder of its own; give a name to share one.
+                containers that mount one at the same path share it; give a name to share one at
+                other paths.
 
         Raises:
             VllmConstructsError: An invalid size or name.

@@ -210,6 +210,10 @@ def text_map(where: str, value: object, allowed: str = "a dict of strings") -> d
     for key, item in value.items():
         if not isinstance(item, str) or _CONTROL.search(item):
             wrong(f"{where}[{shown(key)}]", item, "a string (quote numbers and Booleans)")
+        if has_secret(item):
+            what = "looks like a credential (not shown), which would be written into the manifests"
+            advice = "put it into a Secret and refer to that"
+            refuse(Problem(where=f"{where}[{shown(key)}]", text=what, advice=advice))
         strings[text(f"a key of {where}", key)] = str.__str__(item)
     return dict(sorted(strings.items()))
 

@@ -29,11 +29,13 @@ from vllm_constructs import (
     ExistingClaim,
     HuggingFaceToken,
     Rollout,
+    ServiceOptions,
     StreamingIngress,
     TlsSecret,
     Traefik,
     VllmConstructsError,
 )
+from vllm_constructs.workloads import service
 
 HOST = "llm.example.com"
 
@@ -463,3 +465,24 @@ def test_loaded_late(use: str) -> None:
     assert 1 == done.returncode
     assert "x/qwen was made before cdk8s-plus was loaded" in done.stderr
     assert "import cdk8s_plus_27 before you make a model." in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"headless": True},
+        {"type": "NodePort", "node_port": 30080, "port": 80},
+        {"type": "LoadBalancer", "load_balancer_class": "a/b", "annotations": {"a": "b"}},
+    ],
+)
+def test_service_options(options: dict[str, Any]) -> None:
+    """As an object of cdk8s-plus, the Service is the same as without it."""
+    scope = chart()
+    found = ServiceOptions(**options)
+    qwen = model(scope, service_options=found, ip_families=["IPv6"], allow_from=["fd00::/8"])
+    expected = service.manifest(
+        name="qwen", selector=qwen.selector, port=8000, options=found, families=["IPv6"]
+    )
+    (made,) = (one for one in manifests(scope) if one["kind"] == "Service")
+    assert expected["spec"] == made["spec"]
+    assert expected["metadata"].items() <= made["metadata"].items()

@@ -26,7 +26,7 @@ OVERLAYS: list[dict[str, Any]] = [
     {
         "template": {
             "spec": {
-                "shareProcessNamespace": True,
+                "setHostnameAsFQDN": True,
                 "containers": [
                     {
                         "name": "vllm",

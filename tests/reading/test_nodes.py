@@ -5,10 +5,19 @@ from typing import Any
 import pytest
 
 from tests import strategies
-from vllm_constructs import GpuPodSpec, Nodes, VllmConstructsError, WholeGpu
+from vllm_constructs import (
+    GpuPodSpec,
+    MigSlice,
+    Nodes,
+    TimeSlicedGpu,
+    VllmConstructsError,
+    WholeGpu,
+)
 from vllm_constructs.accelerators.nodes import platforms
 from vllm_constructs.accelerators.nvidia import catalog
+from vllm_constructs.reading.gpus import pod_gpus
 from vllm_constructs.reading.nodes import selected_nodes
+from vllm_constructs.workloads.plan_annotations import make_plan_annotations, read_plan_annotations
 
 PRODUCT = "nvidia.com/gpu.product"
 GKE = "cloud.google.com/gke-accelerator"
@@ -84,3 +93,29 @@ def test_round_trip(platform: Any) -> None:
         known += 1
         assert product in selected_nodes(strategies.spec_of(pod)).products
     assert known >= 3
+
+
+@pytest.mark.parametrize("platform", ["feature-discovery", "any", *platforms()])
+@pytest.mark.parametrize(
+    "gpu",
+    [
+        WholeGpu("NVIDIA-A100-SXM4-80GB", count=8),
+        MigSlice("3g.40gb", product="NVIDIA-A100-SXM4-80GB", strategy="single"),
+        MigSlice("3g.40gb", product="NVIDIA-A100-SXM4-80GB"),
+        TimeSlicedGpu("NVIDIA-A100-SXM4-80GB", replicas=2, sharing="mps"),
+        TimeSlicedGpu("NVIDIA-A100-SXM4-80GB", replicas=2),
+    ],
+)
+def test_gpus(platform: Any, gpu: Any) -> None:
+    """A GPU, slice or share is read back as it is, on each platform that has it."""
+    try:
+        pod = GpuPodSpec(model="a/b", gpu=gpu, nodes=Nodes(platform))
+    except VllmConstructsError:
+        assert platform not in ("feature-discovery", "any")
+        return
+    annotations = make_plan_annotations(gpu=gpu, nodes=pod.all_node_labels, vllm=None, shape=None)
+    spec = strategies.spec_of(pod)
+    limits = spec["containers"][0]["resources"]["limits"]
+    found = pod_gpus(limits, selected_nodes(spec), {}, read_plan_annotations(annotations))
+
+    assert gpu == found.gpu

@@ -89,6 +89,15 @@ def test_plus() -> None:
         (lambda: KedaAuthentication("a", modes=["Bearer"]), "did you mean 'bearer'"),  # type: ignore[list-item]  # the mistake
         (lambda: KedaAuthentication("a", modes=["bearer", "basic"]), "one mode"),
         (lambda: KedaAuthentication("A_b"), "'a-b'"),
+        (
+            lambda: KedaAuthentication(secret="s", keys={"bearerToken": "t"}, cluster=True),
+            "makes a TriggerAuthentication of its namespace",
+        ),
+        (lambda: KedaAuthentication(secret="s", keys={"ca": "t"}), "has no 'bearerToken'"),
+        (
+            lambda: KedaAuthentication.from_secret("s", bearer_token="sk-ABCDEFGHIJKLM"),
+            "looks like a credential",
+        ),
     ],
 )
 def test_refusals(call: strategies.Call, words: str) -> None:

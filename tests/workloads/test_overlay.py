@@ -63,7 +63,7 @@ def test_added() -> None:
                 "revisionHistoryLimit": 3,
                 "template": {
                     "spec": {
-                        "shareProcessNamespace": True,
+                        "setHostnameAsFQDN": True,
                         "containers": [
                             {"name": "vllm", "stdin": True, "env": [{"name": "X", "value": "1"}]},
                             {"name": "side", "image": "busybox:1.37.0"},
@@ -88,7 +88,8 @@ def test_added() -> None:
 
 def test_same() -> None:
     """What the manifest has already changes nothing."""
-    overlay = {"metadata": {"name": "qwen"}, "spec": {"template": made()["spec"]["template"]}}
+    pod = made()["spec"]["template"]["spec"]
+    overlay = {"metadata": {"name": "qwen"}, "spec": {"template": {"spec": pod}}}
 
     assert made() == merge(overlay)
 
@@ -126,7 +127,26 @@ REFUSED: list[tuple[Any, tuple[str, ...]]] = [
     (with_pod({"volumes": [{"name": "shm", "hostPath": {"path": "/x"}}]}), ("[name='shm']",)),
     (with_container({"args": ["x"]}), ("args is ['x']", "give engine")),
     (with_container({"image": "x"}), ("image is 'x'", "give image")),
-    (with_container({"env": [{"name": "HOME", "value": "/x"}]}), ("sets '/home/vllm'",)),
+    (with_container({"env": [{"name": "HOME", "value": "/x"}]}), ("(not shown)", "leave it out")),
+    (with_container({"env": [{"name": "DB_PASSWORD", "value": "hunter2"}]}), ("a credential",)),
+    (with_container({"env": [{"name": "CUDA_VISIBLE_DEVICES", "value": "0"}]}), ("leave it out",)),
+    (with_container({"env": [{"name": "A", "value": ["hunter2"]}]}), ("type list (not shown)",)),
+    ({"metadata": {"namespace": "other"}}, ("metadata.namespace",)),
+    (
+        {"spec": {"template": {"metadata": {"annotations": {"prometheus.io/scrape": "true"}}}}},
+        ("prometheus.io/scrape", "is set by this library"),
+    ),
+    (with_pod({"shareProcessNamespace": True}), ("process 1", "leave it out")),
+    (with_pod({"restartPolicy": "Never"}), ("is always 'Always'",)),
+    (with_pod({"priority": float("nan")}), ("an integer",)),
+    (
+        with_container({"resources": {"limits": {"example.com/a": float("nan")}}}),
+        ("a number or a quantity",),
+    ),
+    (
+        with_container({"lifecycle": {"preStop": {"exec": {"command": ["x"]}}}}),
+        ("give drain",),
+    ),
     (
         with_container({"env": [{"name": "HOME", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]}),
         ("env[name='HOME']",),
@@ -145,6 +165,7 @@ def test_refusals(overlay: Any, words: tuple[str, ...]) -> None:
     assert sentence.startswith("overlay ")
     assert all(word in sentence for word in words), sentence
     assert "hf_abc" not in sentence
+    assert "hunter2" not in sentence
 
 
 def test_newer_target() -> None:

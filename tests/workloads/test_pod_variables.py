@@ -56,7 +56,7 @@ def test_sorted() -> None:
     assert ["A", "B"] == list(check({"B": "1", "A": "2"}))
 
 
-@pytest.mark.parametrize("name", sorted(pod_variables._RESERVED))
+@pytest.mark.parametrize("name", sorted(pod_variables.RESERVED))
 def test_reserved(name: str) -> None:
     """A variable that would break what is derived is refused, with advice and without its value."""
     sentence = strategies.refusal(lambda: check({name: TOKEN}))

@@ -1,5 +1,8 @@
 """Service: valid everywhere, and found by those that look for it."""
 
+from typing import Any
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,3 +38,20 @@ def test_port_name() -> None:
     found = service.manifest(name="qwen", selector={}, port=pod.port, options=ServiceOptions())
 
     assert found["spec"]["ports"][0]["name"] == port["name"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"headless": True, "port": 80}, "a headless Service translates no ports"),
+        ({"labels": {"app.kubernetes.io/instance": "x"}}, "is set by this library"),
+    ],
+)
+def test_contradictions(options: dict[str, Any], words: str) -> None:
+    """A port that nobody would answer on, and a label that monitors need, are rejected."""
+    selector = Workload(name="qwen").selector
+    found = ServiceOptions(**options)
+
+    assert words in strategies.refusal(
+        lambda: service.manifest(name="qwen", selector=selector, port=8000, options=found)
+    )

@@ -36,9 +36,9 @@ Platform: TypeAlias = Literal[
 Labels: TypeAlias = dict[str, tuple[str, ...]]
 
 _INSTANCE_TYPE = "node.kubernetes.io/instance-type"
-_PARTITION = "cloud.google.com/gke-gpu-partition-size"
-_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
-_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
+PARTITION = "cloud.google.com/gke-gpu-partition-size"
+SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
+CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
 # Labels by which others name a product, beside those of the platforms.
 _MORE = ("karpenter.azure.com/sku-gpu-name", "gpu.nvidia.com/model")
 
@@ -230,10 +230,10 @@ class Nodes:
         if self.platform != "gke":
             return {}
         if isinstance(gpu, MigSlice):
-            return {_PARTITION: (gpu.profile,)}
+            return {PARTITION: (gpu.profile,)}
         if isinstance(gpu, TimeSlicedGpu):
             sharing = "time-sharing" if gpu.sharing == "time-slicing" else "mps"
-            return {_SHARING: (sharing,), _CLIENTS: (str(gpu.replicas),)}
+            return {SHARING: (sharing,), CLIENTS: (str(gpu.replicas),)}
         return {}
 
     def _check_kind(self, gpu: Gpu) -> None:

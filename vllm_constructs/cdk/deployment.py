@@ -201,7 +201,7 @@ class ModelDeployment(VllmConstruct):
         if plus.implement(ModelDeployment):
             # The Service is an object of cdk8s-plus then; the order of objects stays the same.
             behind = {key: made.pop(key) for key in ("service", "network-policy") if key in made}
-        needs = (context.namespace, self.name, self.pod.security_level)
+        needs = (context.namespace, self.name, _level(self.pod, overlay))
         level = context.app.levels.get(context.namespace, LEVELS[-1])
         context.app.check_levels(context.namespace, level, [needs])
         super().__init__(scope, id, context, made)
@@ -381,6 +381,15 @@ class ModelDeployment(VllmConstruct):
     def to_pod_selector(self) -> kplus.IPodSelector:
         """This model."""
         return self
+
+
+def _level(pod: GpuPodSpec, overlay: Mapping[str, Json] | None) -> str:
+    """The Pod Security level that a pod needs with an overlay."""
+    if overlay is None:
+        return pod.security_level
+    from vllm_constructs.workloads.overlay import needs_privilege
+
+    return "privileged" if needs_privilege(overlay) else pod.security_level
 
 
 def _sources(

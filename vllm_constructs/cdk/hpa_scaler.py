@@ -90,7 +90,7 @@ class HpaScaler(VllmConstruct):
         )
         mark("HpaScaler", [body], labels=labels, annotations=annotations)
         super().__init__(scope, id, context, {"Default": body}, [change])
-        if reads_metrics:
+        if reads_metrics and prometheus is None:
             context.app.adapted.append(links)
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs import require
+from vllm_constructs.errors import refuse
 from vllm_constructs.kube import names, peers
 from vllm_constructs.kube.metadata import mark
 from vllm_constructs.scaling import keda
@@ -89,6 +90,11 @@ class KedaScaler(VllmConstruct):
         )
         checked = check("KedaScaler.triggers", triggers, for_hpa=False)
         made: dict[str, dict[str, Any]] = {}
+        if authentication is not None and not reads_prometheus(checked):
+            refuse(
+                "KedaScaler.authentication is given, but none of the triggers reads Prometheus; "
+                "leave it out."
+            )
         if authentication is not None:
             where, allowed = "KedaScaler.authentication", "KedaAuthentication(...)"
             require.instance(where, authentication, KedaAuthentication, allowed)

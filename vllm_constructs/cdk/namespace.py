@@ -23,7 +23,8 @@ class Namespace(VllmConstruct):
         id: Its id in the scope.
         name: Name of the Namespace. Default: the id, as a legal name.
         pod_security: Level that is enforced, warned about and audited. Default `restricted`,
-            which every pod of this library passes unless it runs as root.
+            which every pod of this library passes unless its security or volumes ask for more;
+            a model that the level does not admit is rejected.
 
     Attributes:
         namespace: The Namespace.

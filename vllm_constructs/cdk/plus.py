@@ -68,6 +68,8 @@ def service(scope: Construct, manifest: dict[str, Any]) -> kplus.Service:
     made = kplus.Service(
         scope,
         "service",
+        # cdk8s-plus sets it after all patches.
+        cluster_ip=spec.get("clusterIP"),
         metadata=ApiObjectMetadata(
             name=metadata["name"],
             labels=metadata["labels"],

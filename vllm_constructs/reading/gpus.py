@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from vllm_constructs.accelerators.nodes import CLIENTS, PARTITION, SHARING
 from vllm_constructs.accelerators.nvidia import (
     PRODUCT,
     Gpu,
@@ -26,9 +27,6 @@ from .nodes import SelectedNodes
 _RESOURCE = "nvidia.com/"
 _MIG = "nvidia.com/mig-"
 _VIRTUAL = "nvidia.com/vgpu.present"
-_PARTITION = "cloud.google.com/gke-gpu-partition-size"
-_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
-_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +75,11 @@ def pod_gpus(
     product = _product(nodes, annotations) or assumed
     text = f"{count} x {product or resource}"
     try:
-        mig = _slice(resource, product, nodes.labels, count)
+        mig = _slice(resource, product, _profile_of(nodes, annotations), count)
         if mig is not None:
             return PodGpus(gpu=mig, count=count, text=f"MIG {mig.profile}")
-        if _is_shared(resource, product, nodes.labels):
-            if _SHARING in nodes.labels:
+        if _is_shared(resource, product, nodes.labels, annotations):
+            if SHARING in nodes.labels and annotations.gpu_sharing is None:
                 return _shared_on_gke(str(product), nodes.labels, count)
             name = str(product).removesuffix("-SHARED")
             return _shared(name, count, options, annotations)
@@ -91,10 +89,19 @@ def pod_gpus(
         return PodGpus(gpu=None, count=count, text=text, problem=error.problem)
 
 
-def _is_shared(resource: str, product: str | None, labels: Mapping[str, str]) -> bool:
+def _profile_of(nodes: SelectedNodes, annotations: PlanAnnotations) -> str | None:
+    """The MIG profile that labels of GKE or an annotation name."""
+    return nodes.labels.get(PARTITION) or annotations.gpu_mig
+
+
+def _is_shared(
+    resource: str, product: str | None, labels: Mapping[str, str], annotations: PlanAnnotations
+) -> bool:
     if product is None or _VIRTUAL in labels:
         return False
-    return _SHARING in labels or resource.endswith(".shared") or product.endswith("-SHARED")
+    if annotations.gpu_sharing is not None:
+        return True
+    return SHARING in labels or resource.endswith(".shared") or product.endswith("-SHARED")
 
 
 def _whole(
@@ -164,13 +171,11 @@ def _product(nodes: SelectedNodes, annotations: PlanAnnotations) -> str | None:
     return nodes.products[0] if len(nodes.products) == 1 else annotations.gpu_product
 
 
-def _slice(
-    resource: str, product: str | None, labels: Mapping[str, str], count: int
-) -> MigSlice | None:
+def _slice(resource: str, product: str | None, profile: str | None, count: int) -> MigSlice | None:
     """The MIG slice of a resource, of a product's suffix with the single strategy, or of GKE."""
-    if _PARTITION in labels:
+    if profile is not None and product is not None:
         _check_one(count, "MIG slices")
-        return MigSlice(labels[_PARTITION], product=product, strategy="single")
+        return MigSlice(profile, product=product.partition("-MIG-")[0], strategy="single")
     if resource.startswith(_MIG):
         _check_one(count, "MIG slices")
         return MigSlice(_profile(resource), product=product)
@@ -193,12 +198,12 @@ def _profile(resource: str) -> str:
 def _shared_on_gke(product: str, labels: Mapping[str, str], count: int) -> PodGpus:
     """A share of a GPU, from the labels of its node pool on GKE."""
     _check_one(count, "shares of GPUs")
-    pods = labels.get(_CLIENTS, "")
+    pods = labels.get(CLIENTS, "")
     text = f"a share of {product}"
     if not pods.isdecimal():
         problem = _unknown("how many pods share the GPU is not in the manifest")
         return PodGpus(gpu=None, count=count, text=text, problem=problem)
-    sharing: Any = "mps" if labels[_SHARING] == "mps" else "time-slicing"
+    sharing: Any = "mps" if labels[SHARING] == "mps" else "time-slicing"
     gpu = TimeSlicedGpu(product, replicas=int(pods), sharing=sharing)
     return PodGpus(gpu=gpu, count=count, text=text)
 

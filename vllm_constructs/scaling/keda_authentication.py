@@ -11,7 +11,7 @@ from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.frozen import FrozenDict
 from vllm_constructs.kube import names
-from vllm_constructs.kube.references import HasName, name_of, namespace_of
+from vllm_constructs.kube.references import HasName, name_of, namespace_of, reject_secret
 
 AuthMode: TypeAlias = Literal["bearer", "basic", "tls", "custom"]
 _MODES = ("bearer", "basic", "tls", "custom")
@@ -74,16 +74,33 @@ class KedaAuthentication:
         keys = require.text_map(f"{owner}.keys", {} if self.keys is None else self.keys)
         for parameter, key in keys.items():
             require.choice(f"a key of {owner}.keys", parameter, tuple(_PARAMETERS.values()))
+            reject_secret(f"{owner}.keys[{parameter!r}]", key)
             names.secret_key(f"{owner}.keys[{parameter!r}]", key)
         if (self.secret is None) != (not keys):
             text = "is missing" if self.secret is not None else "is given without {secret}"
             refuse(
                 Problem(where=f"{owner}.keys", text=text, advice=f"use {owner}.from_secret(...)")
             )
+        self._check_secret(modes, keys)
         if self.namespace is not None:
             names.label(f"{owner}.namespace", self.namespace)
         object.__setattr__(self, "modes", modes)
         object.__setattr__(self, "keys", FrozenDict(keys))
+
+    def _check_secret(self, modes: Sequence[object], keys: Mapping[str, str]) -> None:
+        """Reject a Secret that does not have what the modes need."""
+        if self.secret is None:
+            return
+        if self.cluster:
+            text = "is True, but the scaler makes a TriggerAuthentication of its namespace"
+            advice = "leave it out, or give the name of one that exists"
+            refuse(Problem(where="KedaAuthentication.cluster", text=text, advice=advice))
+        needed = {"bearer": "bearerToken", "basic": "username", "tls": "cert"}
+        for mode in modes:
+            if needed.get(str(mode), "") not in ("", *keys):
+                text = f"has {mode!r}, but {{keys}} has no {needed[str(mode)]!r}"
+                advice = "use KedaAuthentication.from_secret(...)"
+                refuse(Problem(where="KedaAuthentication.modes", text=text, advice=advice))
 
     @classmethod
     def from_secret(

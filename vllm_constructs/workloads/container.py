@@ -102,7 +102,7 @@ def check_resources(where: str, value: object) -> FrozenDict:
 class Container:
     """Another container of the pod.
 
-    It has the security of the pod (no privileges, no capabilities) and modest resources.
+    It has the security of the pod, capabilities that the pod adds included, and modest resources.
 
     Args:
         name: Its name, which no other container of the pod has.

@@ -37,7 +37,7 @@ def manifest(
         labels: Labels of the Deployment and its pods, which do not become part of the selector.
         annotations: Annotations of the Deployment.
         kubernetes: The target release.
-        config_map_name: Name of the ConfigMap with the engine's flags; None if there is none.
+        config_map_name: Name of the ConfigMap with the pod's files; None if there is none.
         scrape_hints: Whether the pods have annotations by which Prometheus finds them.
         root_path: Path of the API behind an ingress; None if there is none.
         weights: Bytes of the weights on disk. Default: not known.

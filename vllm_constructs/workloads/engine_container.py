@@ -123,8 +123,8 @@ def volumes(
     for volume in pod.pod_volumes:
         name = volume["name"]
         if found.setdefault(name, volume) != volume:
-            text = f"has a volume {name!r}, and the library has one of that name"
-            advice = "give it another Volume.name"
+            text = f"has a volume {name!r}, and the library has another one of that name"
+            advice = "give it another Volume.name, or the same source to share it"
             refuse(Problem(where="volumes", text=text, value=repr(name), advice=advice))
     return [*found.values()], mounts + [one.mount(path) for path, one in pod.volumes.items()]
 

@@ -151,8 +151,12 @@ def _fields(owner: str, reference: object) -> dict[str, Any]:
     """The fields of a source, as JSON has them; cdk8s-plus has objects in some."""
     if not isinstance(reference, Mapping) or not reference:
         require.wrong(f"{owner}.source", reference, "the fields of the source, in a dict")
-    fields = {str(name): getattr(value, "value", value) for name, value in reference.items()}
+    fields = {
+        str(name): getattr(value, "value", value)
+        for name, value in sorted(reference.items(), key=lambda item: str(item[0]))
+    }
     for name, value in fields.items():
+        reject_secret(f"{owner}.source field {name!r}", value)
         if not isinstance(value, (str, bool, int)):
             require.wrong(f"{owner}.source field {name!r}", value, "a string or a Boolean")
     return fields

@@ -8,14 +8,20 @@ the library has derived would make the manifest contradict itself, so it is reje
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped, refuse
+from vllm_constructs.kube import names
 from vllm_constructs.kube.kubernetes import Kubernetes
+
+from .container import NAME
+from .pod_facts import SCRAPE_ANNOTATIONS
+from .pod_variables import RESERVED, check_env
 
 # The keys by which entries of lists are found; other lists are values of their own.
 _KEYS = {
@@ -36,10 +42,10 @@ _KEYS = {
 }
 # Options that set what an overlay may not change, by the last field of its path.
 _OPTIONS = {
+    "preStop": "drain",
     "args": "engine",
     "automountServiceAccountToken": "automount_service_account_token",
     "command": "command",
-    "containerPort": "port",
     "cpu": "cpu",
     "dnsPolicy": "dns",
     "failureThreshold": "probes} or {startup",
@@ -52,7 +58,6 @@ _OPTIONS = {
     "memory": "memory",
     "nvidia.com/gpu": "gpu",
     "periodSeconds": "probes",
-    "preStop": "drain",
     "priorityClassName": "priority_class",
     "progressDeadlineSeconds": "startup",
     "readOnlyRootFilesystem": "security",
@@ -66,14 +71,26 @@ _OPTIONS = {
     "terminationGracePeriodSeconds": "drain",
     "timeoutSeconds": "probes",
     "tolerations": "tolerations",
-    "topologyKey": "topology_spread",
-    "type": "rollout",
+    "strategy.type": "rollout",
 }
 _NAMES = {"integer": "an integer", "quantity": "a number or a quantity"}
 _NEVER = {
     "replicas": ("has an option of its own, and a scaler may set it", "give {replicas}"),
     "selector": ("is immutable, and scalers and Services rely on it", "leave it out"),
 }
+_NAME = "belongs to the objects of the model together"
+_FIXED = {
+    "metadata.generateName": _NAME,
+    "metadata.namespace": _NAME,
+    "spec.template.metadata.generateName": _NAME,
+    "spec.template.metadata.name": _NAME,
+    "spec.template.metadata.namespace": _NAME,
+    "spec.template.spec.shareProcessNamespace": "takes process 1 from the engine, which the "
+    "preStop hook has to end",
+    "spec.template.spec.restartPolicy": "is always 'Always' for a Deployment",
+}
+# What Pod Security "baseline" does not admit.
+_PRIVILEGED = ("hostIPC", "hostNetwork", "hostPID", "hostPath", "hostPort", "privileged", "add")
 # Entries that have one value; with more fields they would have two.
 _WHOLE = ("EnvVar", "Volume")
 _PLAIN: dict[str, tuple[type, ...]] = {
@@ -89,6 +106,20 @@ _PLAIN: dict[str, tuple[type, ...]] = {
 def _types() -> dict[str, dict[str, str | list[Any]]]:
     path = Path(__file__).parents[1] / "data" / "deployment-fields.json"
     return cast("dict[str, dict[str, str | list[Any]]]", json.loads(path.read_text("utf-8")))
+
+
+def needs_privilege(overlay: object) -> bool:
+    """Whether an overlay asks for what only the Pod Security level "privileged" admits.
+
+    Args:
+        overlay: The overlay.
+    """
+    if isinstance(overlay, Mapping):
+        return any(
+            (key in _PRIVILEGED and bool(value)) or needs_privilege(value)
+            for key, value in overlay.items()
+        )
+    return isinstance(overlay, (list, tuple)) and any(map(needs_privilege, overlay))
 
 
 def merged(manifest: Mapping[str, Any], overlay: object, kubernetes: Kubernetes) -> dict[str, Any]:
@@ -125,8 +156,10 @@ class _Merge:
         """An object of a type with what the overlay adds."""
         known = _types()[kind]
         found = dict(base)
-        for field, value in overlay.items():
+        for field, value in sorted(overlay.items(), key=lambda item: str(item[0])):
             where = f"{path}.{field}".lstrip(".")
+            if where in _FIXED:
+                refuse(Problem(where=f"overlay {where}", text=_FIXED[where], advice="leave it out"))
             if field not in known:
                 near = require.nearest(field, known)
                 text = f"is no field of a {kind} of Kubernetes"
@@ -166,6 +199,9 @@ class _Merge:
         for key, item in value.items():
             if not isinstance(key, str):
                 _wrong(f"{where} key", key, "a string")
+            if key in SCRAPE_ANNOTATIONS or key.startswith(f"{names.PREFIX}/"):
+                text = "is set by this library"
+                refuse(Problem(where=f"overlay {where}.{key}", text=text, advice="leave it out"))
             found[key] = self._value(declared, found.get(key), item, f"{where}.{key}", ("", key))
         return found
 
@@ -187,22 +223,38 @@ class _Merge:
         for at, item in enumerate(value):
             if not isinstance(item, Mapping) or key not in item:
                 _wrong(f"{where}[{at}]", item, f"a dict with {key!r}, by which entries are found")
-            one = f"{where}[{key}={item[key]!r}]"
+            if not isinstance(item[key], (str, int)):
+                _wrong(f"{where}[{at}].{key}", item[key], "a string or a number")
             same = [i for i, other in enumerate(found) if other.get(key) == item[key]]
-            if not same and declared == "Container" and "image" not in item:
-                names = [str(other.get(key)) for other in found]
-                near = require.nearest(item[key], names) or "give its image to add a container"
-                text = "is in no container of the pod"
-                refuse(Problem(where=f"overlay {one}", text=text, advice=near))
-            own = found[same[0]] if same else {}
-            new = self.fields(declared, own, item, one)
-            if same and declared in _WHOLE and new != own:
-                _contradicts(one, new, own)
-            if same:
-                found[same[0]] = new
-            else:
-                found.append(new)
+            if not same:
+                found.append({})
+            index = same[0] if same else -1
+            one = f"{where}[{key}={require.shown(item[key])}]"
+            names_of = [str(other.get(key)) for other in found[:-1]]
+            if not same:
+                self._check_new(declared, item, one, names_of)
+            found[index] = self._entry(declared, found[index], item, one)
         return found
+
+    def _entry(
+        self, declared: str, own: dict[str, Any], item: Mapping[Any, Any], where: str
+    ) -> dict[str, Any]:
+        new = self.fields(declared, own, item, where)
+        if own and declared in _WHOLE and new != own:
+            _contradicts(where, new, own)
+        return new
+
+    @staticmethod
+    def _check_new(
+        declared: str, item: Mapping[Any, Any], where: str, others: Sequence[str]
+    ) -> None:
+        """Reject a new container without an image, and a variable that `env=` would reject."""
+        if declared == "Container" and "image" not in item:
+            near = require.nearest(item["name"], others) or "give its image to add a container"
+            text = "is in no container of the pod"
+            refuse(Problem(where=f"overlay {where}", text=text, advice=near))
+        if declared == "EnvVar":
+            check_env("overlay env", {item["name"]: item.get("value", "")}, RESERVED)
 
 
 def _scalar(declared: str, base: object, value: object, where: str) -> Any:
@@ -211,7 +263,7 @@ def _scalar(declared: str, base: object, value: object, where: str) -> Any:
     if kinds is None:
         # A type of any fields.
         found = json.loads(_json(where, value))
-    elif is_bool or not isinstance(value, kinds):
+    elif is_bool or not isinstance(value, kinds) or _is_odd(value):
         _wrong(where, value, _NAMES.get(declared, f"a {declared}"))
     else:
         found = value
@@ -224,6 +276,11 @@ def _scalar(declared: str, base: object, value: object, where: str) -> Any:
     return found
 
 
+def _is_odd(value: object) -> bool:
+    """Whether a number is none that JSON has."""
+    return isinstance(value, float) and not isfinite(value)
+
+
 def _json(where: str, value: object) -> str:
     try:
         return json.dumps(value, allow_nan=False)
@@ -232,21 +289,27 @@ def _json(where: str, value: object) -> str:
 
 
 def _wrong(where: str, value: object, allowed: str) -> NoReturn:
-    require.wrong(f"overlay {where}", value, allowed)
+    text = f"is {_shown(where, value)}"
+    refuse(Problem(where=f"overlay {where}", text=text, allowed=escaped(allowed)))
+
+
+def _shown(where: str, value: object) -> str:
+    """A value for a sentence; those of variables may be credentials."""
+    return "(not shown)" if ".env" in where else escaped(require.shown(value))
 
 
 def _contradicts(where: str, value: object, base: object) -> NoReturn:
     path = f".{where}"
-    option = next((_OPTIONS[field] for field in _OPTIONS if path.endswith(f".{field}")), None)
+    is_other = "ontainers[name=" in path and f"ontainers[name={NAME!r}" not in path
+    matching = (one for one in _OPTIONS if f"{path}.".find(f".{one}.") >= 0)
+    option = None if is_other else next((_OPTIONS[one] for one in matching), None)
     advice = "leave it out, or replace it with a JsonPatch of ApiObject.of(model)"
     if option is not None:
         advice = f"give {{{option}}} instead"
     refuse(
         Problem(
             where=f"overlay {where}",
-            text=f"is {escaped(require.shown(value))}, but the library sets "
-            f"{escaped(require.shown(base))}",
-            value=require.shown(value),
+            text=f"is {_shown(where, value)}, but the library sets {_shown(where, base)}",
             advice=advice,
         )
     )

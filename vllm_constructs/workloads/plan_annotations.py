@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from vllm_constructs.accelerators.nodes import Labels, products_selected
-from vllm_constructs.accelerators.nvidia import PRODUCT, Gpu, TimeSlicedGpu
+from vllm_constructs.accelerators.nvidia import PRODUCT, Gpu, MigSlice, TimeSlicedGpu
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.kube.names import PREFIX
 
 VLLM = f"{PREFIX}/vllm"
 MODEL_SHAPE = f"{PREFIX}/model-shape"
+GPU_MIG = f"{PREFIX}/gpu-mig"
 GPU_MEMORY = f"{PREFIX}/gpu-memory-mib"
 GPU_PRODUCT = f"{PREFIX}/gpu-product"
 GPU_SHARING = f"{PREFIX}/gpu-sharing"
@@ -30,6 +31,7 @@ class PlanAnnotations:
         vllm: The release in the image.
         model_shape: The model of the catalog whose shape the model has.
         gpu_memory_mib: Memory of one GPU in MiB.
+        gpu_mig: The MIG profile, if neither resource nor labels name it.
         gpu_product: The GPU's product, if the labels of its nodes do not name it.
         gpu_sharing: How pods share a GPU, and how many of them.
         replicas: The range of replicas that an autoscaler outside of the app sets.
@@ -38,6 +40,7 @@ class PlanAnnotations:
     vllm: str | None = None
     model_shape: str | None = None
     gpu_memory_mib: int | None = None
+    gpu_mig: str | None = None
     gpu_product: str | None = None
     gpu_sharing: tuple[str, int] | None = None
     replicas: tuple[int, int] | None = None
@@ -70,6 +73,8 @@ def make_plan_annotations(
         and products_selected(nodes) != [gpu.product]
     ):
         annotations[GPU_PRODUCT] = gpu.product
+    if isinstance(gpu, MigSlice) and gpu.strategy == "single":
+        annotations[GPU_MIG] = gpu.profile
     if isinstance(gpu, TimeSlicedGpu):
         annotations[GPU_SHARING] = f"{gpu.sharing}/{gpu.replicas}"
     if replicas is not None:
@@ -95,6 +100,7 @@ def read_plan_annotations(annotations: Mapping[str, Any]) -> PlanAnnotations:
         vllm=strings.get(VLLM),
         model_shape=strings.get(MODEL_SHAPE),
         gpu_memory_mib=int(memory) if _is_number(memory) else None,
+        gpu_mig=strings.get(GPU_MIG),
         gpu_product=strings.get(GPU_PRODUCT),
         replicas=(int(low), int(high)) if _is_number(low) and _is_number(high) else None,
         gpu_sharing=(sharing, int(pods)) if _is_number(pods) else None,

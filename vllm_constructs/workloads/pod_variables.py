@@ -25,7 +25,7 @@ _BESIDE = ("would put the weights outside the volume of {cache}", _LEAVE_OUT)
 _GPUS = ("is set by the device plugin, which assigns the GPUs", _LEAVE_OUT)
 _TOKEN = ("would put the token into the manifests", "give {hf_token}, which refers to a Secret")
 _USER = ("is set together with the user of the pod", _LEAVE_OUT)
-_RESERVED = {
+RESERVED = {
     "CUDA_VISIBLE_DEVICES": _GPUS,
     "NVIDIA_VISIBLE_DEVICES": _GPUS,
     "HF_HOME": ("is the path where {cache} is mounted", _LEAVE_OUT),
@@ -81,7 +81,7 @@ def check_variables(env: object, release: VllmRelease, *, is_offline: bool) -> F
         VllmConstructsError: A variable that this library sets, that the release does not have, a
             value that it cannot read, or a credential. The error shows no value that may be one.
     """
-    variables = check_env("env", env, _RESERVED)
+    variables = check_env("env", env, RESERVED)
     for name, value in variables.items():
         if name == "HF_HUB_OFFLINE" and is_offline:
             where = f"env[{name!r}]"

@@ -95,7 +95,25 @@ def manifest(
         port: Port of the pods.
         options: How it is reached.
         families: IP families, the first one first. Default: those of the cluster.
+
+    Raises:
+        VllmConstructsError: A label that selects, or a port that a headless Service cannot have.
     """
+    for key in options.labels or {}:
+        if key in selector:
+            where = f"ServiceOptions.labels[{key!r}]"
+            text = "is set by this library, for monitors to find the Service"
+            refuse(Problem(where=where, text=text, advice="leave it out"))
+    if options.headless and options.port not in (None, port):
+        refuse(
+            Problem(
+                where="ServiceOptions.port",
+                text=f"is {options.port}, but a headless Service translates no ports, and the pods "
+                f"listen on {port}",
+                value=str(options.port),
+                advice="leave it out, or give {port} of the pod",
+            )
+        )
     entry = {
         "name": PORT_NAME,
         "port": port if options.port is None else options.port,

@@ -19,7 +19,7 @@ from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.frozen import frozen
 from vllm_constructs.kube import names, quantity
 from vllm_constructs.kube.kubernetes import Kubernetes
-from vllm_constructs.kube.references import HasName, name_of, namespace_of
+from vllm_constructs.kube.references import HasName, name_of, namespace_of, reject_secret
 
 from .paths import ITEM_PATH, SUB_PATH, check_path
 from .service_account_token import ServiceAccountToken
@@ -104,7 +104,10 @@ class Volume:
             require.wrong(f"Volume.source[{kind!r}]", self.source[kind], allowed)
         if not is_json(self.source):
             require.wrong("Volume.source", self.source, "what JSON can hold")
-        object.__setattr__(self, "source", frozen(self.source))
+        text = json.dumps(self.source, sort_keys=True)
+        reject_secret("Volume.source", text)
+        # The order of a user's dict is nobody's.
+        object.__setattr__(self, "source", frozen(json.loads(text)))
         if self.sub_path is not None:
             allowed = "a relative path without '..'"
             require.matching("Volume.sub_path", self.sub_path, SUB_PATH, allowed)

@@ -81,6 +81,26 @@ class TestModel:
         command = deployment(command=["sleep"], args=["1"])
         assert [] == deployed_models([other, command, {"kind": "Service"}, {"kind": "Deployment"}])
 
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ["/opt/start"],
+            ["sh", "-c", 'exec vllm serve "$@"', "vllm"],
+            ["/opt/venv/bin/vllm", "serve"],
+        ],
+    )
+    def test_own_command(self, command: list[str]) -> None:
+        """An engine of this library is known by its annotation, whatever starts it."""
+        found = deployment("--max-model-len=4096", command=command)
+        template = found["spec"]["template"]
+        template["metadata"] = {"annotations": {"vllm-constructs.dev/model": "a/b"}}
+        template["spec"]["containers"][0]["name"] = "vllm"
+        read = only(found)
+
+        assert "a/b" == read.model
+        assert read.engine is not None
+        assert 4096 == read.engine.max_model_len
+
     def test_variables(self) -> None:
         """Variables of the container are put in, from ConfigMaps of the manifests too."""
         config = {

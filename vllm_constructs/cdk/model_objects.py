@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
+from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.workloads import addresses, deployment, network_policy, service
 
 if TYPE_CHECKING:
@@ -98,6 +99,11 @@ class ModelObjects:
         if names & {"scaler", "job", "root_path"}:
             made["Default"] = self._deployment(facts)
         if "service_annotations" in names:
+            for key in facts.service_annotations:
+                if key in (self._service.annotations or {}):
+                    where = f"ServiceOptions.annotations[{key!r}]"
+                    text = "is set by the ingress of the model"
+                    refuse(Problem(where=where, text=text, advice="leave it out"))
             made["service"] = {"metadata": {"annotations": facts.service_annotations}}
         if "peers" in names and self._allow_from is not None:
             made["network-policy"] = self._policy(facts, self._allow_from)

@@ -21,8 +21,8 @@ from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import Problem, VllmConstructsError, escaped
 from vllm_constructs.memory.fit import READ
 from vllm_constructs.releases.release import VllmRelease
-from vllm_constructs.workloads.plan_annotations import read_plan_annotations
-from vllm_constructs.workloads.workload import DEPLOYMENT, KINDS, WorkloadKind
+from vllm_constructs.workloads.plan_annotations import MODEL, read_plan_annotations
+from vllm_constructs.workloads.workload import CONTAINER, DEPLOYMENT, KINDS, WorkloadKind
 
 from .fields import integer, items, mapping, namespaced_name, strings
 from .gpus import gpus_in_use, pod_gpus
@@ -105,7 +105,8 @@ def deployed_models(objects: list[dict[str, Any]], gpu: str | None = None) -> li
         kind = next((kind for kind in KINDS if kind.is_kind_of(manifest)), None)
         if kind is None:
             continue
-        container = _engine_container(mapping(manifest, *kind.pod_template, "spec"))
+        template = mapping(manifest, *kind.pod_template)
+        container = _engine_container(template)
         if container is not None:
             scaled = ranges.get((*namespaced_name(manifest), kind.kind))
             models.append(_model(manifest, kind, container, scaled, configs, product=gpu))
@@ -164,9 +165,17 @@ def _ranges(objects: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, ...], tu
             )
 
 
-def _engine_container(pod: Mapping[str, Any]) -> dict[str, Any] | None:
+def _is_ours(template: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
+    """Whether a container is the engine of this library, whatever command starts it."""
+    has_model = MODEL in mapping(template, "metadata", "annotations")
+    return has_model and container.get("name") == CONTAINER
+
+
+def _engine_container(template: Mapping[str, Any]) -> dict[str, Any] | None:
     """The container that runs vLLM: by its command, or by an image that starts it."""
-    for container in map(mapping, items(pod.get("containers"))):
+    for container in map(mapping, items(mapping(template, "spec").get("containers"))):
+        if _is_ours(template, container):
+            return container
         command = strings(container.get("command"))
         if command:
             if after_serve(command, strings(container.get("args"))) is not None:
@@ -195,7 +204,8 @@ def _model(
     )
     annotations = read_plan_annotations(mapping(workload, "metadata", "annotations"))
     release, notes = _release(str(container.get("image") or ""), annotations.vllm)
-    words = after_serve(command, args) or []
+    is_ours = _is_ours(mapping(workload, *kind.pod_template), container)
+    words = args if is_ours else after_serve(command, args) or []
     line = command_lines.read(words, release)
     problems: list[Problem] = []
     if "config" in line.options:

@@ -17,12 +17,12 @@ from .env_sources import EnvFromSource, EnvVarSource
 from .mounts import TEMPORARY, check_volumes
 from .pod_variables import check_env, env_entries
 from .volumes import PULL_POLICIES, PullPolicy, Volume
+from .workload import CONTAINER
 
 if TYPE_CHECKING:
     from .pod_security import PodSecurity
 
-NAME = "vllm"
-"""Name of the engine's container."""
+NAME = CONTAINER
 
 _IMAGE = re.compile(
     r"[\w./-]+(:\d+/[\w./-]+)?(:[\w][\w.-]{0,127}|(:[\w][\w.-]{0,127})?@\w+:[0-9a-fA-F]{32,})",

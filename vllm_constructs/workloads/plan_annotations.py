@@ -14,6 +14,8 @@ from vllm_constructs.accelerators.nvidia import PRODUCT, Gpu, MigSlice, TimeSlic
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.kube.names import PREFIX
 
+MODEL = f"{PREFIX}/model"
+"""The model of a pod, which its template has as an annotation."""
 VLLM = f"{PREFIX}/vllm"
 MODEL_SHAPE = f"{PREFIX}/model-shape"
 GPU_MIG = f"{PREFIX}/gpu-mig"

@@ -22,7 +22,7 @@ from vllm_constructs.kube import names, quantity
 from vllm_constructs.kube.references import name_of
 from vllm_constructs.releases.release import DEFAULT_IMAGE, VllmRelease
 
-from . import model_checks, parts, placement, storage
+from . import model_checks, parts, placement, plan_annotations, storage
 from .availability import Drain, Startup
 from .container import Container
 from .dns import Dns
@@ -40,7 +40,7 @@ from .volumes import Volume
 _MODEL = re.compile(r"/?[A-Za-z0-9][\w.-]*(/[\w.-]+)*(:[\w.-]+)?", re.ASCII)
 _SERVED = re.compile(r"[A-Za-z0-9][\w.:/@+-]{0,252}", re.ASCII)
 
-MODEL_ANNOTATION = f"{names.PREFIX}/model"
+MODEL_ANNOTATION = plan_annotations.MODEL
 CHECKSUM_ANNOTATION = f"{names.PREFIX}/engine-checksum"
 SCRAPE_ANNOTATIONS = ("prometheus.io/scrape", "prometheus.io/port", "prometheus.io/path")
 

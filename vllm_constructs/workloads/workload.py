@@ -13,6 +13,8 @@ from vllm_constructs.dataclass import dataclass
 
 NAME_LABEL = "app.kubernetes.io/name"
 INSTANCE_LABEL = "app.kubernetes.io/instance"
+CONTAINER = "vllm"
+"""Name of the engine's container."""
 
 
 def selector(name: str) -> dict[str, str]:

@@ -73,7 +73,7 @@ class ModelDeployment(VllmConstruct):
         replicas: Number of pods, unless a scaler sets it; 0 parks the model. A
             `ReplicaRange(...)` leaves it to an autoscaler outside of this app. Default: 1.
         rollout: The resources that a rollout may use. Default: no spare GPUs.
-        labels: More labels of Deployment and pods; never in the selector.
+        labels: More labels of the pods and of all objects of the model; never in the selector.
         annotations: More annotations of the Deployment.
         network_policy: Whether to make the NetworkPolicy. Default: True.
         allow_from: More namespaces whose pods may reach the API, and address ranges such as

@@ -31,7 +31,7 @@ class ModelObjects:
         pod: The pod.
         replicas: Number of pods, unless a scaler sets it.
         rollout: The resources that a rollout may use.
-        labels: Labels of Deployment and pods.
+        labels: Labels of all objects and of the pods.
         annotations: Annotations of the Deployment.
         kubernetes: The target release.
         allow_from: More peers that may reach the API; None for no NetworkPolicy.
@@ -75,14 +75,16 @@ class ModelObjects:
     def all(self, facts: LinkedFacts) -> dict[str, dict[str, Any]]:
         """All manifests, in the order in which they are applied."""
         config = self._pod.config_map(self._config_name)
-        made = {} if config is None else {"engine": config}
+        made = {} if config is None else {"engine": self._labelled(config)}
         made["Default"] = self._deployment(facts)
-        made["service"] = service.manifest(
-            name=self._service_name,
-            selector=self._workload.selector,
-            port=self._pod.port,
-            options=self._service,
-            families=self._pod.ip_families,
+        made["service"] = self._labelled(
+            service.manifest(
+                name=self._service_name,
+                selector=self._workload.selector,
+                port=self._pod.port,
+                options=self._service,
+                families=self._pod.ip_families,
+            )
         )
         if self._allow_from is not None:
             made["network-policy"] = self._policy(facts, self._allow_from)
@@ -126,7 +128,7 @@ class ModelObjects:
         )
 
     def _policy(self, facts: LinkedFacts, allow_from: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        return network_policy.policy(
+        found = network_policy.policy(
             name=self._workload.name,
             selector=self._workload.selector,
             port=self._pod.port,
@@ -137,3 +139,12 @@ class ModelObjects:
             side_channel=addresses.side_channel(self._pod),
             more_ports=self._pod.more_ports,
         )
+        return self._labelled(found)
+
+    def _labelled(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """A manifest with the labels of the model."""
+        metadata = manifest["metadata"]
+        labels = {**self._labels, **metadata.get("labels", {})}
+        if labels:
+            metadata["labels"] = labels
+        return manifest

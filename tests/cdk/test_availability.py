@@ -19,6 +19,7 @@ from vllm_constructs import (
     HpaScaler,
     KedaScaler,
     QueueDepth,
+    ReplicaRange,
     VllmConstructsError,
 )
 
@@ -73,10 +74,18 @@ def test_scaler_first(least: int) -> None:
     if least > 2:
         DisruptionBudget(scope, "budget", target=qwen, min_available=2)
     else:
-        with pytest.raises(VllmConstructsError, match="the scaler's minimum"):
+        with pytest.raises(VllmConstructsError, match="HpaScaler.min_replicas"):
             DisruptionBudget(scope, "budget", target=qwen, min_available=2)
         DisruptionBudget(scope, "budget", target=qwen, max_unavailable=1)
     assert "PodDisruptionBudget" in {item["kind"] for item in manifests(scope)}
+
+
+def test_replica_range() -> None:
+    """Where another autoscaler sets the replicas, the sentence names the range."""
+    scope = chart()
+    qwen = model(scope, replicas=ReplicaRange(min_replicas=1, max_replicas=4), cache=CACHE)
+    with rejected(scope, "raise ReplicaRange.min_replicas, or give max_unavailable=1"):
+        DisruptionBudget(scope, "budget", target=qwen, min_available=1)
 
 
 @pytest.mark.parametrize("least", [1, 2, 3])
@@ -89,7 +98,7 @@ def test_budget_first(least: int) -> None:
     if least > 2:
         HpaScaler(scope, "scaler", target=qwen, **options)
         return
-    with rejected(scope, "the scaler's minimum"):
+    with rejected(scope, "HpaScaler.min_replicas"):
         HpaScaler(scope, "scaler", target=qwen, **options)
     assert 9 == only(scope, "Deployment")["spec"]["replicas"]
 

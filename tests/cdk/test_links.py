@@ -266,7 +266,7 @@ class TestChecks:
         found.check_budget("DisruptionBudget 'qwen'", budget, 3)
         change(qwen, budget=("DisruptionBudget 'qwen'", budget))
         found.check_range(Replicas(scaler="KedaScaler", minimum=3, maximum=5))
-        with pytest.raises(VllmConstructsError, match="the scaler's minimum"):
+        with pytest.raises(VllmConstructsError, match=r"KedaScaler\.min_replicas"):
             found.check_range(Replicas(scaler="KedaScaler", minimum=2, maximum=5))
 
     def test_root_path(self) -> None:
@@ -297,7 +297,7 @@ class TestChecks:
             ]
             first, second = steps if is_first else reversed(steps)
             first()
-            with rejected(scope, "the scaler's minimum"):
+            with rejected(scope, "KedaScaler.min_replicas"):
                 second()
 
 

@@ -336,7 +336,7 @@ class TestScaler:
         except VllmConstructsError as error:
             found = str(error)
         found = found or self.problems(scope, monkeypatch, tmp_path)
-        assert (least == 1) == ("the scaler's minimum" in found)
+        assert (least == 1) == ("HorizontalPodAutoscaler.min_replicas" in found)
 
     @pytest.mark.parametrize("namespace", ["other", None])
     @pytest.mark.parametrize("by_chart", [True, False])

@@ -80,27 +80,25 @@ def test_budget(*, number: int | None, least: bool, name: str) -> None:
     number=st.integers(1, 8),
     replicas=st.integers(1, 8),
     least=st.booleans(),
-    autoscaled=st.booleans(),
+    scaler=st.sampled_from([None, "HpaScaler", "ReplicaRange"]),
 )
 def test_budget_against_replicas(
-    *, number: int, replicas: int, least: bool, autoscaled: bool
+    *, number: int, replicas: int, least: bool, scaler: str | None
 ) -> None:
     """What is accepted lets a pod go, and keeps one unless a scaler may bring more."""
     budget = Budget(min_available=number) if least else Budget(max_unavailable=number)
     lets_go = replicas - number if least else number
-    protects = autoscaled or lets_go < replicas
+    protects = scaler is not None or lets_go < replicas
 
     if lets_go > 0 and protects:
-        budget.check("DisruptionBudget", replicas, autoscaled=autoscaled)
+        budget.check("DisruptionBudget", replicas, scaler=scaler)
     else:
-        strategies.refusal(
-            lambda: budget.check("DisruptionBudget", replicas, autoscaled=autoscaled)
-        )
+        strategies.refusal(lambda: budget.check("DisruptionBudget", replicas, scaler=scaler))
 
 
-def check_budget(replicas: int, *, autoscaled: bool = False, **numbers: Any) -> None:
+def check_budget(replicas: int, *, scaler: str | None = None, **numbers: Any) -> None:
     """Check a budget as a construct does."""
-    Budget(**numbers).check("DisruptionBudget 'x'", replicas, autoscaled=autoscaled)
+    Budget(**numbers).check("DisruptionBudget 'x'", replicas, scaler=scaler)
 
 
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
@@ -131,11 +129,11 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
         ),
     ),
     (
-        lambda: check_budget(1, min_available=1, autoscaled=True),
+        lambda: check_budget(1, min_available=1, scaler="HpaScaler"),
         (
             "keeps 1",
             "never be drained",
-            "raise the scaler's minimum, or give max_unavailable=1.",
+            "raise HpaScaler.min_replicas, or give max_unavailable=1.",
         ),
     ),
     (

@@ -26,7 +26,8 @@ class DisruptionBudget(VllmConstruct):
         scope: Chart or construct that it belongs to.
         id: Its id in the scope.
         target: The model. If a scaler sets its replicas, create the scaler first.
-        min_available: Pods that stay; less than the replicas, or than the scaler's minimum.
+        min_available: Pods that stay; less than the replicas, or than the minimum of
+            the scaler or `ReplicaRange`.
         max_unavailable: Pods that may be evicted at a time. Default: 1, where min_available is
             left out.
         name: Name of the budget. Default: the model's.

@@ -180,7 +180,7 @@ class ModelLinks:
         self.check_sharing(replicas.maximum)
         if self.facts.budget is not None:
             where, budget = self.facts.budget
-            budget.check(where, replicas.minimum, autoscaled=True)
+            budget.check(where, replicas.minimum, scaler=replicas.scaler)
 
     def check_sharing(self, replicas: int) -> None:
         """Reject more replicas than can mount the cache and the volumes."""
@@ -204,7 +204,8 @@ class ModelLinks:
         """Reject a second budget, and one that the replicas cannot meet."""
         if self.facts.budget is not None:
             refuse(f"{self._who} has a budget already; leave one out.")
-        budget.check(where, minimum, autoscaled=self.facts.scaler is not None)
+        scaler = self.facts.scaler
+        budget.check(where, minimum, scaler=None if scaler is None else scaler.scaler)
 
     def check_root_path(self, path: str) -> None:
         """Reject a second root path."""

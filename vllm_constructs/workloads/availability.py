@@ -213,21 +213,21 @@ class Budget:
                 "DisruptionBudget.max_unavailable", self.max_unavailable, 1, 1000, "pods"
             )
 
-    def check(self, where: str, replicas: int, *, autoscaled: bool) -> None:
+    def check(self, where: str, replicas: int, *, scaler: str | None = None) -> None:
         """Reject a budget that never allows an eviction, and one that protects no pod.
 
         Args:
             where: Name of the budget, for the sentence.
             replicas: Number of pods, or the scaler's minimum.
-            autoscaled: Whether a scaler sets the replicas.
+            scaler: What sets the replicas, such as KedaScaler. Default: nothing does.
 
         Raises:
             VllmConstructsError: Such a budget.
         """
-        minimum = "the scaler's minimum" if autoscaled else "{replicas}"
+        minimum = "{replicas}" if scaler is None else f"{scaler}.min_replicas"
         if self.min_available is not None and self.min_available >= replicas:
             ways = [f"lower {{min_available}}, raise {minimum}", "give {max_unavailable=1}"]
-            ways += [] if autoscaled else ["make a scaler with a higher minimum before the budget"]
+            ways += [] if scaler else ["make a scaler with a higher minimum before the budget"]
             refuse(
                 Problem(
                     where=where,
@@ -237,7 +237,7 @@ class Budget:
                 )
             )
         unavailable = self.max_unavailable or 1
-        if self.min_available is None and not autoscaled and unavailable >= replicas:
+        if self.min_available is None and scaler is None and unavailable >= replicas:
             refuse(
                 Problem(
                     where=where,

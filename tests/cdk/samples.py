@@ -417,10 +417,12 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "size": "200Gi",
             "storage_class": "fast-ssd",
             "access": "ReadWriteOnce",
+            "volume_name": "local-weights",
             "name": "model-cache-pvc",
             "labels": MARKS,
             "annotations": MARKS,
         },
+        "selector": lambda _: {"size": "200Gi", "selector": {"example.com/weights": "qwen"}},
     },
     "ModelDeployment": {
         "minimal": lambda _: {"model": MODEL, "gpu": GPU},

@@ -74,7 +74,7 @@ def test_scaler_first(least: int) -> None:
     if least > 2:
         DisruptionBudget(scope, "budget", target=qwen, min_available=2)
     else:
-        with pytest.raises(VllmConstructsError, match="HpaScaler.min_replicas"):
+        with pytest.raises(VllmConstructsError, match=r"HpaScaler\.min_replicas"):
             DisruptionBudget(scope, "budget", target=qwen, min_available=2)
         DisruptionBudget(scope, "budget", target=qwen, max_unavailable=1)
     assert "PodDisruptionBudget" in {item["kind"] for item in manifests(scope)}

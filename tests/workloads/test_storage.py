@@ -48,22 +48,35 @@ class Cache:
     volume = ExistingClaim("weights", access="ReadWriteOnce", namespace="llm")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     strategies.names(),
     st.sampled_from(("200Gi", "1Mi", "1.5Ti", "5e11")),
-    st.one_of(st.none(), strategies.names()),
+    st.one_of(st.none(), st.just(""), strategies.names()),
     st.sampled_from(storage.ACCESS_MODES),
+    st.one_of(
+        st.just({}),
+        st.fixed_dictionaries({"volume_name": strategies.names()}),
+        st.fixed_dictionaries({"selector": st.just({"b": "1", "a": "2"})}),
+    ),
 )
-def test_claim(name: str, size: str, storage_class: str | None, access: Any) -> None:
-    """A claim is valid in all releases, with a class only where one is given."""
-    found = storage.claim_manifest(name=name, size=size, storage_class=storage_class, access=access)
+def test_claim(
+    name: str, size: str, storage_class: str | None, access: Any, volumes: dict[str, Any]
+) -> None:
+    """A claim is valid in all releases; without a class it has one only for volumes that exist."""
+    found = storage.claim_manifest(
+        name=name, size=size, storage_class=storage_class, access=access, **volumes
+    )
 
     assert validate(strategies.in_namespace(found)) == []
     spec = found["spec"]
     assert spec["accessModes"] == [access]
     assert spec["resources"] == {"requests": {"storage": size}}
-    assert spec.get("storageClassName") == storage_class
+    derived = "" if volumes and storage_class is None else storage_class
+    assert spec.get("storageClassName") == derived
+    assert spec.get("volumeName") == volumes.get("volume_name")
+    if "selector" in volumes:
+        assert list(spec["selector"]["matchLabels"].items()) == [("a", "2"), ("b", "1")]
 
 
 @pytest.mark.parametrize(
@@ -240,7 +253,14 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: claim(name="A"), ("ModelCache.name is 'A'", "'a'")),
     (lambda: claim(size="200 Gi"), ("ModelCache.size is '200 Gi'", "write '200Gi'")),
     (lambda: claim(size="200"), ("ModelCache.size is '200'", "'64Gi'")),
-    (lambda: claim(storage_class=""), ("ModelCache.storage_class is ''", "lower-case")),
+    (lambda: claim(storage_class="A"), ("ModelCache.storage_class is 'A'", "lower-case")),
+    (lambda: claim(volume_name=""), ("ModelCache.volume_name is ''", "lower-case")),
+    (lambda: claim(selector={}), ("ModelCache.selector is {}", "at least one label")),
+    (lambda: claim(selector={"a": "b c"}), ("ModelCache.selector['a'] is 'b c'",)),
+    (
+        lambda: claim(volume_name="a", selector={"b": "c"}),
+        ("ModelCache has both volume_name and selector", "ignores the selector", "leave one out"),
+    ),
     (lambda: claim(access="ReadWriteman"), ("did you mean 'ReadWriteMany'?",)),
     (lambda: storage.shared_memory(1, "16GB", "32Gi"), ("'16GB'", "write '16Gi'")),
     (lambda: storage.shared_memory(4, "2Gi", "32Gi"), ("4 GPU", "at least '2168Mi'")),

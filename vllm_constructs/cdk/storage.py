@@ -29,9 +29,14 @@ class ModelCache(VllmConstruct):
         id: Its id in the scope.
         size: Requested storage, such as `200Gi`: for the weights of all models, and twice that
             while a new revision is downloaded.
-        storage_class: StorageClass. Default: the cluster's own.
+        storage_class: StorageClass; `""` binds only volumes without a class, and provisions
+            none. Default: the cluster's own, and `""` with volume_name or selector.
         access: Access mode. Default: `ReadWriteMany`. One that pods on two nodes cannot mount
             is rejected by models with more than one replica.
+        volume_name: The PersistentVolume that the claim binds to, which exists already. Its
+            capacity, access modes and class have to fit. Default: any.
+        selector: Labels of the PersistentVolumes that the claim may bind to. Volumes are not
+            provisioned for such a claim. Default: any.
         name: Name of the claim. Default: the id, as a legal name.
         labels: More labels of the claim. Default: none.
         annotations: More annotations of the claim. Default: none.
@@ -41,7 +46,8 @@ class ModelCache(VllmConstruct):
         name: Its name.
 
     Raises:
-        VllmConstructsError: An invalid quantity, an unknown access mode, or an illegal name.
+        VllmConstructsError: An invalid quantity, an unknown access mode, an illegal name, or
+            both volume_name and selector.
     """
 
     def __init__(
@@ -52,13 +58,22 @@ class ModelCache(VllmConstruct):
         size: str,
         storage_class: str | None = None,
         access: AccessMode = "ReadWriteMany",
+        volume_name: str | None = None,
+        selector: Mapping[str, str] | None = None,
         name: str | None = None,
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         self.name = names.sanitized(id) if name is None else name
-        body = claim_manifest(name=self.name, size=size, storage_class=storage_class, access=access)
+        body = claim_manifest(
+            name=self.name,
+            size=size,
+            storage_class=storage_class,
+            access=access,
+            volume_name=volume_name,
+            selector=selector,
+        )
         self.volume = ExistingClaim(
             self.name, access=access, namespace=context.namespace, size=size
         )

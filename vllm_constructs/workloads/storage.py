@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
@@ -216,17 +217,47 @@ def _whole(weights: int) -> str:
 
 
 def claim_manifest(
-    *, name: str, size: str, storage_class: str | None, access: AccessMode
+    *,
+    name: str,
+    size: str,
+    storage_class: str | None,
+    access: AccessMode,
+    volume_name: str | None = None,
+    selector: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The PersistentVolumeClaim of a ModelCache."""
+    """The PersistentVolumeClaim of a ModelCache.
+
+    A claim for volumes that exist has the class "" unless one is given: the API server gives a
+    claim without a class the default class, and no volume of another class binds to it.
+    """
     quantity.memory("ModelCache.size", size)
     require.choice("ModelCache.access", access, ACCESS_MODES)
     spec: dict[str, Any] = {
         "accessModes": [access],
         "resources": {"requests": {"storage": size}},
     }
+    if volume_name is not None and selector is not None:
+        refuse(
+            Problem(
+                where="ModelCache",
+                text="has both {volume_name} and {selector}, and Kubernetes ignores the selector "
+                "of a claim that names its volume",
+                advice="leave one out",
+            )
+        )
+    if volume_name is not None:
+        spec["volumeName"] = names.subdomain("ModelCache.volume_name", volume_name)
+    if selector is not None:
+        labels = names.label_map("ModelCache.selector", selector)
+        if not labels:
+            require.wrong("ModelCache.selector", selector, "at least one label of the volume")
+        spec["selector"] = {"matchLabels": labels}
+    if storage_class is None and (volume_name is not None or selector is not None):
+        storage_class = ""
     if storage_class is not None:
-        spec["storageClassName"] = names.subdomain("ModelCache.storage_class", storage_class)
+        spec["storageClassName"] = storage_class and names.subdomain(
+            "ModelCache.storage_class", storage_class
+        )
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",

@@ -6,19 +6,11 @@ The exports belong to user 1000, since NFS ignores `fsGroup`.
 import cdk8s_plus_27 as kplus
 from cdk8s import ApiObjectMetadata, App, Chart, Size
 
-from vllm_constructs import EngineArgs, ModelDeployment, PodSecurity, Volume, WholeGpu
+from vllm_constructs import EngineArgs, ModelCache, ModelDeployment, PodSecurity, Volume, WholeGpu
 
 app = App()
 chart = Chart(app, "qwen", namespace="llm")
-weights = kplus.PersistentVolumeClaim(
-    chart,
-    "weights",
-    metadata=ApiObjectMetadata(name="weights"),
-    access_modes=[kplus.PersistentVolumeAccessMode.READ_WRITE_MANY],
-    storage=Size.gibibytes(100),
-    storage_class_name="nfs",
-    volume=kplus.PersistentVolume.from_persistent_volume_name(chart, "nfs", "nfs-weights"),
-)
+weights = ModelCache(chart, "weights", size="100Gi", storage_class="nfs", volume_name="nfs-weights")
 adapters = kplus.PersistentVolumeClaim(
     chart,
     "adapters",

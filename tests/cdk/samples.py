@@ -338,6 +338,8 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "refresh": "15m",
             "name": "hf-token",
             "key": "hf",
+            "labels": MARKS,
+            "annotations": MARKS,
         },
     },
     "GpuOperator": {
@@ -354,6 +356,8 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "image": "nvidia/cuda:12.9.1-base-ubuntu24.04",
             "tolerations": [Toleration(key="example.com/pool", value="inference")],
             "name": "gpu-test",
+            "labels": MARKS,
+            "annotations": MARKS,
         },
     },
     "HpaScaler": {
@@ -497,7 +501,12 @@ SAMPLES: dict[str, dict[str, Make]] = {
     },
     "Namespace": {
         "minimal": lambda _: {},
-        "everything": lambda _: {"name": "llm", "pod_security": "baseline"},
+        "everything": lambda _: {
+            "name": "llm",
+            "pod_security": "baseline",
+            "labels": MARKS,
+            "annotations": MARKS,
+        },
     },
     "PrometheusAdapter": {
         "minimal": lambda _: {"delivery": FluxHelmRelease(), "prometheus": PROMETHEUS},
@@ -548,6 +557,8 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "in_clear_text": True,
             "name": "hf-token",
             "key": "hf",
+            "labels": MARKS,
+            "annotations": MARKS,
         },
     },
 }

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.cdk.samples import GPU, MODEL, Manifest
-from vllm_constructs import EngineArgs, GpuPodSpec, Kubernetes, Rollout
+from vllm_constructs import EngineArgs, GpuPodSpec, Kubernetes, Rollout, VllmConstructsError
 from vllm_constructs.cdk.links import LinkedFacts
 from vllm_constructs.cdk.model_objects import ModelObjects
 from vllm_constructs.kube.peers import from_namespace
@@ -27,17 +27,23 @@ FACTS: dict[str, Any] = {
 }
 
 
-def objects(allow_from: tuple[str, ...] | None = (), **engine: Any) -> ModelObjects:
+def objects(
+    allow_from: tuple[str, ...] | None = (),
+    *,
+    options: ServiceOptions | None = None,
+    **engine: Any,
+) -> ModelObjects:
     """The objects of a model."""
     return ModelObjects(
         workload=Workload(name="qwen"),
         service_name="qwen-api",
-        service_options=ServiceOptions(),
+        service_options=ServiceOptions() if options is None else options,
         pod=GpuPodSpec(model=MODEL, gpu=GPU, engine=EngineArgs(**engine)),
         replicas=2,
         rollout=Rollout(),
         labels={"team": "search"},
-        annotations={"example.com/a": "b"},
+        annotations={"example.com/wave": "2"},
+        plan_annotations={"example.com/plan": "x"},
         kubernetes=Kubernetes(),
         allow_from=None if allow_from is None else [from_namespace(one) for one in allow_from],
         allow_to=[],
@@ -61,6 +67,34 @@ def test_names() -> None:
     ]
     volumes = made["Default"]["spec"]["template"]["spec"]["volumes"]
     assert "qwen-engine" in [item.get("configMap", {}).get("name") for item in volumes]
+
+
+def test_marks() -> None:
+    """Labels and annotations are on all objects, and those of the Service are kept."""
+    options = ServiceOptions(labels={"team": "web"}, annotations={"example.com/wave": "3"})
+    made = objects(options=options, delivery="config-map").all(LinkedFacts())
+    assert {"engine", "Default", "service", "network-policy"} == set(made)
+    for id, item in made.items():
+        metadata = item["metadata"]
+        is_service = id == "service"
+        assert ("web" if is_service else "search") == metadata["labels"]["team"]
+        assert ("3" if is_service else "2") == metadata["annotations"]["example.com/wave"]
+        assert (id == "Default") == ("example.com/plan" in metadata["annotations"])
+
+
+@pytest.mark.parametrize(
+    ("key", "where"),
+    [
+        ("example.com/wave", r"annotations\['example.com/wave'\]"),
+        ("example.com/lb", r"ServiceOptions\.annotations\['example.com/lb'\]"),
+    ],
+)
+def test_annotation_of_ingress(key: str, where: str) -> None:
+    """An annotation that an ingress sets on the Service is not the user's to set."""
+    made = objects(options=ServiceOptions(annotations={"example.com/lb": "internal"}))
+    facts = LinkedFacts(service_annotations={key: "x"})
+    with pytest.raises(VllmConstructsError, match=f"^{where} is set by the ingress of the model"):
+        made.changed(facts, {"service_annotations"})
 
 
 def without(fact: str) -> LinkedFacts:

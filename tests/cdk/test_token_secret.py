@@ -1,5 +1,7 @@
 """A token's Secret with the token in it."""
 
+from typing import Any
+
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
@@ -52,5 +54,6 @@ def test_hidden() -> None:
 @pytest.mark.parametrize("keyword", ["name", "key"])
 def test_names(keyword: str) -> None:
     """The Secret's name and key are legal ones."""
+    options: Any = {keyword: "a b"}
     with pytest.raises(VllmConstructsError, match=f"TokenSecret.{keyword}"):
-        TokenSecret(chart(), "x", value=SECRET, in_clear_text=True, **{keyword: "a b"})
+        TokenSecret(chart(), "x", value=SECRET, in_clear_text=True, **options)

@@ -14,7 +14,7 @@ from vllm_constructs.frozen import frozen
 from vllm_constructs.kube import names, peers
 from vllm_constructs.kube.egress import EgressRule
 from vllm_constructs.memory import fit
-from vllm_constructs.scaling.pace import ReplicaRange, Replicas
+from vllm_constructs.scaling.pace import ReplicaRange
 from vllm_constructs.workloads import storage
 from vllm_constructs.workloads.availability import Rollout
 from vllm_constructs.workloads.plan_annotations import make_plan_annotations
@@ -74,7 +74,7 @@ class ModelDeployment(VllmConstruct):
             `ReplicaRange(...)` leaves it to an autoscaler outside of this app. Default: 1.
         rollout: The resources that a rollout may use. Default: no spare GPUs.
         labels: More labels of the pods and of all objects of the model; never in the selector.
-        annotations: More annotations of the Deployment.
+        annotations: More annotations of all objects of the model.
         network_policy: Whether to make the NetworkPolicy. Default: True.
         allow_from: More namespaces whose pods may reach the API, and address ranges such as
             `10.0.0.0/8`.
@@ -168,7 +168,14 @@ class ModelDeployment(VllmConstruct):
             replicas=self.replicas,
             rollout=self.rollout,
             labels=self._labels(context.labels, labels),
-            annotations=self._annotations(shape, annotations, scaler),
+            annotations=_checked_annotations(annotations),
+            plan_annotations=make_plan_annotations(
+                gpu=self.pod.gpu,
+                nodes=self.pod.all_node_labels,
+                vllm=self.pod.vllm,
+                shape=fit.name_in_catalog(shape),
+                replicas=None if scaler is None else (scaler.minimum, scaler.maximum),
+            ),
             kubernetes=context.kubernetes,
             allow_from=allowed if network_policy else None,
             allow_to=[
@@ -246,26 +253,6 @@ class ModelDeployment(VllmConstruct):
             if key in own:
                 refuse(f"labels has {key!r}, which selects the pods; leave it out.")
         return {**chart, **own}
-
-    def _annotations(
-        self,
-        shape: ModelShape | None,
-        annotations: Mapping[str, str] | None,
-        scaler: Replicas | None,
-    ) -> dict[str, str]:
-        """The annotations of the Deployment: what a plan cannot know else, and the user's."""
-        own = make_plan_annotations(
-            gpu=self.pod.gpu,
-            nodes=self.pod.all_node_labels,
-            vllm=self.pod.vllm,
-            shape=fit.name_in_catalog(shape),
-            replicas=None if scaler is None else (scaler.minimum, scaler.maximum),
-        )
-        given = names.annotation_map("annotations", {} if annotations is None else annotations)
-        for annotation in given:
-            if annotation.startswith(f"{names.PREFIX}/"):
-                refuse(f"annotations has {annotation!r}, which this library sets; leave it out.")
-        return own | given
 
     @property
     def service(self) -> kplus.Service:
@@ -381,6 +368,15 @@ class ModelDeployment(VllmConstruct):
     def to_pod_selector(self) -> kplus.IPodSelector:
         """This model."""
         return self
+
+
+def _checked_annotations(annotations: Mapping[str, str] | None) -> dict[str, str]:
+    """The user's annotations, none of which is one of this library."""
+    given = names.annotation_map("annotations", {} if annotations is None else annotations)
+    for annotation in given:
+        if annotation.startswith(f"{names.PREFIX}/"):
+            refuse(f"annotations has {annotation!r}, which this library sets; leave it out.")
+    return given
 
 
 def _level(pod: GpuPodSpec, overlay: Mapping[str, Json] | None) -> str:

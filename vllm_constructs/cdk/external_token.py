@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from vllm_constructs.kube import names
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.workloads.secrets import ApiKey, HuggingFaceToken, external_secret
 
 from .base import VllmConstruct
@@ -28,6 +30,8 @@ class ExternalToken(VllmConstruct):
         refresh: How often External Secrets reads it again. Default `1h`.
         name: Name of the Secret. Default: the id, as a legal name.
         key: Key in the Secret. Default `token`.
+        labels: More labels of the ExternalSecret. Default: none.
+        annotations: More annotations of the ExternalSecret. Default: none.
 
     Attributes:
         external_secret: The ExternalSecret.
@@ -50,6 +54,8 @@ class ExternalToken(VllmConstruct):
         refresh: str = "1h",
         name: str | None = None,
         key: str = "token",
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         secret = names.sanitized(id) if name is None else name
@@ -64,6 +70,7 @@ class ExternalToken(VllmConstruct):
         )
         self.token = HuggingFaceToken(secret, key, namespace=context.namespace)
         self.api_key = ApiKey(secret, key, namespace=context.namespace)
+        mark("ExternalToken", [body], labels=labels, annotations=annotations)
         super().__init__(scope, id, context, {"Default": body})
 
     @property

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vllm_constructs import require
 from vllm_constructs.accelerators.nvidia import EXPECTED, KINDS, Gpu
 from vllm_constructs.kube import names
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.platform import operators
 from vllm_constructs.workloads.scheduling import Toleration
 
@@ -29,6 +30,8 @@ class GpuSmokeTest(VllmConstruct):
         image: CUDA image. Default: a small one of CUDA 13.
         tolerations: More taints that are tolerated.
         name: Name of the Job. Default: the id, as a legal name.
+        labels: More labels of the Job. Default: none.
+        annotations: More annotations of the Job. Default: none.
 
     Attributes:
         job: The Job.
@@ -46,6 +49,8 @@ class GpuSmokeTest(VllmConstruct):
         image: str = "nvidia/cuda:13.0.2-base-ubuntu24.04",
         tolerations: Sequence[Toleration] = (),
         name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         require.instance("GpuSmokeTest.gpu", gpu, KINDS, EXPECTED)
@@ -54,6 +59,7 @@ class GpuSmokeTest(VllmConstruct):
             require.instance("GpuSmokeTest.tolerations", item, Toleration, allowed)
         own = names.sanitized(id) if name is None else name
         body = operators.smoke_test(name=own, gpu=gpu, image=image, tolerations=tolerations)
+        mark("GpuSmokeTest", [body], labels=labels, annotations=annotations)
         super().__init__(scope, id, context, {"Default": body})
 
     @property

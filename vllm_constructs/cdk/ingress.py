@@ -100,7 +100,7 @@ class StreamingIngress(VllmConstruct):
         max_body: Size of the largest request in MiB; images in prompts are large. Default: 100.
         annotations: More annotations; snippets and derived ones are rejected.
         name: Name of the Ingress. Default: the model's.
-        labels: More labels of the Ingress. Default: none.
+        labels: More labels of the Ingress and its BackendConfig. Default: none.
 
     Attributes:
         ingress: The Ingress.
@@ -159,7 +159,7 @@ class StreamingIngress(VllmConstruct):
             service_annotations=service_annotations(controller, service),
         )
         beside = {} if config is None else {"backend-config": config}
-        mark("StreamingIngress", [body], labels=labels)
+        mark("StreamingIngress", [body, *beside.values()], labels=labels)
         super().__init__(scope, id, context, {"Default": body, **beside}, [change])
         context.app.add_endpoints(endpoints)
 

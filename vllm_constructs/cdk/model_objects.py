@@ -32,7 +32,8 @@ class ModelObjects:
         replicas: Number of pods, unless a scaler sets it.
         rollout: The resources that a rollout may use.
         labels: Labels of all objects and of the pods.
-        annotations: Annotations of the Deployment.
+        annotations: Annotations of all objects.
+        plan_annotations: Annotations of the Deployment that tell a plan what it cannot know else.
         kubernetes: The target release.
         allow_from: More peers that may reach the API; None for no NetworkPolicy.
         allow_to: More addresses that the pods may connect to.
@@ -51,6 +52,7 @@ class ModelObjects:
         rollout: Rollout,
         labels: Mapping[str, str],
         annotations: Mapping[str, str],
+        plan_annotations: Mapping[str, str],
         kubernetes: Kubernetes,
         allow_from: Sequence[dict[str, Any]] | None,
         allow_to: Sequence[EgressRule],
@@ -65,6 +67,7 @@ class ModelObjects:
         self._rollout = rollout
         self._labels = labels
         self._annotations = annotations
+        self._plan_annotations = plan_annotations
         self._kubernetes = kubernetes
         self._allow_from = allow_from
         self._allow_to = allow_to
@@ -75,9 +78,9 @@ class ModelObjects:
     def all(self, facts: LinkedFacts) -> dict[str, dict[str, Any]]:
         """All manifests, in the order in which they are applied."""
         config = self._pod.config_map(self._config_name)
-        made = {} if config is None else {"engine": self._labelled(config)}
+        made = {} if config is None else {"engine": self._marked(config)}
         made["Default"] = self._deployment(facts)
-        made["service"] = self._labelled(
+        made["service"] = self._marked(
             service.manifest(
                 name=self._service_name,
                 selector=self._workload.selector,
@@ -101,11 +104,11 @@ class ModelObjects:
         if names & {"scaler", "job", "root_path"}:
             made["Default"] = self._deployment(facts)
         if "service_annotations" in names:
-            for key in facts.service_annotations:
-                if key in (self._service.annotations or {}):
-                    where = f"ServiceOptions.annotations[{key!r}]"
+            own = {"ServiceOptions.annotations": self._service.annotations or {}}
+            for where, given in {**own, "annotations": self._annotations}.items():
+                for key in sorted(facts.service_annotations.keys() & given.keys()):
                     text = "is set by the ingress of the model"
-                    refuse(Problem(where=where, text=text, advice="leave it out"))
+                    refuse(Problem(where=f"{where}[{key!r}]", text=text, advice="leave it out"))
             made["service"] = {"metadata": {"annotations": facts.service_annotations}}
         if "peers" in names and self._allow_from is not None:
             made["network-policy"] = self._policy(facts, self._allow_from)
@@ -118,7 +121,7 @@ class ModelObjects:
             replicas=self._replicas if facts.scaler is None else None,
             rollout=self._rollout,
             labels=self._labels,
-            annotations=self._annotations,
+            annotations={**self._plan_annotations, **self._annotations},
             kubernetes=self._kubernetes,
             config_map_name=self._config_name if self._pod.config_files() else None,
             scrape_hints=facts.job is None,
@@ -139,12 +142,12 @@ class ModelObjects:
             side_channel=addresses.side_channel(self._pod),
             more_ports=self._pod.more_ports,
         )
-        return self._labelled(found)
+        return self._marked(found)
 
-    def _labelled(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        """A manifest with the labels of the model."""
+    def _marked(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """A manifest with the labels and annotations of the model, below its own."""
         metadata = manifest["metadata"]
-        labels = {**self._labels, **metadata.get("labels", {})}
-        if labels:
-            metadata["labels"] = labels
+        for field, given in (("labels", self._labels), ("annotations", self._annotations)):
+            if given:
+                metadata[field] = {**given, **metadata.get(field, {})}
         return manifest

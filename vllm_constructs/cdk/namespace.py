@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from vllm_constructs.kube import names
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.platform import operators
 
 from .base import VllmConstruct
@@ -25,6 +27,8 @@ class Namespace(VllmConstruct):
         pod_security: Level that is enforced, warned about and audited. Default `restricted`,
             which every pod of this library passes unless its security or volumes ask for more;
             a model that the level does not admit is rejected.
+        labels: More labels of the Namespace. Default: none.
+        annotations: More annotations of the Namespace. Default: none.
 
     Attributes:
         namespace: The Namespace.
@@ -40,11 +44,14 @@ class Namespace(VllmConstruct):
         *,
         name: str | None = None,
         pod_security: Literal["privileged", "baseline", "restricted"] = "restricted",
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         own = names.sanitized(id) if name is None else name
         body = operators.namespace(name=own, pod_security=pod_security)
         context.app.check_levels(own, pod_security, context.app.pods)
+        mark("Namespace", [body], labels=labels, annotations=annotations)
         super().__init__(scope, id, context, {"Default": body})
         context.app.levels[own] = pod_security
 

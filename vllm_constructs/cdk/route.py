@@ -35,8 +35,8 @@ class ModelRoute(VllmConstruct):
         gateway: The Gateway that it attaches to.
         path: Path prefix. Default `/v1`, the API.
         name: Name of the HTTPRoute. Default: the model's.
-        labels: More labels of the HTTPRoute. Default: none.
-        annotations: More annotations of the HTTPRoute. Default: none.
+        labels: More labels of the HTTPRoute and its policies. Default: none.
+        annotations: More annotations of the HTTPRoute and its policies. Default: none.
 
     Attributes:
         route: The HTTPRoute.
@@ -80,7 +80,7 @@ class ModelRoute(VllmConstruct):
         endpoints = endpoints_of(gateway, context, [links], [backend])
         check_endpoints(context, gateway, endpoints)
         change = links.change(peers=gateway.peers(), root_path=root_path)
-        mark("ModelRoute", [body], labels=labels, annotations=annotations)
+        mark("ModelRoute", [body, *beside], labels=labels, annotations=annotations)
         policies = {f"policy-{i}": manifest for i, manifest in enumerate(beside)}
         super().__init__(scope, id, context, {"Default": body, **policies}, [change])
         context.app.add_endpoints(endpoints)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from vllm_constructs.errors import refuse
 from vllm_constructs.kube import names
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.workloads.secrets import ApiKey, HuggingFaceToken
 
 from .base import VllmConstruct
@@ -29,6 +31,8 @@ class TokenSecret(VllmConstruct):
         in_clear_text: Must be True: confirms that the token may be in the rendered manifest.
         name: Name of the Secret. Default: the id, as a legal name.
         key: Key in the Secret. Default `token`.
+        labels: More labels of the Secret. Default: none.
+        annotations: More annotations of the Secret. Default: none.
 
     Attributes:
         secret: The Secret.
@@ -48,6 +52,8 @@ class TokenSecret(VllmConstruct):
         in_clear_text: Literal[True],
         name: str | None = None,
         key: str = "token",
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         if in_clear_text is not True:
@@ -71,6 +77,7 @@ class TokenSecret(VllmConstruct):
             "type": "Opaque",
             "stringData": {key: value},
         }
+        mark("TokenSecret", [body], labels=labels, annotations=annotations)
         super().__init__(scope, id, context, {"Default": body})
 
     @property

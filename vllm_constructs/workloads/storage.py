@@ -255,8 +255,10 @@ def claim_manifest(
     if storage_class is None and (volume_name is not None or selector is not None):
         storage_class = ""
     if storage_class is not None:
-        spec["storageClassName"] = storage_class and names.subdomain(
-            "ModelCache.storage_class", storage_class
+        spec["storageClassName"] = (
+            ""
+            if storage_class == ""
+            else names.subdomain("ModelCache.storage_class", storage_class)
         )
     return {
         "apiVersion": "v1",

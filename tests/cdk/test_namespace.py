@@ -6,8 +6,14 @@ import pytest
 from cdk8s import App, Chart
 from syrupy.assertion import SnapshotAssertion
 
-from tests.cdk.samples import chart, check_sample, manifests, only, variants
-from vllm_constructs import Namespace, VllmConstructsError
+from tests.cdk.samples import chart, check_sample, manifests, model, only, rejected, variants
+from vllm_constructs import (
+    Namespace,
+    PodSecurity,
+    ServiceOptions,
+    VllmConstructsError,
+    Volume,
+)
 
 
 @pytest.mark.parametrize(("kind", "variant"), variants("Namespace"))
@@ -36,3 +42,62 @@ def test_refusals(options: Any) -> None:
     with pytest.raises(VllmConstructsError, match=f"Namespace.{next(iter(options))}"):
         Namespace(scope, "llm", **options)
     assert [] == manifests(scope)
+
+
+ROOT: Any = {"security": PodSecurity(user="root")}
+HOST: Any = {"volumes": {"/mnt": Volume.from_host_path("/mnt", name="host")}}
+OVERLAY: Any = {"overlay": {"spec": {"template": {"spec": {"hostNetwork": True}}}}}
+SIDECAR: Any = {
+    "overlay": {
+        "spec": {"template": {"spec": {"containers": [{"name": "a", "image": "a:1.0"}]}}},
+    }
+}
+
+
+@pytest.mark.parametrize("order", ["before", "behind"])
+@pytest.mark.parametrize(
+    ("options", "level", "field"),
+    [
+        (ROOT, "baseline", "securityContext.runAsUser"),
+        (HOST, "privileged", r"volumes\[name=host\].hostPath"),
+        (OVERLAY, "privileged", "hostNetwork"),
+        (SIDECAR, "baseline", r"containers\[name=a\].securityContext.allowPrivilegeEscalation"),
+    ],
+)
+def test_level_of_models(options: Any, level: Any, field: str, order: str) -> None:
+    """A namespace whose level does not admit a model is rejected with what needs another one."""
+    levels = ["restricted", "baseline", "privileged"]
+    for given in levels:
+        scope = chart()
+        make: list[Any] = [
+            lambda scope=scope, given=given: Namespace(scope, "llm", pod_security=given),
+            lambda scope=scope: model(scope, **options),
+        ]
+        first, second = make if order == "before" else reversed(make)
+        first()
+        if levels.index(given) >= levels.index(level):
+            second()
+            continue
+        with rejected(scope, f"level '{level}', because of {field}, but .* enforces '{given}'"):
+            second()
+
+
+def test_level_of_model() -> None:
+    """A model says the level that it needs."""
+    scope = chart()
+    assert "restricted" == model(scope).pod_security_level
+    assert "baseline" == model(scope, "b", served_name="b", **ROOT).pod_security_level
+    added = {"capabilities": {"add": ["NET_BIND_SERVICE"]}}
+    overlay = {
+        "spec": {"template": {"spec": {"containers": [{"name": "vllm", "securityContext": added}]}}}
+    }
+    found = model(scope, "c", served_name="c", overlay=overlay)
+    assert "restricted" == found.pod_security_level
+
+
+def test_rejected_model() -> None:
+    """A model that is rejected does not count for the level."""
+    scope = chart()
+    with pytest.raises(VllmConstructsError):
+        model(scope, service_options=ServiceOptions(headless=True, port=1), **ROOT)
+    Namespace(scope, "llm")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests import strategies
 from tests.support import pod_security_problems, validate
 from vllm_constructs import MigSlice, TimeSlicedGpu, Toleration, WholeGpu
+from vllm_constructs.kube.pod_security_standards import LEVELS
 from vllm_constructs.platform import operators
 
 IMAGE = "nvidia/cuda:13.0.2-base-ubuntu24.04"
@@ -60,7 +61,7 @@ def test_sharing_config_map(shared: dict[str, TimeSlicedGpu]) -> None:
     assert sorted(shared) == list(read)
 
 
-@pytest.mark.parametrize("level", operators.POD_SECURITY)
+@pytest.mark.parametrize("level", LEVELS)
 def test_namespace(level: Any) -> None:
     """A Namespace enforces its Pod Security level, and audits and warns by it."""
     found = operators.namespace(name="llm", pod_security=level)
@@ -112,7 +113,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: operators.namespace(name="A", pod_security="baseline"), ("is 'A'", "'a'")),
     (
         lambda: operators.namespace(name="a", pod_security="strict"),  # type: ignore[arg-type]  # the mistake
-        ("'strict'", "'privileged', 'baseline', 'restricted'"),
+        ("'strict'", "'restricted', 'baseline', 'privileged'"),
     ),
     (lambda: operators.smoke_test(name="A", gpu=L4, image=IMAGE), ("is 'A'", "'a'")),
     (lambda: operators.smoke_test(name="a", gpu=L4, image="cuda"), ("'cuda'", "a tag")),

@@ -24,6 +24,7 @@ from vllm_constructs import (
     Volume,
     WholeGpu,
 )
+from vllm_constructs.kube.pod_security_standards import need_of
 
 CHECKSUM = "vllm-constructs.dev/engine-checksum"
 CA = Volume.from_config_map("ca")
@@ -304,10 +305,11 @@ def test_security_level(where: str, volume: Volume, level: str) -> None:
     root = pod(security=PodSecurity(user="root"), **placed(where, volume))
     strong = PodSecurity(user="root", capabilities=["IPC_LOCK"])
 
-    assert found.security_level == level
+    assert need_of(spec_of(found)).level == level
     assert (level == "restricted") == (pod_security_problems(spec_of(found)) == [])
-    assert root.security_level == ("privileged" if level == "privileged" else "baseline")
-    assert pod(security=strong, **placed(where, volume)).security_level == "privileged"
+    assert need_of(spec_of(root)).level == ("privileged" if level == "privileged" else "baseline")
+    privileged = pod(security=strong, **placed(where, volume))
+    assert need_of(spec_of(privileged)).level == "privileged"
 
 
 @WHERE

@@ -13,6 +13,7 @@ from vllm_constructs.errors import Problem, refuse, warn
 from vllm_constructs.frozen import frozen
 from vllm_constructs.kube import names, peers
 from vllm_constructs.kube.egress import EgressRule
+from vllm_constructs.kube.pod_security_standards import Level, need_of
 from vllm_constructs.memory import fit
 from vllm_constructs.scaling.pace import ReplicaRange
 from vllm_constructs.workloads import storage
@@ -28,7 +29,7 @@ from . import plus, tree
 from .base import VllmConstruct
 from .links import ModelLinks
 from .model_objects import ModelObjects
-from .registry import LEVELS, ChartContext, chart_context
+from .registry import ChartContext, chart_context
 
 if TYPE_CHECKING:
     import cdk8s_plus_27 as kplus
@@ -208,12 +209,9 @@ class ModelDeployment(VllmConstruct):
         if plus.implement(ModelDeployment):
             # The Service is an object of cdk8s-plus then; the order of objects stays the same.
             behind = {key: made.pop(key) for key in ("service", "network-policy") if key in made}
-        needs = (context.namespace, self.name, _level(self.pod, overlay))
-        level = context.app.levels.get(context.namespace, LEVELS[-1])
-        context.app.check_levels(context.namespace, level, [needs])
+        links.need = need_of(made["Default"]["spec"]["template"]["spec"])
+        links.check_level(context.app.levels.get(context.namespace, "privileged"))
         super().__init__(scope, id, context, made)
-        if needs[2] != "restricted":
-            context.app.pods.append(needs)
         self._links, links.construct = links, self
         context.app.add_model(context.namespace, served, links)
         if behind:
@@ -318,6 +316,11 @@ class ModelDeployment(VllmConstruct):
         return (self.replica_range[1] + surge) * gpu
 
     @property
+    def pod_security_level(self) -> Level:
+        """The strictest level of the Pod Security Standards that admits the pods."""
+        return self._links.need.level
+
+    @property
     def replica_range(self) -> tuple[int, int]:
         """Replicas at least and at most: the scaler's range, or `replicas` for both."""
         scaler = self._links.facts.scaler
@@ -377,15 +380,6 @@ def _checked_annotations(annotations: Mapping[str, str] | None) -> dict[str, str
         if annotation.startswith(f"{names.PREFIX}/"):
             refuse(f"annotations has {annotation!r}, which this library sets; leave it out.")
     return given
-
-
-def _level(pod: GpuPodSpec, overlay: Mapping[str, Json] | None) -> str:
-    """The Pod Security level that a pod needs with an overlay."""
-    if overlay is None:
-        return pod.security_level
-    from vllm_constructs.workloads.overlay import needs_privilege
-
-    return "privileged" if needs_privilege(overlay) else pod.security_level
 
 
 def _sources(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import refuse
+from vllm_constructs.kube.pod_security_standards import LEVELS, Level, Need
 from vllm_constructs.workloads.availability import Budget
 from vllm_constructs.workloads.pod import GpuPodSpec
 from vllm_constructs.workloads.workload import Workload
@@ -95,6 +96,7 @@ class ModelLinks:
     """
 
     construct: Construct
+    need: Need
 
     def __init__(
         self,
@@ -165,6 +167,18 @@ class ModelLinks:
         if reads_metrics:
             self.need_metrics(replicas.scaler)
         self.check_range(replicas)
+
+    def check_level(self, level: Level) -> None:
+        """Reject a Pod Security level that does not admit the pods."""
+        need = self.need
+        if LEVELS.index(need.level) > LEVELS.index(level):
+            namespace = self.context.namespace
+            refuse(
+                f"{self._who} needs the Pod Security level {need.level!r}, because of "
+                f"{need.field}, but Namespace {namespace!r} enforces {level!r}; give "
+                f"Namespace(pod_security={need.level!r}), or change the model's security=, "
+                "volumes= or overlay=."
+            )
 
     def check_only_scaler(self) -> None:
         """Reject a second scaler."""

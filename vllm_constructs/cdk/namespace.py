@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from vllm_constructs.kube import names
 from vllm_constructs.kube.metadata import mark
+from vllm_constructs.kube.pod_security_standards import Level
 from vllm_constructs.platform import operators
 
 from .base import VllmConstruct
@@ -43,14 +44,14 @@ class Namespace(VllmConstruct):
         id: str,
         *,
         name: str | None = None,
-        pod_security: Literal["privileged", "baseline", "restricted"] = "restricted",
+        pod_security: Level = "restricted",
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         own = names.sanitized(id) if name is None else name
         body = operators.namespace(name=own, pod_security=pod_security)
-        context.app.check_levels(own, pod_security, context.app.pods)
+        context.app.check_levels(own, pod_security)
         mark("Namespace", [body], labels=labels, annotations=annotations)
         super().__init__(scope, id, context, {"Default": body})
         context.app.levels[own] = pod_security

@@ -12,6 +12,7 @@ from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import VllmConstructsError, refuse
 from vllm_constructs.kube import names
 from vllm_constructs.kube.kubernetes import CONTEXT, Kubernetes
+from vllm_constructs.kube.pod_security_standards import Level
 from vllm_constructs.kube.references import namespace_of
 
 from . import tree
@@ -19,13 +20,13 @@ from . import tree
 CLUSTER_SCOPED = frozenset({"Namespace"})
 
 Key = tuple[str, str | None, str]
-Pod = tuple[str | None, str, str]
-LEVELS = ("restricted", "baseline", "privileged")
 
 
 class _Model(Protocol):
     @property
     def is_measured(self) -> bool: ...
+
+    def check_level(self, level: Level) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,32 +58,27 @@ class AppRegistry:
         """Namespace of the Prometheus from which HPAs get vLLM's metrics."""
         self.adapted: list[Any] = []
         """The links of the models whose metrics an HPA reads."""
-        self.levels: dict[str | None, str] = {}
+        self.levels: dict[str | None, Level] = {}
         """Pod Security levels of the app's namespaces."""
-        self.pods: list[Pod] = []
-        """Namespace, name and Pod Security level of models that "restricted" rejects."""
         self._makers: dict[Key, str] = {}
         self._models: list[tuple[tuple[str | None, str], _Model]] = []
         self._endpoints: list[Endpoint] = []
         self._models_of: dict[tuple[str | None, str], list[_Model]] = {}
         self._endpoints_of: dict[tuple[str, str], list[Endpoint]] = {}
 
-    def check_levels(self, namespace: str | None, level: str, pods: Iterable[Pod]) -> None:
+    def check_levels(self, namespace: str, level: Level) -> None:
         """Reject a Namespace whose level does not admit a model.
 
         Args:
             namespace: The namespace.
             level: Its level.
-            pods: Models: their namespaces, names and levels.
+
+        Raises:
+            VllmConstructsError: A model needs another level.
         """
-        for where, name, needed in pods:
-            if where == namespace and LEVELS.index(needed) > LEVELS.index(level):
-                refuse(
-                    f"ModelDeployment {name!r} needs the Pod Security level {needed!r}, but "
-                    f"Namespace {namespace!r} enforces {level!r}; give "
-                    f"Namespace(pod_security={needed!r}), or change the security= or volumes= of "
-                    "the model."
-                )
+        for (where, _), model in self._models:
+            if where == namespace:
+                model.check_level(level)
 
     def claim(self, keys: Iterable[Key], maker: str) -> None:
         """Note which construct has made objects."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from vllm_constructs import require
 from vllm_constructs.accelerators.nvidia import Gpu, MigSlice, TimeSlicedGpu
 from vllm_constructs.kube import names
+from vllm_constructs.kube.pod_security_standards import LEVELS, Level
 from vllm_constructs.releases.release import check_image
-
-POD_SECURITY = ("privileged", "baseline", "restricted")
 
 
 def gpu_operator_values(
@@ -55,11 +54,9 @@ def sharing_config_map(name: str, namespace: str, shared: Mapping[str, TimeSlice
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
-def namespace(
-    *, name: str, pod_security: Literal["privileged", "baseline", "restricted"]
-) -> dict[str, Any]:
+def namespace(*, name: str, pod_security: Level) -> dict[str, Any]:
     """The Namespace with its Pod Security labels."""
-    level = require.choice("Namespace.pod_security", pod_security, POD_SECURITY)
+    level = require.choice("Namespace.pod_security", pod_security, LEVELS)
     prefix = "pod-security.kubernetes.io"
     labels = {f"{prefix}/{mode}": level for mode in ("audit", "enforce", "warn")}
     return {

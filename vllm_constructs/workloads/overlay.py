@@ -89,8 +89,6 @@ _FIXED = {
     "preStop hook has to end",
     "spec.template.spec.restartPolicy": "is always 'Always' for a Deployment",
 }
-# What Pod Security "baseline" does not admit.
-_PRIVILEGED = ("hostIPC", "hostNetwork", "hostPID", "hostPath", "hostPort", "privileged", "add")
 # Entries that have one value; with more fields they would have two.
 _WHOLE = ("EnvVar", "Volume")
 _PLAIN: dict[str, tuple[type, ...]] = {
@@ -106,20 +104,6 @@ _PLAIN: dict[str, tuple[type, ...]] = {
 def _types() -> dict[str, dict[str, str | list[Any]]]:
     path = Path(__file__).parents[1] / "data" / "deployment-fields.json"
     return cast("dict[str, dict[str, str | list[Any]]]", json.loads(path.read_text("utf-8")))
-
-
-def needs_privilege(overlay: object) -> bool:
-    """Whether an overlay asks for what only the Pod Security level "privileged" admits.
-
-    Args:
-        overlay: The overlay.
-    """
-    if isinstance(overlay, Mapping):
-        return any(
-            (key in _PRIVILEGED and bool(value)) or needs_privilege(value)
-            for key, value in overlay.items()
-        )
-    return isinstance(overlay, (list, tuple)) and any(map(needs_privilege, overlay))
 
 
 def merged(manifest: Mapping[str, Any], overlay: object, kubernetes: Kubernetes) -> dict[str, Any]:

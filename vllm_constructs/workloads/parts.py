@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped, refuse
@@ -149,15 +149,6 @@ class PodParts:
                         "one replica",
                     )
                 )
-
-    @property
-    def security_level(self) -> Literal["restricted", "baseline", "privileged"]:
-        """The strictest Pod Security level that admits the pod, its volumes included."""
-        kinds = {volume.kind for _, volume in self._volumes_used}
-        level = self.security.level
-        if "hostPath" in kinds or level == "privileged":
-            return "privileged"
-        return "baseline" if kinds & {"nfs", "iscsi"} else level
 
     @property
     def more_ports(self) -> list[int]:

@@ -110,15 +110,6 @@ class PodSecurity:
         """Whether the processes run as root."""
         return self.user == "root"
 
-    @property
-    def level(self) -> Literal["restricted", "baseline", "privileged"]:
-        """The strictest Pod Security level that admits it (Kubernetes docs, same name)."""
-        if set(self.capabilities) - _BASELINE:
-            return "privileged"
-        if self.is_root or set(self.capabilities) - {"NET_BIND_SERVICE"}:
-            return "baseline"
-        return "restricted"
-
     def of_pod(self, family: ImageFamily) -> dict[str, Any]:
         """The pod's `securityContext`.
 
@@ -148,23 +139,3 @@ class PodSecurity:
             capabilities["add"] = list(self.capabilities)
         context = {"allowPrivilegeEscalation": False, "capabilities": capabilities}
         return context | ({"readOnlyRootFilesystem": True} if self.read_only_root else {})
-
-
-# Capabilities that the level "baseline" lets a container add.
-_BASELINE = frozenset(
-    {
-        "AUDIT_WRITE",
-        "CHOWN",
-        "DAC_OVERRIDE",
-        "FOWNER",
-        "FSETID",
-        "KILL",
-        "MKNOD",
-        "NET_BIND_SERVICE",
-        "SETFCAP",
-        "SETGID",
-        "SETPCAP",
-        "SETUID",
-        "SYS_CHROOT",
-    }
-)

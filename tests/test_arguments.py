@@ -58,6 +58,18 @@ CASES: list[tuple[Callable[[], object], str]] = [
         "ModelDeployment.id is missing; give ModelDeployment(id=...).",
     ),
     (
+        lambda: v.EnvVarSource.from_secret("s3"),
+        "EnvVarSource.from_secret.key is missing; give EnvVarSource.from_secret(key=...).",
+    ),
+    (
+        lambda: v.KedaAuthentication.from_secret("p", bearerToken="t"),
+        "KedaAuthentication.from_secret has no option 'bearerToken'; did you mean 'bearer_token'?",
+    ),
+    (
+        lambda: v.Volume.from_empty_dir("1Gi"),
+        "Volume.from_empty_dir takes keywords only, and a str has none; give its keyword, one of",
+    ),
+    (
         lambda: v.HpaScaler(
             chart(),
             "h",
@@ -107,7 +119,7 @@ def test_traceback() -> None:
     code = """
 import sys
 from cdk8s import App, Chart
-from vllm_constructs import EngineArgs, ModelCache, ModelDeployment, WholeGpu
+from vllm_constructs import EngineArgs, ModelCache, ModelDeployment, Volume, WholeGpu
 chart = Chart(App(), "x", namespace="llm")
 ModelCache(chart, "cache", size="1Gi")
 def wrong():
@@ -120,6 +132,9 @@ wrong()
         'ModelCache(chart, "other", sise="1Gi")',
         'ModelDeployment(App(), "m", model="a/b", gpu=WholeGpu("NVIDIA-L4"))',
         'WholeGpu("L5")',
+        'ModelDeployment(chart, "m", model="a/b", gpu=WholeGpu("NVIDIA-L4"), shared_memory="1GB")',
+        'ModelDeployment(chart, "m", model="a/b", gpu=WholeGpu("NVIDIA-L4"), image="vllm")',
+        'Volume.from_secret("a", mode=1)',
         (
             'ModelDeployment(chart, "m", model="Qwen/Qwen2.5-7B-Instruct",'
             ' gpu=WholeGpu("NVIDIA-L4"), engine=EngineArgs(max_model_len=400000))'

@@ -14,6 +14,7 @@ import pytest
 
 from tests import strategies
 from vllm_constructs import (
+    GpuPodSpec,
     IngressNginx,
     Problem,
     VllmConstructsError,
@@ -254,6 +255,14 @@ def test_warning() -> None:
 
     with pytest.warns(VllmConstructsWarning, match="no more security fixes") as caught:
         IngressNginx()
+
+    assert caught[0].filename == __file__
+
+
+def test_warning_of_property() -> None:
+    """A warning of a value that is derived late is at the user's line too."""
+    with pytest.warns(VllmConstructsWarning, match="latest") as caught:
+        GpuPodSpec(model="a/b", gpu=WholeGpu("NVIDIA-L4"), image="vllm/vllm-openai:latest")
 
     assert caught[0].filename == __file__
 

@@ -433,6 +433,7 @@ def test_model_deployment() -> None:
     facts = {
         "gpus",
         "namespace",
+        "pod_security_level",
         "replica_range",
         "rollout_gpus",
         "selector",

@@ -13,22 +13,25 @@ if TYPE_CHECKING:
     from inspect import Parameter
 
 
-def explained(init: Callable[..., None]) -> Callable[..., None]:
-    """An `__init__` that rejects wrong arguments with a sentence.
+def explained(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that rejects wrong arguments with a sentence.
 
     Args:
-        init: The `__init__` of a class.
+        method: The `__init__` of a class, or the function of one of its class methods.
     """
 
-    @wraps(init)
-    def call(self: object, *args: Any, **options: Any) -> None:
+    @wraps(method)
+    def call(self: object, *args: Any, **options: Any) -> Any:
         try:
-            init(self, *args, **options)
+            return method(self, *args, **options)
         except TypeError as error:
             # One frame: it was not called at all. Others are errors of its own.
             if error.__traceback__ is None or error.__traceback__.tb_next is not None:
                 raise
-            problem = _problem(type(self).__name__, init, args, options)
+            name = type(self).__name__
+            if isinstance(self, type):
+                name = f"{self.__name__}.{method.__name__}"
+            problem = _problem(name, method, args, options)
             if problem is None:
                 raise
             raise VllmConstructsError(problem) from None
@@ -61,12 +64,12 @@ def with_options(init: Callable[..., None], options: type) -> None:
 
 
 def _problem(
-    name: str, init: Callable[..., None], args: Sequence[Any], options: Mapping[str, Any]
+    name: str, method: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]
 ) -> Problem | None:
     """What is wrong with arguments; None if it is not known."""
     from inspect import signature
 
-    _, *parameters = signature(init).parameters.values()
+    _, *parameters = signature(method).parameters.values()
     known = {one.name: one for one in parameters if one.kind is not one.VAR_KEYWORD}
     positional = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
     if len(args) > len(positional):

@@ -89,6 +89,9 @@ else:
 
         def decorate(cls: type) -> type:
             own = vars(cls)
+            for name, made in [*own.items()]:
+                if isinstance(made, classmethod) and not name.startswith("_"):
+                    setattr(cls, name, classmethod(explained(made.__func__)))
             # Python sets it to None where a class has its own `__eq__`.
             if not init and "__init__" in own:
                 cls.__init__ = explained(cls.__init__)

@@ -132,9 +132,9 @@ class VllmConstructsWarning(UserWarning):
 
 
 def _is_ours(module: object) -> bool:
-    """Whether a module is of this library, of jsii, which calls constructs, or imports them."""
+    """Whether a module is of this library, or calls it: jsii, cached properties and imports."""
     name = str(module)
-    return name == "vllm_constructs" or name.startswith(
+    return name in ("vllm_constructs", "functools") or name.startswith(
         ("vllm_constructs.", "jsii.", "importlib._bootstrap")
     )
 

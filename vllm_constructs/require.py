@@ -197,6 +197,17 @@ def items(where: str, value: object, allowed: str) -> tuple[object, ...]:
     return tuple(value)
 
 
+def instances(
+    where: str, value: object, kinds: type[T] | tuple[type[T], ...], allowed: str
+) -> tuple[T, ...]:
+    """A list or tuple of objects of one of `kinds`."""
+    found = items(where, value, allowed)
+    return tuple(
+        instance(f"{where}[{at}]", one, kinds, allowed.removeprefix("a list of "))
+        for at, one in enumerate(found)
+    )
+
+
 def texts(where: str, value: object, allowed: str = "a list of strings") -> tuple[str, ...]:
     """A list or tuple of strings."""
     return tuple(text(where, item, allowed) for item in items(where, value, allowed))

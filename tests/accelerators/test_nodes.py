@@ -240,10 +240,14 @@ REFUSED_GPUS: list[tuple[Any, Any, tuple[str, ...]]] = [
     (
         "gke",
         WholeGpu("NVIDIA-L40S"),
-        ("label of NVIDIA-L40S is not known", f"{{'{GKE}': ...}}"),
+        ("no node with NVIDIA-L40S is known, only with", f"{{'{GKE}': ...}}"),
     ),
-    ("coreweave", WholeGpu(L4), ("the label of NVIDIA-L4", f"labels={{'{COREWEAVE}': ...}}")),
-    ("karpenter", WholeGpu(A100_PCIE), ("the label of NVIDIA-A100-80GB-PCIe is not known",)),
+    (
+        "coreweave",
+        WholeGpu(L4),
+        ("no node with NVIDIA-L4 is known", f"labels={{'{COREWEAVE}': ...}}"),
+    ),
+    ("karpenter", WholeGpu(A100_PCIE), ("no node with NVIDIA-A100-80GB-PCIe is known",)),
     ("aks", WholeGpu(L4), ("no instance type with NVIDIA-L4 is", "instance_types=[...]")),
     ("aks", WholeGpu("NVIDIA-A10", count=4), ("no instance type with 4 NVIDIA-A10 is known",)),
     ("eks", WholeGpu("Some-New-GPU", memory_mib=80000), ("with Some-New-GPU",)),
@@ -275,17 +279,17 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: Nodes(labels={"a": 7}), ("Nodes.labels['a'] is 7",)),  # type: ignore[dict-item]  # the mistake
     (lambda: Nodes("eks", instance_types="g6.xlarge"), ("is 'g6.xlarge'", "a list of strings")),
     (lambda: Nodes("eks", instance_types=[""]), ("Nodes.instance_types is ''",)),
-    (lambda: Nodes("gke", instance_types=["g2"]), ("instance_types is given, but GKE has no",)),
-    (lambda: Nodes(instance_types=["g2"]), ("but GPU feature discovery has no such label",)),
-    (lambda: Nodes("any", instance_types=["g2"]), ("but any node has no such label",)),
+    (lambda: Nodes("gke", instance_types=["g2"]), ("Nodes('gke') does not select by it",)),
+    (lambda: Nodes(instance_types=["g2"]), ("Nodes('feature-discovery') does not select",)),
+    (lambda: Nodes("any", instance_types=["g2"]), ("Nodes('any') does not select by it",)),
     (
         lambda: Nodes("eks", labels={"a": "b"}, instance_types=["g6.xlarge"]),
         ("instance_types is given beside labels", "leave it out"),
     ),
     (lambda: Nodes("eks", spot=1), ("Nodes.spot is 1", "True or False")),  # type: ignore[arg-type]  # the mistake
     (lambda: Nodes(spot=True), ("Nodes.spot is True", "GPU feature discovery", "node_selector")),
-    (lambda: Nodes("any", spot=True), ("spot nodes on any node are not known",)),
-    (lambda: Nodes("coreweave", spot=True), ("spot nodes on CoreWeave are not known",)),
+    (lambda: Nodes("any", spot=True), ("any node has no label of spot nodes",)),
+    (lambda: Nodes("coreweave", spot=True), ("CoreWeave has no label of spot nodes",)),
 ]
 
 

@@ -118,8 +118,8 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: WholeGpu("NVIDIA-A100-80GB"), ("'NVIDIA-A100-80GB'", A100, "memory_mib")),
     (lambda: WholeGpu("NVIDIA-A100-80GB-PCI"), ("did you mean", A100)),
     (lambda: WholeGpu("q~"), ("'q~'", "NVIDIA-L40S")),
-    (lambda: WholeGpu("zzz"), ("'zzz'", "specify WholeGpu.memory_mib to use it anyway")),
-    (lambda: TimeSlicedGpu("zzz"), ("'zzz'", "specify TimeSlicedGpu.memory_mib to use it")),
+    (lambda: WholeGpu("zzz"), ("'zzz'", "if nodes have that label, give WholeGpu.memory_mib too")),
+    (lambda: TimeSlicedGpu("zzz"), ("'zzz'", "give TimeSlicedGpu.memory_mib too")),
     (lambda: MigSlice("1g.10gb", product="zzz"), ("'zzz'", "give a product that has MIG")),
     (lambda: WholeGpu("NVIDIA-L4", count=0), ("WholeGpu.count is 0", "from 1 to 16")),
     (lambda: WholeGpu("NVIDIA-L4", count=17), ("17", "from 1 to 16")),
@@ -137,7 +137,10 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
         ("is 16", "no node has more than 8 NVIDIA-H100-80GB-HBM3", "give at most 8"),
     ),
     (lambda: TimeSlicedGpu("l4"), ("is 'l4'", "did you mean 'NVIDIA-L4'?")),
-    (lambda: TimeSlicedGpu("NVIDIA-L5"), ("'NVIDIA-L5'", "in the catalog; specify")),
+    (
+        lambda: TimeSlicedGpu("NVIDIA-L5"),
+        ("'NVIDIA-L5'", "in the catalog; if nodes have that label"),
+    ),
     (lambda: TimeSlicedGpu("NVIDIA-L4", replicas=1), ("replicas is 1", "from 2 to 48")),
     (
         lambda: TimeSlicedGpu("NVIDIA-L4", sharing="mig"),  # type: ignore[arg-type]  # the mistake

@@ -1,5 +1,7 @@
 """A model that KEDA scales."""
 
+from typing import Any
+
 import pytest
 from cdk8s import App, Chart
 from syrupy.assertion import SnapshotAssertion
@@ -10,11 +12,13 @@ from tests.support import parse_promql
 from vllm_constructs import (
     CronFloor,
     KvCacheUsage,
+    ModelMonitor,
     QueueDepth,
     Startup,
     VllmConstructsError,
     VllmConstructsWarning,
 )
+from vllm_constructs.kube.peers import from_namespace
 
 
 @pytest.mark.parametrize(("kind", "variant"), variants("KedaScaler"))
@@ -45,6 +49,37 @@ def test_queries() -> None:
         assert query.is_one_series
         (selector,) = query.selectors
         assert selector.is_scoped(**labels)
+
+
+def test_scraper() -> None:
+    """Prometheus outside of the cluster is warned about, unless some namespace is let in."""
+    address = "https://metrics.example.com"
+    words = f"KedaScaler.prometheus is '{address}', which does not tell the namespace"
+    scope = chart()
+    with pytest.warns(VllmConstructsWarning, match=words):
+        keda(scope, "scaler", model(scope, cache=CACHE), prometheus=address)
+    open_models: list[dict[str, Any]] = [
+        {"allow_from": ["monitoring"]},
+        {"network_policy": False},
+    ]
+    for options in open_models:
+        scope = chart()
+        keda(scope, "scaler", model(scope, cache=CACHE, **options), prometheus=address)
+    scope = chart()
+    qwen = model(scope, cache=CACHE)
+    ModelMonitor(scope, "monitor", target=qwen, labels={"release": "x"})
+    keda(scope, "scaler", qwen, prometheus=address)
+
+
+def test_openshift() -> None:
+    """Behind OpenShift's Thanos, the Prometheus of user-defined projects is let in."""
+    scope = chart()
+    thanos = "https://thanos-querier.openshift-monitoring.svc:9091"
+    keda(scope, "scaler", model(scope, cache=CACHE), prometheus=thanos)
+    peers = only(scope, "NetworkPolicy")["spec"]["ingress"]
+    assert from_namespace("openshift-user-workload-monitoring") in [
+        peer for rule in peers for peer in rule["from"]
+    ]
 
 
 @pytest.mark.parametrize(

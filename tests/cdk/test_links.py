@@ -110,6 +110,11 @@ class TestReach:
             f"{kind} is in namespace {namespace!r} and 'qwen' in 'llm'; put both into charts of "
             "one namespace."
         )
+        if namespace is None:
+            sentence = (
+                f"{kind} is in a chart without a namespace, and 'qwen' in 'llm'; give it: "
+                "Chart(app, id, namespace='llm')."
+            )
         before = known(qwen)
         with rejected(scope, f"^{re.escape(sentence)}$"):
             read(scope, kind, qwen)

@@ -357,10 +357,13 @@ class TestScaler:
             metadata = ApiObjectMetadata(namespace=namespace or "default")
             plus(scope, "scaler", qwen, metadata=metadata)
             namespace = namespace or "default"
-        assert (
+        expected = (
             f"HorizontalPodAutoscaler is in namespace {namespace!r} and 'qwen' in 'llm'; put both "
             "into charts of one namespace."
-        ) in self.problems(scope, monkeypatch, tmp_path)
+        )
+        if namespace is None:
+            expected = "HorizontalPodAutoscaler is in a chart without a namespace, and 'qwen'"
+        assert expected in self.problems(scope, monkeypatch, tmp_path)
 
     def test_other_chart(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """One in another chart of the model's namespace is fine."""

@@ -139,6 +139,14 @@ class TestUnique:
             [item["kind"] for item in manifests(scope)] for scope in (second, first)
         ]
 
+    def test_service_twice(self) -> None:
+        """For two Services of one name, the option that names them is advised, and helps."""
+        scope = chart()
+        model(scope, "a", service_name="api")
+        with rejected(scope, "is made twice.*give one of them another service_name="):
+            model(scope, "b", service_name="api", served_name="b")
+        model(scope, "b", service_name="other", served_name="b")
+
     def test_elsewhere(self) -> None:
         """The same name is free for another kind, in another namespace and in another app."""
         app = App()
@@ -195,10 +203,12 @@ class TestReferences:
         app.check_reference("cache", None)
         with pytest.raises(VllmConstructsError) as error:
             app.check_reference("cache", ExistingClaim("weights", namespace="b"))
-        assert str(error.value) == (
-            f"cache is in namespace 'b', and this chart is in {own!r}; put both into charts of one "
-            "namespace."
+        advice = (
+            "this chart has none; give it: Chart(app, id, namespace='b')."
+            if own is None
+            else "this chart is in 'a'; put both into charts of one namespace."
         )
+        assert str(error.value) == f"cache is in namespace 'b', and {advice}"
 
     @pytest.mark.parametrize(("own", "other"), [("a", "b"), ("a", None), (None, "b")])
     def test_constructs(self, own: str | None, other: str | None) -> None:
@@ -206,7 +216,8 @@ class TestReferences:
         app = AppRegistry()
         found = SimpleNamespace(_context=context(other, app))
         context(other, app).check_reference("cache", found)
-        with pytest.raises(VllmConstructsError, match="put both into charts of one namespace"):
+        match = "this chart has none" if own is None else "put both into charts of one namespace"
+        with pytest.raises(VllmConstructsError, match=match):
             context(own, app).check_reference("cache", found)
 
     def test_apps(self) -> None:

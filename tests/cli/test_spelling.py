@@ -67,7 +67,7 @@ def test_values(option: str, value: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: WholeGpu("New-GPU"), ("--gpu is 'New-GPU'", "specify --gpu-memory-mib")),
+        (lambda: WholeGpu("New-GPU"), ("--gpu is 'New-GPU'", "give --gpu-memory-mib too")),
         (lambda: WholeGpu("NVIDIA-L4", count=17), ("--gpus is 17",)),
         (lambda: WholeGpu("X", memory_mib=1), ("--gpu-memory-mib is 1",)),
         (lambda: VllmRelease("vllm"), ("--image is 'vllm'",)),

@@ -47,7 +47,9 @@ def test_grammar(name: str) -> None:
         try:
             assert check("x", name) == name
         except VllmConstructsError:
-            assert [*problems(name)] != []
+            # Kubernetes takes this one, and its variables stop vLLM.
+            is_vllm = check == names.service and name == "vllm"
+            assert is_vllm or [*problems(name)] != []
         else:
             assert [*problems(name)] == []
 
@@ -106,7 +108,8 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: names.host("host", "localhost"), ("'localhost'", "'llm.example.com'")),
     (lambda: names.host("host", "*.example.com"), ("'*.example.com'", "a host name")),
     (lambda: names.host("host", None), ("None", "a host name")),
-    (lambda: names.secret_key("key", "a/b"), ("'a/b'", "letters, digits")),
+    (lambda: names.secret_key("key", "a/b"), ("3 characters, not shown", "letters, digits")),
+    (lambda: names.data_key("key", "a/b"), ("'a/b'", "letters, digits")),
     (lambda: names.key("key", "/a"), ("'/a'", "'example.com/team'")),
     (lambda: names.key("key", f"{'a' * 254}/a"), ("a key such as",)),
     (lambda: names.key("key", 1), ("key is 1", "'team'")),

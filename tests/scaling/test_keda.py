@@ -13,6 +13,7 @@ from vllm_constructs import (
     CronFloor,
     KvCacheUsage,
     ModelSeries,
+    PrometheusQuery,
     QueueDepth,
     ScalingPace,
     VllmConstructsWarning,
@@ -161,6 +162,18 @@ def test_sleep() -> None:
     assert (5, 0, 900) == tuple(fast[name] for name in names)
 
 
+def test_sleep_before_ready() -> None:
+    """A pod that a request has woken is not removed while it loads."""
+    query = PrometheusQuery(name="gateway", query="sum(x)", threshold=1, metric_type="AverageValue")
+    for startup, expected in ((60, 300), (900, 900), (86400, 86400)):
+        found = scaled_object(triggers=[query], replicas=TO_ZERO, startup=startup)
+        assert expected == found["spec"]["cooldownPeriod"]
+    words = "KedaScaler.cooldown is 60, shorter than the 900 seconds that a pod may load"
+    with pytest.warns(VllmConstructsWarning, match=words):
+        scaled_object(triggers=[query], replicas=TO_ZERO, cooldown=60)
+    scaled_object(triggers=[query], replicas=TO_ZERO, cooldown=900)
+
+
 @pytest.mark.parametrize("name", ["polling_interval", "cooldown"])
 def test_sleep_that_never_comes(name: str) -> None:
     """A time that does nothing, since the model never sleeps, is warned about and left out."""
@@ -182,10 +195,12 @@ def test_address() -> None:
 
 def test_namespace() -> None:
     """The namespace of Prometheus is read from a Service's address, and from no other."""
-    assert "watch" == keda.namespace_of("http://prometheus.watch.svc:9090")
-    assert "watch" == keda.namespace_of("http://prometheus.watch.svc.cluster.local:9090")
-    assert keda.namespace_of("https://metrics.example.com") is None
-    assert keda.namespace_of("http://prometheus:9090") is None
+    assert "watch" == keda.scraper_of("http://prometheus.watch.svc:9090")
+    assert "watch" == keda.scraper_of("http://prometheus.watch.svc.cluster.local:9090")
+    thanos = "https://thanos-querier.openshift-monitoring.svc:9091"
+    assert "openshift-user-workload-monitoring" == keda.scraper_of(thanos)
+    assert keda.scraper_of("https://metrics.example.com") is None
+    assert keda.scraper_of("http://prometheus:9090") is None
 
 
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [

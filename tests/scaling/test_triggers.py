@@ -35,9 +35,9 @@ def test_queries(trigger: Any, series: ModelSeries) -> None:
     query = parse_promql(trigger.query(series))
 
     assert query.is_one_series
-    assert len(query.selectors) == 1
-    selector = query.selectors[0]
-    assert selector.is_scoped(namespace=series.namespace, model_name=series.model_name)
+    assert len(query.selectors) == 1 + isinstance(trigger, TimeToFirstToken)
+    for selector in query.selectors:
+        assert selector.is_scoped(namespace=series.namespace, model_name=series.model_name)
     if trigger.metric_type == "AverageValue":
         assert query.aggregation == "sum"
     else:
@@ -128,7 +128,8 @@ def test_keda_triggers() -> None:
     """Each trigger writes its own entry of a ScaledObject, and for an HPA its own metric."""
     series = ModelSeries(namespace="llm", model_name="qwen-7b")
     matchers = '{namespace="llm",model_name="qwen-7b"}'
-    buckets = f"rate(vllm:time_to_first_token_seconds_bucket{matchers}[2m])"
+    first = "vllm:time_to_first_token_seconds"
+    buckets, count = (f"rate({first}_{one}{matchers}[2m])" for one in ("bucket", "count"))
 
     def prometheus(name: str, kind: str, query: str, threshold: str) -> dict[str, Any]:
         metadata = {"serverAddress": "http://x", "query": query, "threshold": threshold}
@@ -144,7 +145,7 @@ def test_keda_triggers() -> None:
         prometheus(
             "time-to-first-token",
             "Value",
-            f"histogram_quantile(0.95, sum by (le) ({buckets}))",
+            f"histogram_quantile(0.95, sum by (le) ({buckets})) >= 0 or 0 * sum({count})",
             "2",
         ),
         {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "70"}},

@@ -522,7 +522,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
         lambda: proxy(env={"A": "$(B)", "B": "$(A)"}),
         ("Container.env has variables that refer to each other in a circle ('A', 'B')",),
     ),
-    (lambda: proxy(env_from=["more"]), ("Container.env_from is 'more'", "EnvFromSource")),
+    (lambda: proxy(env_from=["more"]), ("Container.env_from[0] is 'more'", "EnvFromSource")),
     (lambda: proxy(env_from=SECRET), ("Container.env_from is ", "a list of EnvFromSource")),
     (lambda: proxy(ports=[9901]), ("Container.ports is [9901]", "{'metrics': 9100}")),
     (lambda: proxy(ports={"a": "1"}), ("Container.ports['a'] is '1'", "write 1 without quotes")),
@@ -552,7 +552,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: proxy(image_pull_policy="always"), ("'always'", "did you mean 'Always'?")),
     (lambda: proxy(working_dir=""), ("Container.working_dir is ''",)),
     (lambda: pod(sidecars=proxy()), ("sidecars is Container(", "a list of Container(...)")),
-    (lambda: pod(sidecars=[{"name": "x"}]), ("sidecars is {'name': 'x'}", "Container(...)")),
+    (lambda: pod(sidecars=[{"name": "x"}]), ("sidecars[0] is {'name': 'x'}", "Container(...)")),
     (lambda: pod(init_containers="x"), ("init_containers is 'x'", "Container(...)")),
     (lambda: pod(sidecars=[proxy(), proxy()]), ("sidecars has a container 'proxy'",)),
     (

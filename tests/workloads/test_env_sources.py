@@ -210,7 +210,10 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: EnvVarSource.from_secret(7, key="k"), ("from_secret secret is 7", "a Secret")),  # type: ignore[arg-type]  # the mistake
     (lambda: EnvVarSource.from_config_map("A", key="k"), ("from_config_map config_map is 'A'",)),
     (lambda: EnvVarSource.from_secret("a", key=""), ("EnvVarSource.from_secret key is ''",)),
-    (lambda: EnvVarSource.from_secret("a", key="a/b"), ("key is 'a/b'", "letters, digits")),
+    (
+        lambda: EnvVarSource.from_secret("a", key="a/b"),
+        ("key is no key of a Secret", "letters, digits"),
+    ),
     (lambda: EnvVarSource.from_config_map("a", key="a b"), ("from_config_map key is 'a b'",)),
     (lambda: EnvVarSource.from_secret("a", key="k", optional=1), ("optional is 1",)),  # type: ignore[arg-type]  # the mistake
     (lambda: EnvVarSource.from_field("status.podip"), ("did you mean 'status.podIP'?",)),

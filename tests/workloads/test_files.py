@@ -202,7 +202,7 @@ def test_size(given_files: dict[str, Any], size: int) -> None:
     else:
         sentence = strategies.refusal(lambda: files.check_files(given_files))
         assert f"files has {size} bytes, more than the 1048576 of a ConfigMap" in sentence
-        assert "into a volume of volumes" in sentence
+        assert "mount large files with volumes" in sentence
 
 
 def test_keys() -> None:

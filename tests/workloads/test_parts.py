@@ -419,7 +419,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: pod(resources={"hugepages-2Mi": "1GB"}), ("'1GB'", "write '1Gi'")),
     (lambda: pod(resources="rdma/ib"), ("resources is 'rdma/ib'", "{'rdma/ib': 1}")),
     (lambda: pod(env_from="keys"), ("env_from is 'keys'", "EnvFromSource.from_secret(...)")),
-    (lambda: pod(env_from=["keys"]), ("env_from is 'keys'", "a list of")),
+    (lambda: pod(env_from=["keys"]), ("env_from[0] is 'keys'",)),
     (lambda: pod(volumes=CA), ("volumes is Volume(", "a dict of paths and volumes")),
     (lambda: pod(volumes={"etc": CA}), ("a key of volumes is 'etc'", "an absolute path")),
     (lambda: pod(volumes={"/a/../b": CA}), ("a key of volumes is '/a/../b'", "'..'")),
@@ -443,7 +443,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: pod(files={"/a": 5}), ("files['/a'] is of type int (not shown)", "a Path")),
     (lambda: pod(files={"/a": Path("/none/such")}), ("'/none/such'", "cannot be read")),
     (lambda: pod(files={"/a": "hf_abcdefgh1234"}), ("credential (not shown)", "from_secret")),
-    (lambda: pod(files={"/a": "x" * (2**20 + 1)}), ("1048577 bytes", "put large files")),
+    (lambda: pod(files={"/a": "x" * (2**20 + 1)}), ("1048577 bytes", "mount large files")),
     (lambda: pod(files={"/a": "\ud800"}), ("files['/a'] is no valid Unicode", "give bytes")),
 ]
 

@@ -228,7 +228,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: pod(node_selector={"a b": "c"}), ("'a b'", "a key such as 'team'")),
     (lambda: pod(node_selector={"a": "c d"}), ("node_selector['a'] is 'c d'", "at most 63")),
     (lambda: pod(tolerations="nvidia"), ("'nvidia'", "a list of Toleration(...)")),
-    (lambda: pod(tolerations=[TAINT]), ("nvidia.com/gpu", "a list of Toleration(...)")),
+    (lambda: pod(tolerations=[TAINT]), ("tolerations[0] is", "nvidia.com/gpu", "Toleration(...)")),
     (lambda: pod(priority_class="High"), ("priority_class is 'High'", "'high'")),
     (lambda: pod(runtime_class=""), ("runtime_class is ''", "lower-case")),
     (lambda: pod(service_account="a" * 254), ("253",)),
@@ -387,7 +387,14 @@ def test_vocabulary(model: str) -> None:
 
 @pytest.mark.parametrize(
     ("option", "number", "advice"),
-    [("memory", 64, "'64Gi'"), ("cpu", 4, "'4'"), ("memory", 10**30, None), ("cpu", True, None)],
+    [
+        ("memory", 64, "'64Gi'"),
+        ("memory", 256, "'256Mi' or '256Gi'"),
+        ("shared_memory", 16, "'16Gi'"),
+        ("cpu", 4, "'4'"),
+        ("memory", 10**30, None),
+        ("cpu", True, None),
+    ],
 )
 def test_number_of_resources(option: str, number: int, advice: str | None) -> None:
     """A number where a quantity is meant is told how to write it."""

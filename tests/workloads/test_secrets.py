@@ -112,7 +112,10 @@ def external(**fields: Any) -> strategies.Manifest:
 
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: HuggingFaceToken("Hf_token"), ("secret_name is 'Hf_token'", "'hf-token'")),
-    (lambda: HuggingFaceToken("hf", "a/b"), ("HuggingFaceToken.key is 'a/b'", "letters")),
+    (
+        lambda: HuggingFaceToken("hf", "a/b"),
+        ("HuggingFaceToken.key is no key of a Secret", "letters"),
+    ),
     (lambda: ApiKey(""), ("ApiKey.secret_name is ''", "lower-case")),
     (lambda: ApiKey("a", ""), ("ApiKey.key is ''", "letters")),
     (lambda: ApiKey.from_secret(None), ("secret is None", "a Secret or a cdk8s-plus")),  # type: ignore[arg-type]  # the mistake

@@ -209,7 +209,7 @@ def test_target(minor: int) -> None:
     else:
         sentence = strategies.refusal(lambda: image.check_target("volumes['/a']", target))
         assert sentence.startswith("volumes['/a'] is a volume of kind 'image'")
-        assert f"since 1.35, and the target is 1.{minor}; give Kubernetes('1.35')" in sentence
+        assert f"since 1.35, and the target is 1.{minor}; call Kubernetes('1.35')" in sentence
 
 
 @pytest.mark.parametrize(
@@ -452,6 +452,11 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: Volume.from_config_map("a", optional="no"), ("optional is 'no'",)),  # type: ignore[arg-type]  # the mistake
     (lambda: Volume.from_config_map("a", default_mode=0o1000), ("default_mode is 512",)),
     (lambda: Volume.from_config_map("a", default_mode=-1), ("default_mode is -1",)),
+    (
+        lambda: Volume.from_config_map("a", default_mode=644),
+        ("default_mode is 644", "write 0o644."),
+    ),
+    (lambda: Volume.from_secret("a", default_mode="0400"), ("write 0o400.",)),  # type: ignore[arg-type]  # the mistake
     (lambda: Volume.from_secret("a", default_mode="0400"), ("from_secret default_mode is '0400'",)),  # type: ignore[arg-type]  # the mistake
     (lambda: Volume.from_secret("A"), ("Volume.from_secret secret is 'A'",)),
     (lambda: Volume.from_claim("A"), ("Volume.from_claim claim is 'A'",)),

@@ -129,13 +129,16 @@ class Nodes:
             names.label_map("Nodes.instance_types", {_INSTANCE_TYPE: one})
         object.__setattr__(self, "instance_types", tuple(dict.fromkeys(types)))
         if types and not (self._data["instances"] or self._data["memory_label"]):
-            self._refuse("instance_types", f"is given, but {self._title} has no such label")
+            text = f"is given, but Nodes({self.platform!r}) does not select by it"
+            advice = f"leave it out, or give labels={{{{{_INSTANCE_TYPE!r}: ...}}}}"
+            self._refuse("instance_types", text, advice)
         if types and self.labels is not None:
             self._refuse("instance_types", "is given beside {labels}")
         require.boolean("Nodes.spot", self.spot)
         if self.spot and self._data["spot"] is None:
-            text = f"is True, but the labels of spot nodes on {self._title} are not known"
-            self._refuse("spot", text, "give their label in {node_selector}")
+            text = f"is True, but {self._title} has no label of spot nodes that is known"
+            own = "give a platform that has one, such as Nodes('gke', spot=True), or"
+            self._refuse("spot", text, f"{own} their label in {{node_selector}}")
 
     def _refuse(self, option: str, text: str, advice: str = "leave it out") -> None:
         refuse(Problem(where=f"Nodes.{option}", text=text, advice=advice))
@@ -207,9 +210,8 @@ class Nodes:
             # Their labels are those of the driver, as feature discovery's are.
             values = [product]
         if values is None:
-            self._unknown(
-                f"the label of {product} is not known", f"labels={{{data['label']!r}: ...}}"
-            )
+            text = f"no node with {product} is known, only with {', '.join(data['values'])}"
+            self._unknown(text, f"labels={{{data['label']!r}: ...}}")
         found = {data["label"]: tuple(values)}
         if product in data["memories"]:
             found[data["memory_label"]] = (data["memories"][product],)

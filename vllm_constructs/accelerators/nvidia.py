@@ -82,12 +82,12 @@ def _product(where: str, product: object, memory_mib: int | None = None) -> int:
         memories = {name: one["memory_mib"] for name, one in catalog().items()}
         near = either(products_of(product, memories))
         owner = where.rsplit(".", 1)[0]
-        own = f"specify {{{owner}.memory_mib}} to use it anyway"
+        own = f"if nodes have that label, give {{{owner}.memory_mib}} too"
         # The memory of a slice follows from its profile.
         if owner == "MigSlice":
             advice = near or "give a product that has MIG"
         else:
-            advice = f"{near} Otherwise {own}" if near else own
+            advice = f"{near} {own[0].upper()}{own[1:]}" if near else own
         refuse(
             Problem(
                 where=where,

@@ -192,6 +192,7 @@ class ModelDeployment(VllmConstruct):
             replicas=self.replicas,
             context=context,
             render=objects.changed,
+            is_open=bool(allowed) or not network_policy,
         )
         if scaler is not None:
             links.facts = replace(links.facts, scaler=scaler)

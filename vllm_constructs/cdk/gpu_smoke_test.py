@@ -55,8 +55,7 @@ class GpuSmokeTest(VllmConstruct):
         context = chart_context(scope, id)
         require.instance("GpuSmokeTest.gpu", gpu, KINDS, EXPECTED)
         allowed = "a list of Toleration(...)"
-        for item in require.items("GpuSmokeTest.tolerations", tolerations, allowed):
-            require.instance("GpuSmokeTest.tolerations", item, Toleration, allowed)
+        require.instances("GpuSmokeTest.tolerations", tolerations, Toleration, allowed)
         own = names.sanitized(id) if name is None else name
         body = operators.smoke_test(name=own, gpu=gpu, image=image, tolerations=tolerations)
         mark("GpuSmokeTest", [body], labels=labels, annotations=annotations)

@@ -38,7 +38,8 @@ class HpaScaler(VllmConstruct):
         min_replicas: Replicas at least. Default 1.
         pace: How fast replicas are added and removed. Default: `ScalingPace()`.
         prometheus: Address of the Prometheus behind the adapter; pods of its namespace may then
-            scrape the model. Default: that of the app's `PrometheusAdapter`.
+            scrape the model. Default: that of the app's `PrometheusAdapter`; without one, a
+            `ModelMonitor` or the model's `allow_from` lets Prometheus in.
         name: Name of the HorizontalPodAutoscaler. Default: the model's.
         labels: More labels of the HorizontalPodAutoscaler. Default: none.
         annotations: More annotations of the HorizontalPodAutoscaler. Default: none.
@@ -80,7 +81,7 @@ class HpaScaler(VllmConstruct):
         reads_metrics = reads_prometheus(checked)
         links.check_scaler(replicas, reads_metrics=reads_metrics)
         if prometheus is not None:
-            scraper = keda.namespace_of(keda.check_address("HpaScaler.prometheus", prometheus))
+            scraper = keda.scraper_of(keda.check_address("HpaScaler.prometheus", prometheus))
         else:
             scraper = context.app.prometheus
         change = links.change(

@@ -45,6 +45,7 @@ class KedaScaler(VllmConstruct):
         polling_interval: Seconds between two polls at 0 replicas; only with a minimum
             of 0, since above it the HPA polls. Default 15.
         cooldown: Idle seconds until the last replica is removed; only with a minimum of 0.
+            Default: 300, and at least the time that a pod may load if a query wakes the model.
             Default 300.
         fallback_replicas: Replicas at least while Prometheus cannot be reached. Default: the
             model's `replicas`, within the range.
@@ -128,7 +129,9 @@ class KedaScaler(VllmConstruct):
         )
         reads_metrics = reads_prometheus(checked)
         links.check_scaler(replicas, reads_metrics=reads_metrics)
-        namespace = keda.namespace_of(prometheus)
+        namespace = keda.scraper_of(prometheus)
+        if reads_metrics and namespace is None:
+            links.warn_of_scraper("KedaScaler.prometheus", prometheus)
         change = links.change(
             scaler=replicas,
             is_measured=reads_metrics,

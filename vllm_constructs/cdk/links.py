@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
-from vllm_constructs.errors import refuse
+from vllm_constructs.errors import Problem, refuse, warn
 from vllm_constructs.kube.pod_security_standards import LEVELS, Level, Need
 from vllm_constructs.workloads.availability import Budget
 from vllm_constructs.workloads.pod import GpuPodSpec
@@ -93,6 +93,8 @@ class ModelLinks:
         replicas: Number of pods, unless a scaler sets it.
         context: The context of its chart.
         render: Makes its manifests again.
+        is_open: Whether pods of other namespaces reach it already, by `allow_from` or because
+            there is no NetworkPolicy.
     """
 
     construct: Construct
@@ -106,6 +108,7 @@ class ModelLinks:
         replicas: int,
         context: ChartContext,
         render: Renders,
+        is_open: bool,
     ) -> None:
         self.workload = workload
         self.pod = pod
@@ -113,6 +116,7 @@ class ModelLinks:
         self.context = context
         self.facts = LinkedFacts()
         self._render = render
+        self._is_open = is_open
 
     @property
     def is_measured(self) -> bool:
@@ -155,6 +159,11 @@ class ModelLinks:
     def check_namespace(self, where: str, namespace: str | None) -> None:
         """Reject an object of another namespace, which cannot refer to the model."""
         own = self.context.namespace
+        if namespace is None and own is not None:
+            refuse(
+                f"{where} is in a chart without a namespace, and {self.workload.name!r} in "
+                f"{own!r}; give it: Chart(app, id, namespace={own!r})."
+            )
         if namespace != own:
             refuse(
                 f"{where} is in namespace {namespace!r} and {self.workload.name!r} in {own!r}; put "
@@ -206,6 +215,26 @@ class ModelLinks:
             refuse(
                 f"EngineArgs.disable_log_stats is True, so {self.workload.name!r} has no metrics, "
                 f"which {reader} reads; leave it out."
+            )
+
+    def warn_of_scraper(self, where: str, address: str) -> None:
+        """Warn about metrics that nobody may scrape, as far as the app says.
+
+        Args:
+            where: The option with the address from which a scaler gets them.
+            address: The address, which names no namespace.
+        """
+        if not self._is_open and not self.facts.peers:
+            warn(
+                Problem(
+                    where=where,
+                    text=f"is {address!r}, which does not tell the namespace of the Prometheus "
+                    f"that scrapes {self.workload.name!r}, and its NetworkPolicy admits no other "
+                    "namespace than its own",
+                    value=repr(address),
+                    advice="give the model {allow_from=['monitoring']} with that namespace, or "
+                    "make its ModelMonitor before the scaler",
+                )
             )
 
     def check_monitor(self) -> None:

@@ -38,8 +38,9 @@ class ModelMonitor(VllmConstruct):
         target: The model.
         interval: Time between two scrapes. Default `15s`.
         kind: `"ServiceMonitor"` (default) or `"PodMonitor"`.
-        labels: Labels that the operator selects monitors and rules by. kube-prometheus-stack
-            selects only those with `release: <its Helm release>`, so no label is warned about.
+        labels: Labels of monitor, rule and dashboard, by which the operator selects them.
+            kube-prometheus-stack selects only those with `release: <its Helm release>`, so no
+            label is warned about; OpenShift's selects all.
         alerts: Whether to make the PrometheusRule. Default True.
         dashboard: Whether to make the dashboard's ConfigMap. Default True.
         folder: Grafana folder of the dashboard. Default: Grafana's own.
@@ -94,7 +95,7 @@ class ModelMonitor(VllmConstruct):
         require.instance("ModelMonitor.objectives", goals, Objectives, "Objectives")
         require.text("ModelMonitor.runbook", runbook)
         picked = names.label_map("ModelMonitor.labels", {} if labels is None else labels)
-        if not picked:
+        if not picked and namespace != peers.OPENSHIFT_PROMETHEUS:
             warn(
                 "ModelMonitor.labels is empty, and kube-prometheus-stack picks up only monitors "
                 "labelled with its Helm release; give labels={'release': 'kube-prometheus-stack'}."
@@ -137,6 +138,7 @@ class ModelMonitor(VllmConstruct):
         if alerts:
             made["alerts"] = rule
         if dashboard:
+            board["metadata"]["labels"] = {**picked, **board["metadata"]["labels"]}
             made["dashboard"] = board
         mark("ModelMonitor", made.values(), annotations=annotations)
         super().__init__(scope, id, context, made, [change])

@@ -9,7 +9,7 @@ from vllm_constructs.engine.flag_types import Json
 from vllm_constructs.kube import peers
 from vllm_constructs.metrics import vllm_metrics
 from vllm_constructs.platform.delivery import Delivery, helm_chart
-from vllm_constructs.scaling.keda import check_address, namespace_of
+from vllm_constructs.scaling.keda import check_address, scraper_of
 
 from .operator import Operator, delivered
 from .registry import chart_context
@@ -70,7 +70,7 @@ class PrometheusAdapter(Operator):
             values={} if values is None else values,
         )
         bodies = delivered("PrometheusAdapter", delivery, chart)
-        scraper = namespace_of(address)
+        scraper = scraper_of(address)
         changes = []
         if scraper is not None:
             peer = [peers.from_namespace(scraper)]

@@ -154,6 +154,11 @@ class ChartContext:
             refuse(f"{where} is in another app; put both into one app.")
         namespace = other.namespace if isinstance(other, ChartContext) else namespace_of(value)
         is_known = isinstance(other, ChartContext) or namespace is not None
+        if is_known and namespace is not None and self.namespace is None:
+            refuse(
+                f"{where} is in namespace {namespace!r}, and this chart has none; give it: "
+                f"Chart(app, id, namespace={namespace!r})."
+            )
         if is_known and namespace != self.namespace:
             refuse(
                 f"{where} is in namespace {namespace!r}, and this chart is in {self.namespace!r}; "
@@ -178,9 +183,10 @@ class ChartContext:
             if maker is not None:
                 kind, namespace, name = key
                 where = f" in namespace {namespace!r}" if namespace else ""
+                option = "service_name" if kind == "Service" else "name"
                 refuse(
                     f"{kind} {name!r}{where} is made twice, first by {maker}, and one would "
-                    "overwrite the other; give one of them another name=."
+                    f"overwrite the other; give one of them another {option}=."
                 )
         return keys
 

@@ -19,7 +19,8 @@ _SERVICE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _KEY_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_SECRET_KEY = re.compile(r"(?!\.\.)(?!\.$)[-._a-zA-Z0-9]{1,253}")
+_DATA_KEY = re.compile(r"(?!\.\.)(?!\.$)[-._a-zA-Z0-9]{1,253}")
+_DATA_KEY_ALLOWED = "a key of letters, digits, '-', '_' and '.'"
 _HOST_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(\*\.)?{_HOST_LABEL}(\.{_HOST_LABEL})+")
 
@@ -106,10 +107,18 @@ def host(where: str, value: object, *, wildcard: bool = False) -> str:
     return str.__str__(cast("str", value))
 
 
+def data_key(where: str, value: object) -> str:
+    """A key of a ConfigMap."""
+    return require.matching(where, value, _DATA_KEY, _DATA_KEY_ALLOWED)
+
+
 def secret_key(where: str, value: object) -> str:
-    """A key of a Secret or ConfigMap."""
-    allowed = "a key of letters, digits, '-', '_' and '.'"
-    return require.matching(where, value, _SECRET_KEY, allowed)
+    """A key of a Secret; an error does not show it, since it may be the credential itself."""
+    if isinstance(value, str) and value and not _DATA_KEY.fullmatch(value):
+        text = f"is no key of a Secret ({len(value)} characters, not shown)"
+        advice = "give the key, not what it holds"
+        refuse(Problem(where=where, text=text, allowed=_DATA_KEY_ALLOWED, advice=advice))
+    return data_key(where, value)
 
 
 def key(where: str, value: object) -> str:

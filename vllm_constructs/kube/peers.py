@@ -11,6 +11,8 @@ from . import names
 
 # Google Front Ends and health checks (Google Cloud docs, firewall rules of load balancers).
 GOOGLE = ("130.211.0.0/22", "35.191.0.0/16")
+OPENSHIFT_PROMETHEUS = "openshift-user-workload-monitoring"
+"""Namespace of the Prometheus that scrapes users' pods on OpenShift (its docs, "Monitoring")."""
 
 
 def from_namespace(name: str) -> dict[str, Any]:

@@ -42,9 +42,12 @@ def memory(where: str, value: object, minimum: int = MI) -> int:
         if isinstance(value, str):
             tidy = re.sub(r"\s+", "", value)
             tidy = re.sub(r"(?i)([kmgtpe])i?b$", lambda match: match[1].upper() + "i", tidy)
+            tidy = re.sub(r"[gtpe]i?$", lambda match: match[0][0].upper() + "i", tidy)
             if re.fullmatch(r"[0-9]{1,4}", tidy):
                 tidy += "Gi"
             advice = f"write {tidy!r}" if tidy != value and parse(tidy) else ""
+        elif isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10_000:
+            advice = f"write '{value}Gi'"
         require.wrong(
             where, value, "a Kubernetes quantity of bytes such as '64Gi' or '500Mi'", advice
         )
@@ -75,8 +78,10 @@ def pair(where: str, value: object) -> tuple[str, str]:
     both = (value, value) if isinstance(value, str) else value
     allowed = "one quantity, or (request, limit)"
     if isinstance(both, int) and not isinstance(both, bool) and 0 < both <= 4096:
-        unit = "Gi" if amount is memory else ""
-        require.wrong(where, value, allowed, f"write '{both}{unit}'")
+        advice = f"write '{both}'"
+        if amount is memory:
+            advice = f"write '{both}Gi'" if both < 200 else f"write '{both}Mi' or '{both}Gi'"
+        require.wrong(where, value, allowed, advice)
     parts = require.items(where, both, allowed)
     if len(parts) != 2:
         require.wrong(where, value, allowed)

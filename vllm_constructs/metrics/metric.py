@@ -226,6 +226,17 @@ class Metric:
         buckets = self._select(series, labels, "_bucket")
         return f"histogram_quantile({quantile:g}, sum by (le) (rate({buckets}[{window}])))"
 
+    def quantile_or_zero(
+        self, series: ModelSeries, quantile: float, window: str = "5m", **labels: str
+    ) -> str:
+        """A quantile of a histogram, and 0 while nothing is observed; no series without pods.
+
+        Without an observation in the window the quantile is NaN.
+        """
+        found = self.quantile(series, quantile, window, **labels)
+        count = self._select(series, labels, "_count")
+        return f"{found} >= 0 or 0 * sum(rate({count}[{window}]))"
+
 
 _SELECTED = ("model_name", "namespace")
 # The query of each type, for the error about that of another type.

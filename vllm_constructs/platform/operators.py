@@ -46,7 +46,7 @@ def sharing_config_map(name: str, namespace: str, shared: Mapping[str, TimeSlice
     import yaml
 
     for key, gpu in shared.items():
-        names.secret_key("a key of GpuOperator.shared_gpus", key)
+        names.data_key("a key of GpuOperator.shared_gpus", key)
         where = f"GpuOperator.shared_gpus[{key!r}]"
         require.instance(where, gpu, TimeSlicedGpu, "a TimeSlicedGpu")
     data = {key: yaml.safe_dump(shared[key].device_plugin_config()) for key in sorted(shared)}

@@ -9,6 +9,7 @@ from typing import Any
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, refuse, warn
 from vllm_constructs.kube import names
+from vllm_constructs.kube.peers import OPENSHIFT_PROMETHEUS
 from vllm_constructs.metrics import vllm_metrics
 from vllm_constructs.metrics.series import ModelSeries
 from vllm_constructs.workloads.workload import Workload
@@ -40,25 +41,39 @@ def check_address(where: str, address: object) -> str:
     return str(address)
 
 
-def namespace_of(address: str) -> str | None:
-    """The namespace in the address of a Service, `http://<service>.<namespace>.svc`, or None."""
+def scraper_of(address: str) -> str | None:
+    """The namespace of the Prometheus that scrapes the models, as far as an address tells.
+
+    It is that of the Service, `http://<service>.<namespace>.svc`. OpenShift's Thanos answers for
+    the Prometheus that scrapes the users' pods too, which is in another namespace (OpenShift docs,
+    "Monitoring", user-defined projects).
+    """
     match = _ADDRESS.fullmatch(address)
     parts = match["host"].split(".") if match else []
-    return parts[1] if parts[2:3] == ["svc"] else None
+    if parts[2:3] != ["svc"]:
+        return None
+    return OPENSHIFT_PROMETHEUS if parts[1] == "openshift-monitoring" else parts[1]
 
 
 def _activation(
-    startup: int, polling_interval: int | None, cooldown: int | None, *, to_zero: bool
+    startup: int,
+    polling_interval: int | None,
+    cooldown: int | None,
+    *,
+    to_zero: bool,
+    woken_by_requests: bool,
 ) -> dict[str, int]:
     """The fields that decide when KEDA scales from 0 and to 0.
 
     With a minReplicaCount above 0 they have no effect, and KEDA's admission webhook warns about
     them (apis/keda/v1alpha1/scaledobject_webhook.go).
     """
+    # The signal of a request may have ended before the pod has loaded.
+    idle = min(max(300, startup), 86400) if woken_by_requests else 300
     fields: dict[str, int] = {}
     for name, field, value, default, lowest, highest in (
         ("polling_interval", "pollingInterval", polling_interval, 15, 1, 3600),
-        ("cooldown", "cooldownPeriod", cooldown, 300, 0, 86400),
+        ("cooldown", "cooldownPeriod", cooldown, idle, 0, 86400),
     ):
         where = f"KedaScaler.{name}"
         given = default if value is None else value
@@ -72,6 +87,16 @@ def _activation(
                     advice="leave it out",
                 )
             )
+    if to_zero and woken_by_requests and cooldown is not None and cooldown < startup:
+        warn(
+            Problem(
+                where="KedaScaler.cooldown",
+                text=f"is {cooldown}, shorter than the {startup} seconds that a pod may load, so a "
+                "pod that no further request wakes is removed before it is ready",
+                value=str(cooldown),
+                advice=f"give {startup} or more, or leave it out",
+            )
+        )
     return fields | {"initialCooldownPeriod": startup} if to_zero else {}
 
 
@@ -159,7 +184,13 @@ def manifest(
         "scaleTargetRef": target.reference(),
         "minReplicaCount": replicas.minimum,
         "maxReplicaCount": replicas.maximum,
-        **_activation(startup, polling_interval, cooldown, to_zero=to_zero),
+        **_activation(
+            startup,
+            polling_interval,
+            cooldown,
+            to_zero=to_zero,
+            woken_by_requests=any(trigger.wakes and not trigger.floor for trigger in triggers),
+        ),
         "advanced": {"horizontalPodAutoscalerConfig": {"behavior": pace.behavior(startup)}},
         "triggers": entries,
     }

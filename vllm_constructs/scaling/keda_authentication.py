@@ -37,7 +37,9 @@ class KedaAuthentication:
         trigger_authentication: Name of a TriggerAuthentication or ClusterTriggerAuthentication
             that exists.
         cluster: Whether it is a ClusterTriggerAuthentication. Default: False.
-        modes: What it has: `"bearer"` (default), `"basic"`, `"tls"` or `"custom"`, or several.
+        modes: Modes of authentication, KEDA's `authModes`: `"bearer"` (default), `"basic"`,
+            `"tls"` or `"custom"`, or several; none for a TriggerAuthentication with `podIdentity`,
+            as managed Prometheus of clouds needs.
         secret: Secret with the credentials, for one that the scaler makes. Default: none.
         keys: Keys of the Secret by KEDA's parameters. Default: none.
         namespace: Namespace of the Secret; scalers in other namespaces are then rejected.
@@ -65,12 +67,15 @@ class KedaAuthentication:
         else:
             names.subdomain(f"{owner}.secret", self.secret)
         require.boolean(f"{owner}.cluster", self.cluster)
-        allowed = "a list of modes such as 'bearer'"
-        modes = require.items(f"{owner}.modes", self.modes, allowed)
+        if isinstance(self.modes, str):
+            advice = f"write [{self.modes!r}]"
+            require.wrong(f"{owner}.modes", self.modes, "a list of modes", advice)
+        modes = require.items(f"{owner}.modes", self.modes, "a list of modes such as 'bearer'")
         for mode in modes:
             require.choice(f"{owner}.modes", mode, _MODES)
-        if not modes or {"bearer", "basic"} <= set(modes):
-            require.wrong(f"{owner}.modes", self.modes, "one mode, or one and 'tls'")
+        if {"bearer", "basic"} <= set(modes):
+            text = "has both 'bearer' and 'basic', which exclude each other"
+            refuse(Problem(where=f"{owner}.modes", text=text, advice="leave one out"))
         keys = require.text_map(f"{owner}.keys", {} if self.keys is None else self.keys)
         for parameter, key in keys.items():
             require.choice(f"a key of {owner}.keys", parameter, tuple(_PARAMETERS.values()))
@@ -95,6 +100,9 @@ class KedaAuthentication:
             text = "is True, but the scaler makes a TriggerAuthentication of its namespace"
             advice = "leave it out, or give the name of one that exists"
             refuse(Problem(where="KedaAuthentication.cluster", text=text, advice=advice))
+        if not modes:
+            text, advice = "is empty, but {secret} is given", "leave it out"
+            refuse(Problem(where="KedaAuthentication.modes", text=text, advice=advice))
         needed = {"bearer": "bearerToken", "basic": "username", "tls": "cert"}
         for mode in modes:
             if needed.get(str(mode), "") not in ("", *keys):
@@ -149,9 +157,17 @@ class KedaAuthentication:
             modes.append("basic")
         if certificate is not None:
             modes.append("tls")
-        if not modes or (len(modes) > 1 and "basic" in modes and "bearer" in modes):
-            text = "needs either a token, a user or a certificate"
-            refuse(Problem(where=where, text=text, advice="give bearer_token='token' or others"))
+        if "basic" in modes and "bearer" in modes:
+            text = "has both {bearer_token} and {username}, which exclude each other"
+            refuse(Problem(where=where, text=text, advice="leave one out"))
+        if not modes:
+            text = "has no credentials" if ca is None else "has {ca} alone, no credentials"
+            advice = "give {bearer_token}, {username} and {password}, or {certificate}"
+            refuse(Problem(where=where, text=text, advice=advice))
+        for name, key in given.items():
+            if key is not None:
+                reject_secret(f"{where} {name}", key)
+                names.secret_key(f"{where} {name}", key)
         keys = {_PARAMETERS[name]: key for name, key in given.items() if key is not None}
         return cls(
             secret=name_of(f"{where} secret", secret, "Secret"),
@@ -192,5 +208,7 @@ class KedaAuthentication:
         reference = {"name": self.trigger_authentication or name}
         if self.cluster:
             reference["kind"] = "ClusterTriggerAuthentication"
-        metadata = {**trigger["metadata"], "authModes": ",".join(self.modes)}
+        metadata = dict(trigger["metadata"])
+        if self.modes:
+            metadata["authModes"] = ",".join(self.modes)
         return {**trigger, "metadata": metadata, "authenticationRef": reference}

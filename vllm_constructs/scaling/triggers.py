@@ -131,8 +131,13 @@ class TimeToFirstToken(MetricTrigger):
         require.duration("TimeToFirstToken.window", self.window)
 
     def query(self, series: ModelSeries) -> str:
-        """The PromQL query, which returns the quantile over the model's pods."""
-        return vllm_metrics.TIME_TO_FIRST_TOKEN.quantile(series, self.quantile, self.window)
+        """The PromQL query: the quantile over the model's pods, and 0 while none has requests.
+
+        KEDA takes the NaN of an idle histogram for an error (pkg/scalers/prometheus_scaler.go),
+        and would keep the replicas.
+        """
+        metric = vllm_metrics.TIME_TO_FIRST_TOKEN
+        return metric.quantile_or_zero(series, self.quantile, self.window)
 
 
 @dataclass(frozen=True)

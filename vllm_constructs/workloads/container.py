@@ -227,10 +227,7 @@ def check_env_from(where: str, value: object) -> tuple[EnvFromSource, ...]:
         value: Its value.
     """
     allowed = "a list of EnvFromSource.from_secret(...) and others"
-    return tuple(
-        require.instance(where, one, EnvFromSource, allowed)
-        for one in require.items(where, value, allowed)
-    )
+    return require.instances(where, value, EnvFromSource, allowed)
 
 
 def check_containers(where: str, value: object, taken: Sequence[str]) -> tuple[Container, ...]:
@@ -246,8 +243,7 @@ def check_containers(where: str, value: object, taken: Sequence[str]) -> tuple[C
     """
     allowed = "a list of Container(...)"
     found: list[Container] = []
-    for item in require.items(where, value, allowed):
-        one = require.instance(where, item, Container, allowed)
+    for one in require.instances(where, value, Container, allowed):
         if one.name in [*taken, *(other.name for other in found)]:
             text = f"has a container {one.name!r}, and the pod has one of that name already"
             refuse(Problem(where=where, text=text, advice="give one of them another name"))

@@ -135,16 +135,16 @@ class EnvVarSource:
         where = f"EnvVarSource.{method}"
         reference: dict[str, Any] = {
             "name": name_of(f"{where} {method.removeprefix('from_')}", value, kind),
-            "key": _key(f"{where} key", key),
+            "key": _key(f"{where} key", kind, key),
         }
         if require.boolean(f"{where} optional", optional):
             reference["optional"] = True
         return cls({spelled: reference}, namespace=namespace_of(value))
 
 
-def _key(where: str, key: object) -> str:
+def _key(where: str, kind: str, key: object) -> str:
     reject_secret(where, key)
-    return names.secret_key(where, key)
+    return names.secret_key(where, key) if kind == "Secret" else names.data_key(where, key)
 
 
 def _fields(owner: str, reference: object) -> dict[str, Any]:

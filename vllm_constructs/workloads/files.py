@@ -65,7 +65,7 @@ def check_size(files: Mapping[str, str | bytes]) -> None:
             Problem(
                 where="files",
                 text=f"has {size} bytes, more than the {LARGEST} of a ConfigMap",
-                advice="put large files into a volume of {volumes}",
+                advice="mount large files with {volumes}",
             )
         )
 

@@ -152,7 +152,10 @@ class _Merge:
             declared, since = (entry, 0) if isinstance(entry, str) else entry
             if since > self._kubernetes.minor:
                 text = f"is newer than the target: Kubernetes has it since 1.{since}"
-                advice = f"give Kubernetes('1.{since}').set_on(app) if your cluster is that new"
+                advice = (
+                    f"call Kubernetes('1.{since}').set_on(app) directly after App(), if the "
+                    "cluster is that new"
+                )
                 refuse(Problem(where=f"overlay {where}", text=text, advice=advice))
             found[field] = self._value(declared, found.get(field), value, where, (kind, field))
         return found
@@ -293,7 +296,7 @@ def _contradicts(where: str, value: object, base: object) -> NoReturn:
     refuse(
         Problem(
             where=f"overlay {where}",
-            text=f"is {_shown(where, value)}, but the library sets {_shown(where, base)}",
+            text=f"is {_shown(where, value)}, but the library sets {escaped(require.shown(base))}",
             advice=advice,
         )
     )

@@ -16,6 +16,9 @@ from .availability import Drain
 from .dns import host_aliases
 from .scheduling import Toleration, check_spreads
 
+_ENDING = 2
+"""Seconds for the error events of the requests that a drain ends (measured: 0.3)."""
+
 
 def checked(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a pod that say where it runs, as the pod keeps them.
@@ -28,9 +31,7 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     selector = FrozenDict(names.label_map("node_selector", options["node_selector"]))
     allowed = "a list of Toleration(...)"
-    tolerations = require.items("tolerations", options["tolerations"], allowed)
-    for item in tolerations:
-        require.instance("tolerations", item, Toleration, allowed)
+    tolerations = require.instances("tolerations", options["tolerations"], Toleration, allowed)
     families = require.items("ip_families", options["ip_families"], "a list of 'IPv4' and 'IPv6'")
     for family in families:
         require.choice("ip_families", family, ("IPv4", "IPv6"))
@@ -82,17 +83,17 @@ def check_notice(nodes: Nodes, drain: Drain) -> None:
         drain: The drain of the pod.
     """
     notice = nodes.notice
-    if notice is None or not drain.seconds or drain.pre_stop + drain.seconds <= notice:
+    if notice is None or not drain.seconds or drain.pre_stop + drain.seconds <= notice - _ENDING:
         return
     pause = drain.pre_stop if drain.pre_stop < notice else max(1, notice // 3)
     own = "" if pause == Drain.pre_stop else f", pre_stop={pause}"
-    change = f"drain=Drain(seconds={max(1, notice - pause)}{own})"
+    change = f"drain=Drain(seconds={max(1, notice - _ENDING - pause)}{own})"
     warn(
         Problem(
             where="Nodes.spot",
             text=f"gives a pod {notice} seconds, but it takes {drain.pre_stop} until load "
             f"balancers have removed it and up to {drain.seconds} until its requests have ended, "
-            "so that longer ones are cut",
+            "so that longer ones are cut without an error event",
             value="True",
             advice=f"give {{{change}}}, or expect that clients repeat their requests",
         )

@@ -70,7 +70,10 @@ class PodSecurity:
             allowed = "'image', 'platform', 'root' or a number"
             require.wrong("PodSecurity.user", self.user, allowed, "write it without quotes")
         elif isinstance(self.user, str):
-            require.choice("PodSecurity.user", self.user, _USERS)
+            allowed = "'image', 'platform', 'root' or a user id"
+            if self.user not in _USERS:
+                near = require.nearest(self.user, _USERS)
+                require.wrong("PodSecurity.user", self.user, allowed, near)
         elif self.user == 0 and not isinstance(self.user, bool):
             require.wrong("PodSecurity.user", self.user, "a user id above 0", "give 'root' for 0")
         else:

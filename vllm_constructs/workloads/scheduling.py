@@ -169,10 +169,8 @@ class Affinity:
         }
         for name, kind in kinds.items():
             where, allowed = f"Affinity.{name}", f"a list of {kind.__name__}(...)"
-            items = require.items(where, getattr(self, name), allowed)
-            for item in items:
-                require.instance(where, item, kind, allowed)
-            object.__setattr__(self, name, items)
+            own: tuple[object, ...] = require.instances(where, getattr(self, name), kind, allowed)
+            object.__setattr__(self, name, own)
 
     def manifest(self, more: Sequence[NodeRequirement] = ()) -> dict[str, Any]:
         """The `affinity` of the pod; empty if there is none.
@@ -258,8 +256,7 @@ def check_spreads(where: str, value: object) -> tuple[TopologySpread, ...]:
     """
     allowed = "a list of TopologySpread(...)"
     found: list[TopologySpread] = []
-    for item in require.items(where, value, allowed):
-        spread = require.instance(where, item, TopologySpread, allowed)
+    for spread in require.instances(where, value, TopologySpread, allowed):
         if spread.topology_key in [one.topology_key for one in found]:
             text = f"has two spreads over {spread.topology_key!r}"
             refuse(Problem(where=where, text=text, advice="leave one out"))

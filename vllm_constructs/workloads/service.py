@@ -111,7 +111,7 @@ def manifest(
                 text=f"is {options.port}, but a headless Service translates no ports, and the pods "
                 f"listen on {port}",
                 value=str(options.port),
-                advice="leave it out, or give {port} of the pod",
+                advice=f"leave it out; clients use {port}",
             )
         )
     entry = {

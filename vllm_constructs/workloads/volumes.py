@@ -425,7 +425,8 @@ class Volume:
                     where=where,
                     text=f"is a volume of kind {self.kind!r}, which Kubernetes has since "
                     f"1.{since}, and the target is {kubernetes.release}",
-                    advice=f"give Kubernetes('1.{since}').set_on(app) if your cluster is that new",
+                    advice=f"call Kubernetes('1.{since}').set_on(app) directly after App(), if "
+                    "the cluster is that new",
                 )
             )
 
@@ -437,7 +438,7 @@ def _file_fields(
     if items is not None:
         paths = require.text_map(f"{where} items", items)
         for key, path in paths.items():
-            names.secret_key(f"a key of {where} items", key)
+            names.data_key(f"a key of {where} items", key)
             allowed = "a relative path without '..'"
             require.matching(f"{where} items[{key!r}]", path, ITEM_PATH, allowed)
         fields["items"] = [{"key": key, "path": path} for key, path in paths.items()]
@@ -449,6 +450,11 @@ def _file_fields(
 
 
 def _mode(where: str, mode: object) -> int:
+    text = str(mode)
+    is_right = isinstance(mode, int) and mode <= 0o1000
+    if re.fullmatch(r"0?[0-7]{3}", text) and not is_right:
+        what = "mode bits from 0 to 0o777"
+        require.wrong(f"{where} default_mode", mode, what, f"write 0o{text.removeprefix('0')}")
     return require.integer(f"{where} default_mode", mode, 0, 0o777)
 
 

@@ -49,6 +49,6 @@ ModelDeployment(
     cache=ModelCache(chart, "weights", size="150Gi", storage_class="azurefile-csi-premium"),
     engine=EngineArgs(max_model_len=32768),
     # A spot node has 30 seconds.
-    drain=Drain(seconds=20, pre_stop=10),
+    drain=Drain(seconds=18, pre_stop=10),
 )
 app.synth()

@@ -19,7 +19,7 @@ ModelDeployment(
     model="Qwen/Qwen2.5-7B-Instruct",
     gpu=WholeGpu("NVIDIA-L4"),
     nodes=Nodes("gke", spot=True),
-    drain=Drain(seconds=10, pre_stop=5),
+    drain=Drain(seconds=8, pre_stop=5),
     cache=ModelCache(chart, "weights", size="50Gi", storage_class="premium-rwx"),
     service_account="vllm",
     allow_from=["10.0.0.0/8"],

@@ -1,4 +1,7 @@
-"""OpenShift: the platform's own user, its DNS, and scaling on its Thanos with a token."""
+"""OpenShift: the platform's own user, its DNS, and scaling on its Thanos with a token.
+
+The Prometheus of user-defined projects scrapes the model.
+"""
 
 from cdk8s import App, Chart
 
@@ -7,6 +10,7 @@ from vllm_constructs import (
     KedaScaler,
     ModelCache,
     ModelDeployment,
+    ModelMonitor,
     PodSecurity,
     QueueDepth,
     WholeGpu,
@@ -32,5 +36,8 @@ KedaScaler(
         "thanos-token", bearer_token="token", ca="service-ca.crt"
     ),
     triggers=[QueueDepth(5)],
+)
+ModelMonitor(
+    chart, "monitor", target=model, namespace="openshift-user-workload-monitoring", dashboard=False
 )
 app.synth()

@@ -23,8 +23,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\uf
 _SECRET = re.compile(
     r"hf_(?!transfer\b)[A-Za-z0-9]{8,}"
     r"|(?<![\w-])sk-(?=\S*[A-Z_])[^\s'\"]{8,}|Bearer +(?!\$)[^\s'\"]+"
-    r"|://[^/\s:@]*:(?!\$)[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|Basic +[A-Za-z0-9+/]{8,}=*|://[^/\s:@]*:(?!\$)[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----"
     r"|gh[oprsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abp]-[\w-]{10,}"
+    r"|[?&](?:password|passwd|pwd|secret|token|api[-_]?key|access_key|sig|signature)=(?!\$)[^&\s]+"
     r"|nvapi-[\w-]{16,}|AKIA[A-Z0-9]{16}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}"
 )
 

@@ -27,6 +27,15 @@ LMCACHE: Any = {
     "kv_connector_extra_config": {"lmcache.remote_url": "lm://cache.lmcache.svc:65432"},
 }
 
+NESTED: Any = {
+    "kv_connector": "LMCacheMPConnector",
+    "kv_role": "kv_both",
+    "kv_connector_extra_config": {
+        "lmcache.mp.host": "tcp://lmcache-mp.cache.svc",
+        "lmcache.mp.port": 6555,
+    },
+}
+
 
 def pod(**fields: Any) -> GpuPodSpec:
     """Return a small pod with these fields."""
@@ -36,7 +45,13 @@ def pod(**fields: Any) -> GpuPodSpec:
 def named(**fields: Any) -> list[tuple[str, tuple[int, ...]]]:
     """Return where a pod may connect to: namespaces, ranges or any address, with their ports."""
     found = merged(addresses.rules_of(pod(**fields)))
-    return [(one.namespace or one.cidr or "any", tuple(one.ports)) for one in found]
+    return [
+        (
+            one.namespace or one.cidr or ("any" if one.labels is None else "own"),
+            tuple(one.ports),
+        )
+        for one in found
+    ]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +82,19 @@ def named(**fields: Any) -> list[tuple[str, tuple[int, ...]]]:
             [("one", (6379,)), ("two", (81,))],
         ),
         ("x='http://a.one.svc:81'", [("one", (81,))]),
+        # A Service of the pod's own namespace, where nothing else is in the text.
+        ("otel-collector:4317", [("own", (4317,))]),
+        ("s1:26379,s2:26380", [("own", (26379, 26380))]),
+        ("redis-sentinel://s1:26379,s2:26380", [("own", (26379, 26380))]),
+        ("mcp:8001;a.one.svc:81", [("own", (8001,)), ("one", (81,))]),
+        ("[fd00::5]:50051", [("fd00::5/128", (50051,))]),
+        ("socks5h://proxy.egress.svc", [("egress", (1080,))]),
+        ("valkey://cache.cache.svc", [("cache", (6379,))]),
+        ("see otel-collector:4317", []),
+        ("a_b:4317", []),
+        ("12:30", []),
+        ("mlx5_0:1", []),
+        ("expandable_segments:True,max_split_size_mb:512", []),
         # Not an address, the pod's own, or one whose name is not known here.
         ("", []),
         ("1", []),
@@ -114,6 +142,40 @@ def test_anything(value: str) -> None:
     ports = [port for rule in addresses.rules_of(pod(env={"X": value})) for port in rule.ports]
 
     assert all(1 <= port <= 65535 for port in ports)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"env": {"REDIS_HOST": "redis.cache.svc", "REDIS_PORT": "6379"}}, ("cache", (6379,))),
+        ({"env": {"redis_host": "redis", "redis_port": "6379"}}, ("own", (6379,))),
+        (
+            {"env": {"URL": "redis://r.cache.svc:$(REDIS_PORT)", "REDIS_PORT": "6380"}},
+            ("cache", (6380,)),
+        ),
+        (
+            {"engine": EngineArgs(kv_transfer_config=NESTED)},
+            ("cache", (6555,)),
+        ),
+        (
+            {"files": {"/etc/lmcache.yaml": "remote_url: lm://l.cache.svc:65432\n"}},
+            ("cache", (65432,)),
+        ),
+        ({"engine": EngineArgs(otlp_traces_endpoint="collector:4317")}, ("own", (4317,))),
+        ({"env": {"HTTPS_PROXY": "squid:3128"}}, ("own", (3128,))),
+    ],
+)
+def test_places(fields: dict[str, Any], expected: tuple[str, tuple[int, ...]]) -> None:
+    """Hosts and ports may be given apart, by variables, or in a file of configuration."""
+    assert expected in named(**fields)
+
+
+def test_texts_that_are_no_addresses() -> None:
+    """Names of models, templates and hosts without their ports open nothing."""
+    engine = EngineArgs(chat_template="see http://docs.example.com:8080/")
+    files = {"/etc/vllm/chat.jinja": "see http://docs.example.com:8080/"}
+    assert [] == named(engine=engine, files=files, served_name="qwen:14")
+    assert [] == named(env={"REDIS_HOST": "redis.cache.svc", "OTHER_PORT": "6379"})
 
 
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy", "No_Proxy"])
@@ -237,6 +299,23 @@ def test_side_channel(config: Any, env: dict[str, str], port: int | None, *, is_
         ({"env": {"HTTPS_PROXY": "http://proxy.egress.svc:3128"}}, False),
         ({"env": {"https_proxy": "http://proxy.egress.svc:3128"}}, False),
         ({"env": {"NO_PROXY": ".svc"}}, True),
+        ({"env": {"HTTPS_PROXY": ""}}, True),
+        (
+            {"env": {"HTTPS_PROXY": "http://p.e.svc:3128", "NO_PROXY": "huggingface.co,.hf.co"}},
+            True,
+        ),
+        ({"env": {"HTTPS_PROXY": "http://p.e.svc:3128", "no_proxy": "*"}}, True),
+        ({"env": {"HTTPS_PROXY": "http://p.e.svc:3128", "no_proxy": ".svc, 10.0.0.0/8"}}, False),
+        ({"env": {"HF_ENDPOINT": "http://m.m.svc:80", "VLLM_USE_MODELSCOPE": "1"}}, True),
+        (
+            {
+                "model": "/model-cache/qwen",
+                "engine": EngineArgs(
+                    enable_lora=True, lora_modules=['{"name": "sql", "path": "org/sql"}']
+                ),
+            },
+            True,
+        ),
         ({"env": {"HF_HUB_OFFLINE": "1"}}, False),
         ({"cache": ExistingClaim("weights", access="ReadOnlyMany")}, False),
     ],

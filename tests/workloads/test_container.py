@@ -384,7 +384,7 @@ def test_extended_resources(
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=5))
 def test_word(word: str) -> None:
     """A word of a command line stays as it is, empty or not."""
-    assert container.check_word("command", word) == word
+    assert container.check_words("command", [word]) == (word,)
     assert proxy(args=[word, word]).manifest(PodSecurity())["args"] == [word, word]
 
 
@@ -392,8 +392,8 @@ def test_word_kinds() -> None:
     """A word may have several lines, and a member of an enum stands for its value."""
     script = "set -e\n\texec envoy"
 
-    assert container.check_word("command", script) == script
-    assert repr(container.check_word("command", Word.RUN)) == "'run'"
+    assert container.check_words("command", [script]) == (script,)
+    assert repr(container.check_words("command", [Word.RUN])) == "('run',)"
 
 
 @pytest.mark.parametrize(
@@ -412,7 +412,7 @@ def test_secrets(option: str, word: str) -> None:
 
     assert sentence == (
         f"Container.{option} has a word that looks like a credential (not shown); "
-        "give it as a variable from a Secret."
+        "give it as a variable from a Secret, and write $(NAME) in its place."
     )
 
 

@@ -13,6 +13,7 @@ from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.frozen import FrozenDict
 from vllm_constructs.kube import names, quantity
 
+from .credentials import check_words as check_clear_words
 from .env_sources import EnvFromSource, EnvVarSource
 from .mounts import TEMPORARY, check_volumes
 from .pod_variables import check_env, env_entries
@@ -148,7 +149,7 @@ class Container:
         for option in ("command", "args"):
             where = f"Container.{option}"
             words = require.items(where, getattr(self, option), "a list of strings")
-            self._keep(option, tuple(check_word(where, word) for word in words))
+            self._keep(option, check_words(where, words))
         self._keep("env", check_env("Container.env", self.env))
         self._keep("env_from", check_env_from("Container.env_from", self.env_from))
         self._keep("ports", check_ports("Container.ports", self.ports, {}))
@@ -199,24 +200,26 @@ class Container:
         return entry | ({"volumeMounts": mounts} if mounts else {})
 
 
-def check_word(where: str, word: object) -> str:
-    """A word of a command line, which may have any characters but control characters.
+def check_words(where: str, words: Sequence[object]) -> tuple[str, ...]:
+    """The words of a command line, which may have any characters but control characters.
 
     Args:
         where: Name of the option.
-        word: The word.
+        words: The words.
 
     Raises:
         VllmConstructsError: No string, or a credential, which is not shown.
     """
-    if not isinstance(word, str):
-        require.wrong(where, word, "a list of strings")
-    if require.has_secret(word):
-        text = "has a word that looks like a credential (not shown)"
-        refuse(Problem(where=where, text=text, advice="give it as a variable from a Secret"))
-    if require.has_control(word):
-        require.wrong(where, word, "strings without control characters")
-    return str.__str__(word)
+    found: list[str] = []
+    for word in words:
+        if not isinstance(word, str):
+            require.wrong(where, word, "a list of strings")
+        found.append(str.__str__(word))
+    check_clear_words(where, found)
+    for word in found:
+        if require.has_control(word):
+            require.wrong(where, word, "strings without control characters")
+    return tuple(found)
 
 
 def check_env_from(where: str, value: object) -> tuple[EnvFromSource, ...]:

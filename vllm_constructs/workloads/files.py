@@ -16,6 +16,7 @@ from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped, refuse
 from vllm_constructs.frozen import FrozenDict
 
+from .credentials import in_file
 from .paths import check_path
 
 LARGEST = 2**20
@@ -94,7 +95,7 @@ def _content(where: str, content: object) -> str | bytes:
 
 
 def _checked(where: str, content: str | bytes) -> str | bytes:
-    if require.has_secret(content):
+    if in_file(content):
         text = "has what looks like a credential (not shown), and everybody may read a ConfigMap"
         advice = "mount a Secret: {volumes}={{...: Volume.from_secret(...)}}"
         refuse(Problem(where=where, text=text, advice=advice))

@@ -64,7 +64,7 @@ def checked(options: Mapping[str, Any], family: ImageFamily) -> dict[str, Any]:
             used.add(port)
     taken = [container.NAME, *(one.name for one in sidecars)]
     return {
-        "command": tuple(container.check_word("command", word) for word in words),
+        "command": container.check_words("command", words),
         "env_from": container.check_env_from("env_from", options["env_from"]),
         "files": files,
         "volumes": FrozenDict(check_volumes("volumes", options["volumes"], (*own, *files))),

@@ -25,6 +25,7 @@ from vllm_constructs.releases.release import DEFAULT_IMAGE, VllmRelease
 from . import model_checks, parts, placement, plan_annotations, storage
 from .availability import Drain, Startup
 from .container import Container
+from .credentials import check_flags
 from .dns import Dns
 from .env_sources import EnvFromSource, EnvVarSource
 from .parts import PodParts
@@ -214,6 +215,8 @@ class PodFacts(PodParts):
         self._check_gpu()
         placement.check_notice(self.nodes, self.drain_time)
         self.engine.check(self.release)
+        check_flags("EngineArgs", self.engine.given())
+        check_flags("EngineArgs.extra", self.engine.extra)
         self._check_delivery()
         if self.drain_time.seconds == 0 and self.engine.runner != "pooling":
             refuse(

@@ -13,6 +13,7 @@ from vllm_constructs.frozen import FrozenDict
 from vllm_constructs.releases import environment
 from vllm_constructs.releases.release import VllmRelease
 
+from . import credentials
 from .env_sources import EnvVarSource
 from .storage import MOUNT_PATH
 
@@ -50,19 +51,6 @@ RESERVED = {
 }
 
 
-# Names of credentials, whose values belong into a Secret.
-_CREDENTIAL = re.compile(
-    r"(PASSWORD|PASSWD|PASSPHRASE)S?$|(^|_)(PASS|PWD|PAT|TOKEN|SECRETS?|CREDENTIALS?|AUTHORIZATION"
-    r"|CONNECTION_STRING|SECRET_KEY_BASE|(API|ACCESS|ACCOUNT|ENCRYPTION|OPENAI|PRIVATE|SECRET|SIGNING"
-    r"|SSH|STORAGE)_?KEYS?)$",
-    re.IGNORECASE,
-)
-# What stands for no credential, switches, references, and paths of files that hold one.
-_NO_CREDENTIAL = re.compile(
-    r"(|-|empty|none|null|dummy|unused|not[-_ ]?used|[01]|true|false|yes|no|on|off|/.*"
-    r"|(Bearer |Basic )?(\$\(\w+\))+)",
-    re.IGNORECASE,
-)
 # What the kubelet reads in a value: an escaped reference, an escaped dollar, a reference.
 _REFERENCE = re.compile(r"\$\$\(|\$\$|\$\((\w*)(\))?", re.ASCII)
 
@@ -111,7 +99,7 @@ def check_env(
     variables: dict[str, Variable] = {}
     for name, given in env.items():
         one = f"{where}[{require.shown(name)}]"
-        is_credential = not isinstance(name, str) or bool(_CREDENTIAL.search(name))
+        is_credential = not isinstance(name, str) or credentials.is_name(name)
         value = _value(one, given, is_credential=is_credential)
         allowed = "a variable of letters, digits and '_'"
         require.matching(f"a key of {where}", name, _NAME, allowed)
@@ -161,8 +149,8 @@ def _value(where: str, value: object, *, is_credential: bool) -> Variable:
 
 def _check_clear(where: str, name: str, value: str) -> None:
     """Reject a credential in clear."""
-    is_named = _CREDENTIAL.search(name) and not _NO_CREDENTIAL.fullmatch(value)
-    if is_named or require.has_secret(value):
+    is_named = credentials.is_clear(name, value)
+    if is_named or credentials.in_variable(name, value):
         refuse(
             Problem(
                 where=where,

@@ -38,10 +38,10 @@ TABLE = {
     "memory": "accelerators dataclass engine errors frozen releases require",
     "workloads": "accelerators dataclass engine errors frozen kube releases require",
     "traffic": "dataclass errors frozen kube require",
-    "platform": "accelerators dataclass engine frozen kube releases require",
+    "platform": "accelerators dataclass engine frozen kube releases require workloads",
     "scaling": "dataclass errors frozen kube metrics releases require workloads",
     "monitoring": "dataclass kube metrics releases require workloads",
-    "reading": "accelerators dataclass engine errors memory releases require workloads",
+    "reading": "accelerators dataclass engine errors kube memory releases require workloads",
     "importers": "dataclass errors kube require",
     "cdk": (
         "accelerators arguments dataclass engine errors frozen importers kube memory metrics "

@@ -436,7 +436,8 @@ def test_monitoring() -> None:
         assert 1 == len(services)
         rules = _spec(f"llm/PrometheusRule/{name}-alerts")["groups"][0]["rules"]
         board = _dist()[f"llm/ConfigMap/{name}-dashboard"]
-        assert {"grafana_dashboard": "1"} == board["metadata"]["labels"]
+        labels = {"grafana_dashboard": "1", "release": "kube-prometheus-stack"}
+        assert labels == board["metadata"]["labels"]
         (text,) = board["data"].values()
         queries = [rule["expr"] for rule in rules] + [
             target["expr"]

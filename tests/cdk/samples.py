@@ -352,8 +352,10 @@ SAMPLES: dict[str, dict[str, Make]] = {
     "GpuSmokeTest": {
         "minimal": lambda _: {"gpu": GPU},
         "everything": lambda _: {
-            "gpu": MigSlice("1g.10gb", product="NVIDIA-A100-SXM4-80GB"),
+            "gpu": MigSlice("1g.10gb", product="NVIDIA-A100-SXM4-80GB", strategy="single"),
             "image": "nvidia/cuda:12.9.1-base-ubuntu24.04",
+            "nodes": Nodes("gke", spot=True),
+            "security": PodSecurity(user="platform"),
             "tolerations": [Toleration(key="example.com/pool", value="inference")],
             "name": "gpu-test",
             "labels": MARKS,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.support import pod_security_problems, validate
-from vllm_constructs import MigSlice, TimeSlicedGpu, Toleration, WholeGpu
+from vllm_constructs import MigSlice, Nodes, PodSecurity, TimeSlicedGpu, Toleration, WholeGpu
 from vllm_constructs.kube.pod_security_standards import LEVELS
 from vllm_constructs.platform import operators
 
@@ -98,6 +98,30 @@ def test_smoke_test_anywhere() -> None:
 
 
 L4 = WholeGpu("NVIDIA-L4")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "nodes", "keys", "values"),
+    [
+        (WholeGpu("NVIDIA-L4"), Nodes("gke"), {"cloud.google.com/gke-accelerator"}, 0),
+        (WholeGpu("NVIDIA-L4"), Nodes("eks"), set(), 1),
+        (WholeGpu("NVIDIA-L4"), Nodes("any"), set(), 0),
+        (WholeGpu("NVIDIA-L4"), Nodes(labels={"pool": "a"}), {"pool"}, 0),
+    ],
+)
+def test_smoke_test_on_clouds(gpu: Any, nodes: Nodes, keys: set[str], values: int) -> None:
+    """The nodes of a cloud are found by its labels, as those of a model are."""
+    found = operators.smoke_test(
+        name="x", gpu=gpu, image=IMAGE, nodes=nodes, security=PodSecurity(user="platform")
+    )
+
+    assert [] == validate(strategies.in_namespace(found))
+    pod = found["spec"]["template"]["spec"]
+    assert keys == set(pod.get("nodeSelector", {}))
+    assert (values > 0) == ("affinity" in pod)
+    assert "runAsUser" not in pod["securityContext"]
+    assert [] == pod_security_problems(pod)
+
 
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: gpu_operator(driver="yes"), ("GpuOperator.driver is 'yes'", "True or False")),

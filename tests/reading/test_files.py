@@ -75,4 +75,46 @@ def test_flow(tmp_path: Path) -> None:
     """YAML that begins like JSON is YAML, and what libyaml does not read is read all the same."""
     (tmp_path / "a.yaml").write_text("{kind: A}\n---\n[{kind: B}]\n")
     (tmp_path / "b.yaml").write_text('kind: C\nnote: "\\ud83e\\udd99"\n')
-    assert ["A", "C"] == [one["kind"] for one in files.read(tmp_path).objects]
+    assert ["A", "B", "C"] == [one["kind"] for one in files.read(tmp_path).objects]
+
+
+def test_lists(tmp_path: Path) -> None:
+    """Lists of any kind, in lists too, are read as what is in them; one in itself ends."""
+    (tmp_path / "a.yaml").write_text(
+        "kind: DeploymentList\nitems: [{kind: A}, {kind: List, items: [{kind: B}]}]\n"
+        "---\nkind: List\nitems: &x\n- *x\n- kind: C\n"
+    )
+    kinds = [one["kind"] for one in files.read(tmp_path).objects]
+    assert ["A", "B"] == kinds[:2]
+    assert {"A", "B", "C"} == set(kinds)
+
+
+def test_documents_before(tmp_path: Path) -> None:
+    """Documents before one that cannot be read are read."""
+    (tmp_path / "a.yaml").write_text("kind: A\n---\nkind: B\n---\nkind: [\n")
+    found = files.read(tmp_path)
+    assert ["A", "B"] == [one["kind"] for one in found.objects]
+    (problem,) = found.unread
+    assert problem.sentence().endswith("correct it, or leave it out.")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 100_000,
+        b"kind: \xff\n",
+        b"a: 2024-99-99\n",
+        b"kind: \0A\n",
+        b"\xff\xfek\0i\0",
+    ],
+)
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+def test_unreadable(tmp_path: Path, content: bytes, suffix: str) -> None:
+    """One file that cannot be read, whatever is wrong with it, is named; the others are read."""
+    (tmp_path / f"a.{suffix}").write_bytes(content)
+    (tmp_path / "b.yaml").write_text("kind: B")
+    found = files.read(tmp_path)
+    assert [{"kind": "B"}] == found.objects
+    (problem,) = found.unread
+    assert f"a.{suffix}" in problem.sentence()
+    assert "helm template" not in problem.sentence()

@@ -65,7 +65,7 @@ def test_kinds(resource: str, product: str | None, expected: Any, text: str) -> 
         ("nvidia.com/gpu.shared", "NVIDIA-L4", "how many pods share the GPU is not in"),
         ("nvidia.com/gpu", "NVIDIA-B9000", f"nodeSelector['{PRODUCT}'] is 'NVIDIA-B9000'"),
         ("nvidia.com/mig-9g.9gb", None, "the MIG resource in limits is '9g.9gb'"),
-        ("amd.com/gpu", "NVIDIA-L4", "the pod requests no GPU."),
+        ("amd.com/gpu", "NVIDIA-L4", "the pod requests amd.com/gpu, whose memory is not known."),
     ],
 )
 def test_unknown(resource: str, product: str | None, problem: str) -> None:

@@ -119,3 +119,14 @@ def test_gpus(platform: Any, gpu: Any) -> None:
     found = pod_gpus(limits, selected_nodes(spec), {}, read_plan_annotations(annotations))
 
     assert gpu == found.gpu
+
+
+def test_excluded() -> None:
+    """A product that another expression excludes is not one that may be."""
+    pod = with_terms({GKE: ["nvidia-l4", "nvidia-tesla-t4"]})
+    required = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    (term,) = required["nodeSelectorTerms"]
+    term["matchExpressions"].insert(
+        0, {"key": GKE, "operator": "NotIn", "values": ["nvidia-tesla-t4"]}
+    )
+    assert ("NVIDIA-L4",) == selected_nodes(pod).products

@@ -8,7 +8,12 @@ import pytest
 from vllm_constructs import EngineArgs, Problem, WholeGpu
 from vllm_constructs.reading import workloads
 from vllm_constructs.reading.spelling import as_fields
-from vllm_constructs.reading.workloads import DeployedModel, after_serve, deployed_models
+from vllm_constructs.reading.workloads import (
+    DeployedModel,
+    after_serve,
+    deployed_models,
+    unread_workloads,
+)
 from vllm_constructs.workloads.workload import DEPLOYMENT
 
 PRODUCT = "nvidia.com/gpu.product"
@@ -391,8 +396,63 @@ def test_garbage_container(field: str, value: object) -> None:
         (["bash", "-c", "vllm serve 'a/b"], [], None),
         (["bash"], [], None),
         (["nginx", "serve"], [], None),
+        (["python3", "-m", "vllm.entrypoints.cli.main", "serve"], ["a/b"], ["a/b"]),
+        (["sh", "-c", "vllm serve a/b --port 80; sleep 1"], [], ["a/b", "--port", "80"]),
+        (["sh", "-c", "vllm serve a/b -tp 2 2>&1 | tee /tmp/log"], [], ["a/b", "-tp", "2"]),
+        (["sh", "-c", "vllm serve a/b > /log 2>> /err & wait"], [], ["a/b"]),
+        (["sh", "-c", "if true; then vllm serve a/b; fi"], [], ["a/b"]),
+        (
+            ["sh", "-c", "export A=1  # c; d\nvllm serve a/b -tp 2\nsleep 1"],
+            [],
+            ["a/b", "-tp", "2"],
+        ),
+        (
+            ["sh", "-c", "vllm serve $MODEL -tp ${TP} -pp ${PP:-3}"],
+            [],
+            ["m/n", "-tp", "4", "-pp", "3"],
+        ),
+        (["sh", "-c", "vllm serve $OTHER"], [], ["$OTHER"]),
+        (["sh", "-c", """vllm serve a/b --x '{"a": "b;c"}'"""], [], ["a/b", "--x", '{"a": "b;c"}']),
     ],
 )
 def test_command(command: list[str], args: list[str], expected: list[str] | None) -> None:
-    """What follows `vllm serve` is found in whatever starts it."""
-    assert expected == after_serve(command, args)
+    """What follows `vllm serve` is found in whatever starts it, up to the command's end."""
+    assert expected == after_serve(command, args, {"MODEL": "m/n", "TP": "4"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("StatefulSet", ("template", "spec")),
+        ("Pod", ()),
+        ("CronJob", ("jobTemplate", "spec", "template", "spec")),
+        ("LeaderWorkerSet", ("leaderWorkerTemplate", "leaderTemplate", "spec")),
+    ],
+)
+def test_other_kinds(kind: str, path: tuple[str, ...]) -> None:
+    """What runs vLLM in another kind of object is not planned, and that is said."""
+    pod: dict[str, Any] = {"containers": [{"command": ["vllm", "serve", "a/b"]}]}
+    for key in reversed(path):
+        pod = {key: pod}
+    found = {"kind": kind, "metadata": {"name": "qwen", "namespace": "llm"}, "spec": pod}
+
+    assert [] == deployed_models([found])
+    (problem,) = unread_workloads([found, deployment("a/b")])
+    assert problem.sentence().startswith(f"{kind} 'llm/qwen' runs vLLM, but only Deployments are")
+    assert [] == unread_workloads([{"kind": "Job", "spec": {"containers": [{"image": "a:1"}]}}])
+
+
+def test_claims() -> None:
+    """A pod whose GPUs are claimed is no pod without GPUs."""
+    resources = {"claims": [{"name": "gpu"}]}
+    (found,) = deployed_models([deployment("a/b", resources=resources)])
+    assert found.problem is not None
+    assert "from resource claims, which are not read" in found.problem.sentence()
+
+
+@pytest.mark.parametrize("amount", ["2", 2, 2.0, "2000m", "2e0"])
+def test_quantities(amount: object) -> None:
+    """GPUs are counted in any spelling of a quantity."""
+    resources = {"limits": {"nvidia.com/gpu": amount}}
+    (found,) = deployed_models([deployment("a/b", resources=resources)])
+    assert 2 == found.pod_gpus

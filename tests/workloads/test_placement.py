@@ -441,3 +441,69 @@ def test_refusals(fields: dict[str, Any], words: tuple[str, ...]) -> None:
     sentence = strategies.refusal(lambda: pod(**fields))
 
     assert [word for word in words if word not in sentence] == [], sentence
+
+
+INSTANCE = "node.kubernetes.io/instance-type"
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "gpu"),
+    [
+        (GKE, ["nvidia-l4"], WholeGpu("NVIDIA-L4")),
+        (GKE, ["nvidia-l4", "nvidia-tesla-t4"], WholeGpu("NVIDIA-L4")),
+        (INSTANCE, ["g6.xlarge", "g6.2xlarge"], WholeGpu("NVIDIA-L4")),
+    ],
+)
+def test_affinity_names_gpu(key: str, values: list[str], gpu: Any) -> None:
+    """A required label that names the GPU takes the place of that of feature discovery."""
+    spec = spec_of(gpu=gpu, affinity=Affinity(nodes=[NodeRequirement(key, values)]))
+
+    assert PRODUCT not in spec.get("nodeSelector", {})
+    assert values == list(required(spec)[key])
+
+
+@pytest.mark.parametrize(
+    ("requirement", "fields", "words"),
+    [
+        (
+            NodeRequirement(PRODUCT, ["NVIDIA-A10"]),
+            {},
+            (f"Affinity.nodes['{PRODUCT}'] is ('NVIDIA-A10',), a node with NVIDIA-A10, but",),
+        ),
+        (NodeRequirement(PRODUCT, ["NVIDIA-L4"], operator="NotIn"), {}, ("excludes NVIDIA-L4",)),
+        (
+            NodeRequirement(GKE, ["nvidia-h100-80gb"]),
+            {"nodes": Nodes("gke")},
+            ("a node with NVIDIA-H100-80GB-HBM3, but gpu is NVIDIA-L4; change one",),
+        ),
+        (
+            NodeRequirement(INSTANCE, ["g6.xlarge"]),
+            {"gpu": WholeGpu("NVIDIA-L4", count=4)},
+            ("a node with 1 GPU, but gpu has 4",),
+        ),
+        (
+            NodeRequirement("team", ["a"]),
+            {"nodes": Nodes(labels={"team": "b"})},
+            ("is ('a',), but nodes and gpu select b; change one of them.",),
+        ),
+    ],
+)
+def test_affinity_without_nodes(
+    requirement: NodeRequirement, fields: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    """A requirement that no node with the GPU meets is rejected."""
+    options = {"gpu": WholeGpu("NVIDIA-L4"), "affinity": Affinity(nodes=[requirement]), **fields}
+    sentence = strategies.refusal(lambda: pod(**options))
+    assert [word for word in words if word not in sentence] == [], sentence
+
+
+def test_affinity_with_nodes() -> None:
+    """Requirements that some of the nodes meet are taken."""
+    for one in (
+        NodeRequirement(PRODUCT, ["NVIDIA-L4", "NVIDIA-A10"]),
+        NodeRequirement(PRODUCT, ["NVIDIA-A10"], operator="NotIn"),
+        NodeRequirement("team", ["a"]),
+        NodeRequirement("team"),
+    ):
+        spec = spec_of(gpu=WholeGpu("NVIDIA-L4"), affinity=Affinity(nodes=[one]))
+        assert "NVIDIA-L4" == spec["nodeSelector"][PRODUCT]

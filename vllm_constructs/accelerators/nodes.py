@@ -329,13 +329,8 @@ def check_named(where: str, gpu: Gpu, labels: Mapping[str, str]) -> None:
         VllmConstructsError: Such a label.
     """
     for key, value in labels.items():
-        named = products_named(key, value)
-        most = max((_gpus_of(value, one) for one in named), default=gpu.count)
-        if gpu.product in catalog() and named and gpu.product not in named:
-            what = f"a node with {' or '.join(named)}, but {{gpu}} is {gpu.product}"
-        elif key == _INSTANCE_TYPE and most < gpu.count:
-            what = f"a node with {most} GPU{'s' * (most > 1)}, but {{gpu}} has {gpu.count}"
-        else:
+        what = mismatch(gpu, key, value)
+        if what is None:
             continue
         option = where if where == "Nodes.instance_types" else f"{where}[{key!r}]"
         refuse(
@@ -346,6 +341,23 @@ def check_named(where: str, gpu: Gpu, labels: Mapping[str, str]) -> None:
                 advice="change one of them",
             )
         )
+
+
+def mismatch(gpu: Gpu, key: str, value: str) -> str | None:
+    """What is wrong with nodes that have a label, in a template; None if they may have a GPU.
+
+    Args:
+        gpu: The GPU of the pod.
+        key: Key of the label.
+        value: Its value.
+    """
+    named = products_named(key, value)
+    most = max((_gpus_of(value, one) for one in named), default=gpu.count)
+    if gpu.product in catalog() and named and gpu.product not in named:
+        return f"a node with {' or '.join(named)}, but {{gpu}} is {gpu.product}"
+    if key == _INSTANCE_TYPE and most < gpu.count:
+        return f"a node with {most} GPU{'s' * (most > 1)}, but {{gpu}} has {gpu.count}"
+    return None
 
 
 def _gpus_of(instance_type: str, product: str) -> int:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vllm_constructs import require
+from vllm_constructs.accelerators.nodes import Nodes
 from vllm_constructs.accelerators.nvidia import EXPECTED, KINDS, Gpu
 from vllm_constructs.kube import names
 from vllm_constructs.kube.metadata import mark
 from vllm_constructs.platform import operators
+from vllm_constructs.workloads.pod_security import PodSecurity
 from vllm_constructs.workloads.scheduling import Toleration
 
 from .base import VllmConstruct
@@ -28,10 +30,12 @@ class GpuSmokeTest(VllmConstruct):
         id: Its id in the scope.
         gpu: The kind of GPU; one of it is used.
         image: CUDA image. Default: a small one of CUDA 13.
+        nodes: How the nodes of the GPU are found. Default: by the labels of GPU feature discovery.
+        security: The user of the process. Default: 65534, "nobody".
         tolerations: More taints that are tolerated.
         name: Name of the Job. Default: the id, as a legal name.
-        labels: More labels of the Job. Default: none.
-        annotations: More annotations of the Job. Default: none.
+        labels: More labels of the Job and its pods. Default: none.
+        annotations: More annotations of the Job and its pods. Default: none.
 
     Attributes:
         job: The Job.
@@ -47,6 +51,8 @@ class GpuSmokeTest(VllmConstruct):
         *,
         gpu: Gpu,
         image: str = "nvidia/cuda:13.0.2-base-ubuntu24.04",
+        nodes: Nodes | None = None,
+        security: PodSecurity | None = None,
         tolerations: Sequence[Toleration] = (),
         name: str | None = None,
         labels: Mapping[str, str] | None = None,
@@ -57,8 +63,21 @@ class GpuSmokeTest(VllmConstruct):
         allowed = "a list of Toleration(...)"
         require.instances("GpuSmokeTest.tolerations", tolerations, Toleration, allowed)
         own = names.sanitized(id) if name is None else name
-        body = operators.smoke_test(name=own, gpu=gpu, image=image, tolerations=tolerations)
-        mark("GpuSmokeTest", [body], labels=labels, annotations=annotations)
+        if nodes is not None:
+            require.instance("GpuSmokeTest.nodes", nodes, Nodes, "Nodes(...)")
+        if security is not None:
+            where = "GpuSmokeTest.security"
+            require.instance(where, security, PodSecurity, "PodSecurity(...)")
+        body = operators.smoke_test(
+            name=own,
+            gpu=gpu,
+            image=image,
+            nodes=nodes,
+            security=security,
+            tolerations=tolerations,
+        )
+        template = body["spec"]["template"]
+        mark("GpuSmokeTest", [body, template], labels=labels, annotations=annotations)
         super().__init__(scope, id, context, {"Default": body})
 
     @property

@@ -137,7 +137,7 @@ def _only_whole(other: str) -> Problem:
 def _app(path: Path, options: argparse.Namespace) -> tuple[str, int]:
     """The plan of all models of an app or a folder."""
     from vllm_constructs.reading import files
-    from vllm_constructs.reading.workloads import deployed_models
+    from vllm_constructs.reading.workloads import deployed_models, unread_workloads
 
     from . import plan_table
 
@@ -159,13 +159,16 @@ def _app(path: Path, options: argparse.Namespace) -> tuple[str, int]:
     else:
         found = files.read(path)
     models = deployed_models(found.objects, options.gpu)
+    unread = (*found.unread, *unread_workloads(found.objects))
     rows = [plan_table.row(model, shapes) for model in models]
+    if not rows and unread:
+        refuse(unread[0])
     if not rows:
         refuse(f"{str(path)!r} has no workload that runs vLLM; give the folder of the models.")
     if options.format == "json":
-        text = _json(plan_table.as_dict(rows, found.unread))
+        text = _json(plan_table.as_dict(rows, unread))
     else:
-        text = plan_table.as_text(rows, found.unread)
+        text = plan_table.as_text(rows, unread)
     return text, FITS if all(row.fits for row in rows) else DOES_NOT_FIT
 
 

@@ -21,7 +21,7 @@ def mark(
 
     Args:
         owner: Name of the class that has the options.
-        manifests: The manifests, which are changed.
+        manifests: The manifests and pod templates, which are changed.
         labels: The labels. Default: none.
         annotations: The annotations. Default: none.
 
@@ -36,11 +36,11 @@ def mark(
     }
     for manifest in manifests:
         for field, more in given.items():
-            own = manifest["metadata"].get(field, {})
+            own = manifest.get("metadata", {}).get(field, {})
             for key in more:
                 if key in own or key.startswith(f"{names.PREFIX}/"):
                     text = "is set by this library"
                     where = f"{owner}.{field}[{key!r}]"
                     refuse(Problem(where=where, text=text, advice="leave it out"))
             if more:
-                manifest["metadata"][field] = {**own, **more}
+                manifest.setdefault("metadata", {})[field] = {**own, **more}

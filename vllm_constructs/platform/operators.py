@@ -6,10 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vllm_constructs import require
+from vllm_constructs.accelerators.nodes import Nodes
 from vllm_constructs.accelerators.nvidia import Gpu, MigSlice, TimeSlicedGpu
 from vllm_constructs.kube import names
 from vllm_constructs.kube.pod_security_standards import LEVELS, Level
+from vllm_constructs.releases.image import ImageFamily
 from vllm_constructs.releases.release import check_image
+from vllm_constructs.workloads.pod_security import PodSecurity
+from vllm_constructs.workloads.scheduling import Affinity, NodeRequirement, Toleration
+
+# NVIDIA's CUDA images have no user beside root; this one is "nobody" everywhere.
+_NOBODY = 65534
+_CUDA = ImageFamily(repository="cuda", accelerator="CUDA", user=_NOBODY, home="/")
 
 
 def gpu_operator_values(
@@ -66,23 +74,34 @@ def namespace(*, name: str, pod_security: Level) -> dict[str, Any]:
     }
 
 
-def smoke_test(*, name: str, gpu: Gpu, image: str, tolerations: Sequence[Any] = ()) -> Any:
-    """The Job that runs `nvidia-smi` on one GPU, as a non-root user."""
+def smoke_test(
+    *,
+    name: str,
+    gpu: Gpu,
+    image: str,
+    nodes: Nodes | None = None,
+    security: PodSecurity | None = None,
+    tolerations: Sequence[Toleration] = (),
+) -> dict[str, Any]:
+    """The Job that runs `nvidia-smi` on one GPU, by default as a user that is not root."""
     check_image(image)
+    nodes = Nodes() if nodes is None else nodes
+    context: dict[str, Any] = {
+        "runAsNonRoot": True,
+        "runAsUser": _NOBODY,
+        "runAsGroup": _NOBODY,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if security is not None:
+        context = security.of_pod(_CUDA)
     one_gpu = {gpu.resource: "1"}
-    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     requests = {"cpu": "100m", "memory": "128Mi"}
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 65534,
-            "runAsGroup": 65534,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "tolerations": [*gpu.tolerations, *(item.manifest() for item in tolerations)],
+        "securityContext": context,
+        "tolerations": [*nodes.tolerations(gpu), *(item.manifest() for item in tolerations)],
         "containers": [
             {
                 "name": "nvidia-smi",
@@ -92,12 +111,17 @@ def smoke_test(*, name: str, gpu: Gpu, image: str, tolerations: Sequence[Any] = 
                     "limits": {"cpu": "1", "memory": "512Mi"} | one_gpu,
                     "requests": requests | one_gpu,
                 },
-                "securityContext": security,
+                "securityContext": (security or PodSecurity()).of_container(),
             }
         ],
     }
-    if gpu.node_labels:
-        pod["nodeSelector"] = gpu.node_labels
+    labels = nodes.labels_for(gpu)
+    selector = {key: values[0] for key, values in sorted(labels.items()) if len(values) == 1}
+    if selector:
+        pod["nodeSelector"] = selector
+    several = [NodeRequirement(key, values) for key, values in labels.items() if len(values) > 1]
+    if several:
+        pod["affinity"] = Affinity(nodes=several).manifest()
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

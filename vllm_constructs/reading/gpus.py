@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,8 @@ from vllm_constructs.accelerators.nvidia import (
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.engine.parallelism import Parallelism
-from vllm_constructs.errors import Problem, VllmConstructsError, refuse
+from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse
+from vllm_constructs.kube import quantity
 from vllm_constructs.workloads.plan_annotations import PlanAnnotations
 
 from .nodes import SelectedNodes
@@ -27,6 +29,8 @@ from .nodes import SelectedNodes
 _RESOURCE = "nvidia.com/"
 _MIG = "nvidia.com/mig-"
 _VIRTUAL = "nvidia.com/vgpu.present"
+# GPUs of other vendors.
+_OTHER = re.compile(r"(amd|intel|habana|google|huawei|aws)[\w.]*/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,8 @@ def pod_gpus(
     options: Mapping[str, Any],
     annotations: PlanAnnotations | None = None,
     assumed: str | None = None,
+    *,
+    has_claims: bool = False,
 ) -> PodGpus:
     """The GPUs of a pod.
 
@@ -61,15 +67,23 @@ def pod_gpus(
         options: The engine's flags by their names without dashes.
         annotations: The annotations of the workload. Default: none.
         assumed: The product of a pod whose manifest does not name it. Default: none.
+        has_claims: Whether the container has resource claims. Default: False.
     """
     annotations = PlanAnnotations() if annotations is None else annotations
+    amounts = {str(name): quantity.parse(str(value)) for name, value in limits.items()}
     resources = {
-        str(name): int(str(value))
-        for name, value in limits.items()
-        if str(name).startswith(_RESOURCE) and str(value).isdecimal() and int(str(value))
+        name: int(amount)
+        for name, amount in amounts.items()
+        if name.startswith(_RESOURCE) and amount and amount == int(amount)
     }
     if not resources:
-        problem = _unknown("the pod requests no GPU")
+        others = sorted(name for name in amounts if _OTHER.search(name))
+        text = "the pod requests no GPU"
+        if others:
+            text = escaped(f"the pod requests {' and '.join(others)}, whose memory is not known")
+        if has_claims:
+            text = "the pod gets its GPUs from resource claims, which are not read"
+        problem = _unknown(text)
         return PodGpus(gpu=None, count=0, text="no GPU", problem=problem)
     resource, count = min(resources.items())
     product = _product(nodes, annotations) or assumed

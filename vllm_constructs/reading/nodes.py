@@ -55,6 +55,10 @@ def _with_term(
         if one.get("operator") == "In" and values:
             before = found.get(key, values)
             found[key] = tuple(value for value in values if value in before)
+    for one in map(mapping, items(term.get("matchExpressions"))):
+        key, excluded = str(one.get("key")), strings(one.get("values"))
+        if one.get("operator") == "NotIn" and key in found:
+            found[key] = tuple(value for value in found[key] if value not in excluded)
     return found
 
 

@@ -30,6 +30,10 @@ from .nodes import selected_nodes
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()\s]+)\)")
 _SHELLS = ("sh", "bash", "dash")
+_SHELL_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::?-([^}]*))?\}?", re.ASCII)
+_REDIRECTION = re.compile(r"(?<!\S)\d?(?:>>?|<)(?:&\d|\s*[^\s;&|]+)|(?<!\S)#.*")
+# Stands for the end of a command in a shell script; no word of a script is it.
+_END = "\0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +117,9 @@ def deployed_models(objects: list[dict[str, Any]], gpu: str | None = None) -> li
     return models
 
 
-def after_serve(command: Sequence[str], args: Sequence[str]) -> list[str] | None:
+def after_serve(
+    command: Sequence[str], args: Sequence[str], env: Mapping[str, str] | None = None
+) -> list[str] | None:
     """The words after `vllm serve` in a container's `command` and `args`; None without it.
 
     Without a command the image starts vLLM, and all `args` follow.
@@ -121,6 +127,7 @@ def after_serve(command: Sequence[str], args: Sequence[str]) -> list[str] | None
     Args:
         command: The container's `command`, which may be empty.
         args: Its `args`.
+        env: Variables that a shell would expand. Default: none.
     """
     if not command:
         return list(args)
@@ -135,15 +142,59 @@ def after_serve(command: Sequence[str], args: Sequence[str]) -> list[str] | None
             "",
         )
         try:
-            tokens = shlex.split(script.replace("\\\n", " "), comments=True)
+            tokens = _in_shell(script, {} if env is None else env)
         except ValueError:
             return None
     for at, token in enumerate(tokens):
         if token == "vllm.entrypoints.openai.api_server" or (
-            token == "serve" and at and tokens[at - 1].rpartition("/")[2] == "vllm"
+            token == "serve"
+            and at
+            and tokens[at - 1].rpartition("/")[2] in ("vllm", "vllm.entrypoints.cli.main")
         ):
-            return tokens[at + 1 :]
+            words = tokens[at + 1 :]
+            return words[: words.index(_END)] if _END in words else words
     return None
+
+
+def _in_shell(script: str, env: Mapping[str, str]) -> list[str]:
+    """The words of a shell script, with variables of the container and a mark at each operator."""
+
+    def value(found: re.Match[str]) -> str:
+        return env.get(found[1], found[2] or found[0])
+
+    text = _REDIRECTION.sub(" ", _SHELL_VARIABLE.sub(value, script.replace("\\\n", " ")))
+    words = shlex.shlex(text, posix=True, punctuation_chars=";()&|\n")
+    words.whitespace, words.whitespace_split, words.commenters = " \t\r", True, ""
+    return [_END if set(word) <= set(";()&|\n") else word for word in words if word]
+
+
+def unread_workloads(objects: list[dict[str, Any]]) -> list[Problem]:
+    """What runs vLLM and is not planned, since its kind is not read.
+
+    Args:
+        objects: Objects of manifests.
+    """
+    found = []
+    for manifest in objects:
+        is_read = any(kind.is_kind_of(manifest) for kind in KINDS)
+        if not is_read and any(map(_engine_container, _templates(manifest.get("spec")))):
+            name = "/".join(filter(None, namespaced_name(manifest)))
+            text = f"{manifest.get('kind')} {name!r} runs vLLM, but only Deployments are planned"
+            advice = "plan it by its model and flags: vllm-constructs plan --model ..."
+            found.append(Problem(text=escaped(text), advice=advice, kind="not counted"))
+    return found
+
+
+def _templates(value: object, depth: int = 0) -> Iterator[dict[str, Any]]:
+    """Whatever in a manifest has containers, as a pod template."""
+    if isinstance(value, dict) and depth < 8:
+        if isinstance(value.get("containers"), list):
+            yield {"spec": value}
+        for item in value.values():
+            yield from _templates(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _templates(item, depth)
 
 
 def _ranges(objects: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, ...], tuple[int, int]]]:
@@ -205,7 +256,7 @@ def _model(
     annotations = read_plan_annotations(mapping(workload, "metadata", "annotations"))
     release, notes = _release(str(container.get("image") or ""), annotations.vllm)
     is_ours = _is_ours(mapping(workload, *kind.pod_template), container)
-    words = args if is_ours else after_serve(command, args) or []
+    words = args if is_ours else after_serve(command, args, env) or []
     line = command_lines.read(words, release)
     problems: list[Problem] = []
     if "config" in line.options:
@@ -231,7 +282,14 @@ def _model(
     except VllmConstructsError as error:
         refusals.append(error.problem)
     limits = mapping(container, "resources", "limits")
-    gpus = pod_gpus(limits, selected_nodes(pod), line.options, annotations, product)
+    gpus = pod_gpus(
+        limits,
+        selected_nodes(pod),
+        line.options,
+        annotations,
+        product,
+        has_claims=bool(items(mapping(container, "resources").get("claims"))),
+    )
     if gpus.problem is not None:
         (problems if gpus.gpu is None else notes).append(gpus.problem)
     if not release.is_certain:

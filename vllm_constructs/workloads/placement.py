@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from vllm_constructs import require
-from vllm_constructs.accelerators.nodes import Nodes, check_named, products_named
+from vllm_constructs.accelerators.nodes import Nodes, check_named, mismatch, products_named
 from vllm_constructs.accelerators.nvidia import PRODUCT, Gpu, WholeGpu
-from vllm_constructs.errors import Problem, refuse, warn
+from vllm_constructs.errors import Problem, escaped, refuse, warn
 from vllm_constructs.frozen import FrozenDict
 from vllm_constructs.kube import names
 
 from .availability import Drain
 from .dns import host_aliases
-from .scheduling import Toleration, check_spreads
+from .scheduling import Affinity, Toleration, check_spreads
 
 _ENDING = 2
 """Seconds for the error events of the requests that a drain ends (measured: 0.3)."""
@@ -40,7 +40,7 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
     scheduler = options["scheduler"]
     return {
         "node_selector": selector,
-        "nodes": _nodes(options["gpu"], options["nodes"], selector),
+        "nodes": _nodes(options["gpu"], options["nodes"], selector, options["affinity"]),
         "tolerations": tolerations,
         "ip_families": families,
         "topology_spread": check_spreads("topology_spread", options["topology_spread"]),
@@ -49,16 +49,24 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _nodes(gpu: Gpu, nodes: Nodes, selector: Mapping[str, str]) -> Nodes:
-    """How the nodes are found: a label in `node_selector` that names the GPU is enough."""
-    others = {key: value for key, value in selector.items() if key != PRODUCT}
-    named = [key for key, value in others.items() if products_named(key, value)]
+def _nodes(gpu: Gpu, nodes: Nodes, selector: Mapping[str, str], affinity: Affinity) -> Nodes:
+    """How the nodes are found: a label of the user that names the GPU is enough."""
+    wanted: dict[str, tuple[str, tuple[str, ...]]]
+    wanted = {f"node_selector[{key!r}]": (key, (value,)) for key, value in selector.items()}
+    for one in affinity.nodes:
+        if one.operator == "In":
+            wanted[f"Affinity.nodes[{one.key!r}]"] = (one.key, tuple(one.values))
+    named = [
+        where
+        for where, (key, values) in wanted.items()
+        if key != PRODUCT and any(products_named(key, value) for value in values)
+    ]
     if named and nodes == Nodes():
         is_part = not isinstance(gpu, WholeGpu) and gpu.resource == "nvidia.com/gpu"
         if is_part and gpu.product is not None:
             refuse(
                 Problem(
-                    where=f"node_selector[{named[0]!r}]",
+                    where=named[0],
                     text=f"names the GPU, but says nothing about its parts, and {{gpu}} is a "
                     f"{{{type(gpu).__name__}}}",
                     advice="give {nodes}, such as {nodes=Nodes('gke')}, or their labels in "
@@ -72,7 +80,29 @@ def _nodes(gpu: Gpu, nodes: Nodes, selector: Mapping[str, str]) -> Nodes:
             where = f"node_selector[{key!r}]"
             refuse(Problem(where=where, text=f"is set by {what}", advice="leave it out"))
     check_named("node_selector", gpu, selector)
+    _check_affinity(gpu, nodes, affinity)
     return nodes
+
+
+def _check_affinity(gpu: Gpu, nodes: Nodes, affinity: Affinity) -> None:
+    """Reject required labels of nodes that no node with the GPU has."""
+    own = nodes.labels_for(gpu)
+    for one in affinity.nodes:
+        where = f"Affinity.nodes[{one.key!r}]"
+        if one.operator == "In":
+            wrong = [mismatch(gpu, one.key, value) for value in one.values]
+            if all(wrong):
+                text = f"is {escaped(require.shown(one.values))}, {wrong[0]}"
+                refuse(Problem(where=where, text=text, advice="change one of them"))
+            if one.key in own and not set(own[one.key]) & set(one.values):
+                text = (
+                    f"is {escaped(require.shown(one.values))}, but {{nodes}} and {{gpu}} select "
+                    f"{' or '.join(own[one.key])}"
+                )
+                refuse(Problem(where=where, text=text, advice="change one of them"))
+        if one.operator == "NotIn" and one.key in own and set(own[one.key]) <= set(one.values):
+            text = f"excludes {' and '.join(own[one.key])}, which {{nodes}} and {{gpu}} select"
+            refuse(Problem(where=where, text=text, advice="leave it out"))
 
 
 def check_notice(nodes: Nodes, drain: Drain) -> None:

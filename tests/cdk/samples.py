@@ -302,6 +302,8 @@ def _gpu_operator(_: Chart) -> Keywords:
             "l4-by-2": TimeSlicedGpu("NVIDIA-L4", replicas=2, sharing="mps", renamed=True),
         },
         "values": {"driver": {"version": "580.95.05"}, "gdrcopy": {"enabled": True}},
+        "labels": MARKS,
+        "annotations": MARKS,
     }
 
 
@@ -406,6 +408,8 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "version": "2.19.0",
             "namespace": "scaling",
             "values": {"prometheus": {"operator": {"enabled": True}}},
+            "labels": MARKS,
+            "annotations": MARKS,
         },
     },
     "KedaScaler": {
@@ -518,6 +522,8 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "version": "5.2.0",
             "namespace": "observability",
             "values": {"replicas": 2},
+            "labels": MARKS,
+            "annotations": MARKS,
         },
     },
     "StreamingIngress": {

@@ -80,6 +80,19 @@ def test_scaler_first(least: int) -> None:
     assert "PodDisruptionBudget" in {item["kind"] for item in manifests(scope)}
 
 
+def test_protects_nothing() -> None:
+    """A budget that lets all pods go is rejected, also where a scaler sets their number."""
+    scope = chart()
+    qwen = model(scope, replicas=ReplicaRange(min_replicas=2, max_replicas=8), cache=CACHE)
+    sentence = (
+        "allows the eviction of 8 of 8 pods, which protects nothing; raise "
+        "ReplicaRange.max_replicas to at least 9, give max_unavailable=7, or leave the budget out."
+    )
+    with rejected(scope, sentence):
+        DisruptionBudget(scope, "budget", target=qwen, max_unavailable=8)
+    DisruptionBudget(scope, "budget", target=qwen, max_unavailable=7)
+
+
 def test_replica_range() -> None:
     """Where another autoscaler sets the replicas, the sentence names the range."""
     scope = chart()

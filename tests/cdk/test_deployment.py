@@ -303,7 +303,8 @@ class TestCache:
     def test_many_nodes(self, access: AccessMode) -> None:
         """A claim that many nodes mount takes many replicas; read-only it turns downloads off."""
         scope = chart()
-        model(scope, replicas=2, cache=ModelCache(scope, "cache", size="100Gi", access=access))
+        cache = ModelCache(scope, "cache", size="100Gi", access=access, volume_name="nfs")
+        model(scope, replicas=2, cache=cache)
         (volume,) = [item for item in pod(scope)["volumes"] if item["name"] == "model-cache"]
         assert "cache" == volume["persistentVolumeClaim"]["claimName"]
         ports = [

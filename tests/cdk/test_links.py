@@ -268,7 +268,7 @@ class TestChecks:
         """A budget is kept, and each range that comes after it is compared with it."""
         found = links(qwen := model(chart(), replicas=3, cache=CACHE))
         budget = Budget(min_available=2)
-        found.check_budget("DisruptionBudget 'qwen'", budget, 3)
+        found.check_budget("DisruptionBudget 'qwen'", budget, (3, 3))
         change(qwen, budget=("DisruptionBudget 'qwen'", budget))
         found.check_range(Replicas(scaler="KedaScaler", minimum=3, maximum=5))
         with pytest.raises(VllmConstructsError, match=r"KedaScaler\.min_replicas"):

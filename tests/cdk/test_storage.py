@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, cast
 
 import cdk8s_plus_27 as kplus
 import pytest
@@ -27,6 +27,8 @@ from vllm_constructs import (
     ModelDeployment,
     ModelShape,
     VllmConstructsError,
+    VllmConstructsWarning,
+    Volume,
 )
 from vllm_constructs.workloads.storage import AccessMode, Cache
 
@@ -46,6 +48,40 @@ def test_shared() -> None:
         model(scope, id, cache=cache)
         (volume,) = [item for item in pod(scope, id)["volumes"] if item["name"] == "model-cache"]
         assert {"claimName": cache.name} == volume["persistentVolumeClaim"]
+
+
+def test_bound_twice() -> None:
+    """A volume binds to one claim, in any namespace."""
+    app = App()
+    first, second = (Chart(app, id, namespace=id) for id in ("a", "b"))
+    ModelCache(first, "cache", size="1Ti", volume_name="nfs")
+    with rejected(second, r"volume_name is 'nfs', to which <ModelCache 'cache'> binds already"):
+        ModelCache(second, "cache", size="1Ti", volume_name="nfs")
+    ModelCache(second, "cache", size="1Ti", volume_name="nfs-2")
+
+
+def test_empty_volume() -> None:
+    """A read-only claim that a new volume may fit is warned about."""
+    scope = chart()
+    with pytest.warns(VllmConstructsWarning, match="such as a new and empty one"):
+        ModelCache(scope, "a", size="1Gi", access="ReadOnlyMany")
+    for id, options in (
+        ("b", {"storage_class": "nfs"}),
+        ("c", {"volume_name": "x"}),
+        ("d", {"selector": {"a": "b"}}),
+    ):
+        ModelCache(scope, id, size="1Gi", access="ReadOnlyMany", **cast("Any", options))
+
+
+def test_one_pod() -> None:
+    """A claim that one pod can mount serves one model."""
+    scope = chart()
+    cache = ModelCache(scope, "cache", size="200Gi", access="ReadWriteOncePod")
+    model(scope, "a", cache=cache)
+    with rejected(scope, "'b' mounts the claim 'cache', which is ReadWriteOncePod, as <ModelDepl"):
+        model(scope, "b", cache=cache, served_name="b")
+    with rejected(scope, "mounts the claim 'cache'"):
+        model(scope, "b", served_name="b", volumes={"/x": Volume.from_claim(cache)})
 
 
 @pytest.mark.parametrize("size", ["10GB", "64 Gi", "200", 200, "0Gi", "-1Gi", "", None])
@@ -78,7 +114,7 @@ class TestClaims:
         assert EphemeralCache() == kept(None)
         assert EphemeralCache(size="1Gi") == kept(EphemeralCache(size="1Gi"))
         assert ExistingClaim("x") == kept(ExistingClaim("x"))
-        cache = ModelCache(scope, "cache", size="1Gi", access="ReadOnlyMany")
+        cache = ModelCache(scope, "cache", size="1Gi", access="ReadOnlyMany", volume_name="weights")
         expected = ExistingClaim("cache", access="ReadOnlyMany", namespace="llm", size="1Gi")
         assert expected == cache.volume == kept(cache)
 

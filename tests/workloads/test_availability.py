@@ -80,20 +80,24 @@ def test_budget(*, number: int | None, least: bool, name: str) -> None:
     number=st.integers(1, 8),
     replicas=st.integers(1, 8),
     least=st.booleans(),
+    more=st.integers(0, 3),
     scaler=st.sampled_from([None, "HpaScaler", "ReplicaRange"]),
 )
 def test_budget_against_replicas(
-    *, number: int, replicas: int, least: bool, scaler: str | None
+    *, number: int, replicas: int, least: bool, more: int, scaler: str | None
 ) -> None:
-    """What is accepted lets a pod go, and keeps one unless a scaler may bring more."""
+    """What is accepted lets a pod go, and keeps one of as many as a scaler may bring."""
+    most = replicas + more if scaler else replicas
     budget = Budget(min_available=number) if least else Budget(max_unavailable=number)
     lets_go = replicas - number if least else number
-    protects = scaler is not None or lets_go < replicas
+    protects = least or lets_go < most
 
     if lets_go > 0 and protects:
-        budget.check("DisruptionBudget", replicas, scaler=scaler)
+        budget.check("DisruptionBudget", replicas, scaler=scaler, most=most)
     else:
-        strategies.refusal(lambda: budget.check("DisruptionBudget", replicas, scaler=scaler))
+        strategies.refusal(
+            lambda: budget.check("DisruptionBudget", replicas, scaler=scaler, most=most)
+        )
 
 
 def check_budget(replicas: int, *, scaler: str | None = None, **numbers: Any) -> None:

@@ -75,6 +75,26 @@ def test_command() -> None:
     assert engine_of(command=("vllm", "")) == engine_of() | {"command": ["vllm", ""]}
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["python3", "-m", "vllm.entrypoints.openai.api_server"],
+        ["/opt/venv/bin/python", "/app/api_server.py"],
+    ],
+)
+def test_module(command: list[str]) -> None:
+    """Only `vllm serve` takes the model by its place; others have a default of their own."""
+    assert ["--model=gpt2"] == engine_of(command=command)["args"]
+
+
+@pytest.mark.parametrize("path", ["/usr", "/usr/local/lib", "/etc"])
+def test_hidden_programs(path: str) -> None:
+    """A volume that hides what the image has is rejected; one below is taken."""
+    sentence = strategies.refusal(lambda: pod(volumes={path: Volume.from_empty_dir()}))
+    assert sentence.startswith(f"volumes['{path}'] hides the programs of the image")
+    pod(volumes={f"{path}/x": Volume.from_empty_dir()})
+
+
 @pytest.mark.parametrize("policy", ["Always", "IfNotPresent", "Never"])
 def test_image_pull_policy(policy: Any) -> None:
     """The engine's image is pulled when the user says."""
@@ -402,6 +422,10 @@ def test_own_paths(path: str, taken: list[Any], free: list[Any], option: str, va
 
 REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: pod(command=[]), ("command is []", "at least one word")),
+    (
+        lambda: pod(command=["vllm", "serve", "gpt2"]),
+        ("command has words behind 'serve'", "end it with 'serve', and give flags with engine."),
+    ),
     (lambda: pod(command="vllm serve"), ("command is 'vllm serve'", "a list of strings")),
     (lambda: pod(command=["vllm", 1]), ("command is 1", "a list of strings")),
     (lambda: pod(command=["vllm\x1b"]), ("command is ", "without control characters")),

@@ -60,7 +60,7 @@ class DisruptionBudget(VllmConstruct):
             links.workload.name if name is None else name, links.workload.selector
         )
         where = f"DisruptionBudget {body['metadata']['name']!r}"
-        links.check_budget(where, budget, target.replica_range[0])
+        links.check_budget(where, budget, target.replica_range)
         mark("DisruptionBudget", [body], labels=labels, annotations=annotations)
         super().__init__(
             scope, id, context, {"Default": body}, [links.change(budget=(where, budget))]

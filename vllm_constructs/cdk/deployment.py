@@ -206,6 +206,14 @@ class ModelDeployment(VllmConstruct):
                 "namespace whose metrics a scaler or monitor reads already; make it before that "
                 "one, so that queries tell the two apart by their pods, or change the served_name=."
             )
+        alone = [("mounted claim", context.namespace, claim) for claim in self.pod.exclusive_claims]
+        for claim in alone:
+            other = context.app.maker(claim)
+            if other is not None:
+                refuse(
+                    f"ModelDeployment {self.name!r} mounts the claim {claim[2]!r}, which is "
+                    f"ReadWriteOncePod, as {other} does; give each its own claim."
+                )
         behind = {}
         if plus.implement(ModelDeployment):
             # The Service is an object of cdk8s-plus then; the order of objects stays the same.
@@ -213,6 +221,7 @@ class ModelDeployment(VllmConstruct):
         links.need = need_of(made["Default"]["spec"]["template"]["spec"])
         links.check_level(context.app.levels.get(context.namespace, "privileged"))
         super().__init__(scope, id, context, made)
+        context.app.claim(alone, repr(self))
         self._links, links.construct = links, self
         context.app.add_model(context.namespace, served, links)
         if behind:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from vllm_constructs import require
 from vllm_constructs.accelerators.nvidia import MigSlice, TimeSlicedGpu
 from vllm_constructs.engine.flag_types import Json
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.platform import operators
 from vllm_constructs.platform.delivery import Delivery, helm_chart
 
@@ -41,6 +42,8 @@ class GpuOperator(Operator):
         shared_gpus: Ways of sharing a GPU, by a name that nodes choose with the label
             `nvidia.com/device-plugin.config`. Default: none.
         values: More values of the chart, over the derived ones.
+        labels: More labels of all objects. Default: none.
+        annotations: More annotations of all objects. Default: none.
 
     Attributes:
         objects: What delivers the chart.
@@ -67,6 +70,8 @@ class GpuOperator(Operator):
         mig: MigSlice | None = None,
         shared_gpus: Mapping[str, TimeSlicedGpu] | None = None,
         values: Mapping[str, Json] | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         if mig is not None:
@@ -105,7 +110,9 @@ class GpuOperator(Operator):
         )
         # In this order, so that the file can be applied from its beginning to its end.
         beside = {"namespace": home} | ({"sharing": sharing} if sharing else {})
-        super().__init__(scope, id, context, beside | bodies)
+        made = beside | bodies
+        mark("GpuOperator", made.values(), labels=labels, annotations=annotations)
+        super().__init__(scope, id, context, made)
 
     @property
     def namespace(self) -> ApiObject:

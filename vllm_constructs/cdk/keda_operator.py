@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vllm_constructs.engine.flag_types import Json
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.platform.delivery import Delivery, helm_chart
 
 from .operator import Operator, delivered
@@ -25,6 +26,8 @@ class KedaOperator(Operator):
         version: Version of the chart. Default `2.20.2`.
         namespace: Namespace that it runs in. Default `keda`.
         values: Values of the chart. Default: none.
+        labels: More labels of all objects. Default: none.
+        annotations: More annotations of all objects. Default: none.
 
     Attributes:
         objects: What delivers the chart.
@@ -42,6 +45,8 @@ class KedaOperator(Operator):
         version: str = "2.20.2",
         namespace: str = "keda",
         values: Mapping[str, Json] | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         chart = helm_chart(
@@ -54,4 +59,5 @@ class KedaOperator(Operator):
             values={} if values is None else values,
         )
         bodies = delivered("KedaOperator", delivery, chart)
+        mark("KedaOperator", bodies.values(), labels=labels, annotations=annotations)
         super().__init__(scope, id, context, bodies)

@@ -203,7 +203,8 @@ class ModelLinks:
         self.check_sharing(replicas.maximum)
         if self.facts.budget is not None:
             where, budget = self.facts.budget
-            budget.check(where, replicas.minimum, scaler=replicas.scaler)
+            least, most = replicas.minimum, replicas.maximum
+            budget.check(where, least, scaler=replicas.scaler, most=most)
 
     def check_sharing(self, replicas: int) -> None:
         """Reject more replicas than can mount the cache and the volumes."""
@@ -243,12 +244,13 @@ class ModelLinks:
         if self.facts.job is not None:
             refuse(f"{self._who} has a ModelMonitor already; leave one out.")
 
-    def check_budget(self, where: str, budget: Budget, minimum: int) -> None:
+    def check_budget(self, where: str, budget: Budget, replicas: tuple[int, int]) -> None:
         """Reject a second budget, and one that the replicas cannot meet."""
         if self.facts.budget is not None:
             refuse(f"{self._who} has a budget already; leave one out.")
         scaler = self.facts.scaler
-        budget.check(where, minimum, scaler=None if scaler is None else scaler.scaler)
+        name = None if scaler is None else scaler.scaler
+        budget.check(where, replicas[0], scaler=name, most=replicas[1])
 
     def check_root_path(self, path: str) -> None:
         """Reject a second root path."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vllm_constructs.engine.flag_types import Json
 from vllm_constructs.kube import peers
+from vllm_constructs.kube.metadata import mark
 from vllm_constructs.metrics import vllm_metrics
 from vllm_constructs.platform.delivery import Delivery, helm_chart
 from vllm_constructs.scaling.keda import check_address, scraper_of
@@ -33,6 +34,8 @@ class PrometheusAdapter(Operator):
         version: Version of the chart. Default `5.3.0`.
         namespace: Namespace that it runs in. Default `monitoring`.
         values: More values of the chart, over the derived ones.
+        labels: More labels of all objects. Default: none.
+        annotations: More annotations of all objects. Default: none.
 
     Attributes:
         objects: What delivers the chart.
@@ -51,6 +54,8 @@ class PrometheusAdapter(Operator):
         version: str = "5.3.0",
         namespace: str = "monitoring",
         values: Mapping[str, Json] | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
         address = check_address("PrometheusAdapter.prometheus", prometheus)
@@ -75,5 +80,6 @@ class PrometheusAdapter(Operator):
         if scraper is not None:
             peer = [peers.from_namespace(scraper)]
             changes = [links.change(peers=peer) for links in context.app.adapted]
+        mark("PrometheusAdapter", bodies.values(), labels=labels, annotations=annotations)
         super().__init__(scope, id, context, bodies, changes)
         context.app.prometheus = scraper

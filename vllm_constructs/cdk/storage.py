@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from vllm_constructs.errors import refuse, warn
 from vllm_constructs.kube import names
 from vllm_constructs.kube.metadata import mark
 from vllm_constructs.workloads.storage import (
@@ -14,7 +15,7 @@ from vllm_constructs.workloads.storage import (
 )
 
 from .base import VllmConstruct
-from .registry import chart_context
+from .registry import Key, chart_context
 
 if TYPE_CHECKING:
     from cdk8s import ApiObject
@@ -74,11 +75,27 @@ class ModelCache(VllmConstruct):
             volume_name=volume_name,
             selector=selector,
         )
+        volume: Key = ("bound PersistentVolume", None, volume_name or "")
+        bound = context.app.maker(volume) if volume_name else None
+        if bound is not None:
+            refuse(
+                f"ModelCache.volume_name is {volume_name!r}, to which {bound} binds already, and a "
+                "PersistentVolume binds to one claim; use that cache, or make another volume of "
+                "the same storage."
+            )
+        is_any = volume_name is None and selector is None and storage_class is None
+        if access == "ReadOnlyMany" and is_any:
+            warn(
+                "ModelCache.access is 'ReadOnlyMany' for a claim that any volume may fit, such as "
+                "a new and empty one; give volume_name=, selector= or storage_class=."
+            )
         self.volume = ExistingClaim(
             self.name, access=access, namespace=context.namespace, size=size
         )
         mark("ModelCache", [body], labels=labels, annotations=annotations)
         super().__init__(scope, id, context, {"Default": body})
+        if volume_name is not None:
+            context.app.claim([volume], repr(self))
 
     @property
     def claim(self) -> ApiObject:

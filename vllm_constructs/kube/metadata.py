@@ -43,4 +43,5 @@ def mark(
                     where = f"{owner}.{field}[{key!r}]"
                     refuse(Problem(where=where, text=text, advice="leave it out"))
             if more:
-                manifest.setdefault("metadata", {})[field] = {**own, **more}
+                # Manifests may share their metadata.
+                manifest["metadata"] = {**manifest.get("metadata", {}), field: {**own, **more}}

@@ -213,13 +213,16 @@ class Budget:
                 "DisruptionBudget.max_unavailable", self.max_unavailable, 1, 1000, "pods"
             )
 
-    def check(self, where: str, replicas: int, *, scaler: str | None = None) -> None:
+    def check(
+        self, where: str, replicas: int, *, scaler: str | None = None, most: int | None = None
+    ) -> None:
         """Reject a budget that never allows an eviction, and one that protects no pod.
 
         Args:
             where: Name of the budget, for the sentence.
             replicas: Number of pods, or the scaler's minimum.
             scaler: What sets the replicas, such as KedaScaler. Default: nothing does.
+            most: Number of pods at most. Default: as many as at least.
 
         Raises:
             VllmConstructsError: Such a budget.
@@ -237,14 +240,19 @@ class Budget:
                 )
             )
         unavailable = self.max_unavailable or 1
-        if self.min_available is None and scaler is None and unavailable >= replicas:
+        most = replicas if most is None else most
+        if self.min_available is None and unavailable >= most:
+            maximum = "{replicas}" if scaler is None else f"{scaler}.max_replicas"
+            choices = [f"raise {maximum} to at least {unavailable + 1}"]
+            choices += [f"give {{max_unavailable={most - 1}}}"] if most > 1 else []
+            choices += ["leave the budget out"]
+            choices += ["make a scaler before the budget"] if scaler is None else []
             refuse(
                 Problem(
                     where=where,
-                    text=f"allows the eviction of {unavailable} of {replicas} pods, which "
-                    "protects nothing",
-                    advice=f"raise {{replicas}} to at least {unavailable + 1}, leave the budget "
-                    "out, or make a scaler before the budget",
+                    text=f"allows the eviction of {unavailable} of {most} pods, which protects "
+                    "nothing",
+                    advice=f"{', '.join(choices[:-1])}, or {choices[-1]}",
                 )
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .pod_facts import PodFacts
 
 PORT_NAME = "http"
+_MODULE = re.compile(r"\bapi_server(\.py)?$")
 _SIDE_CHANNEL = "VLLM_NIXL_SIDE_CHANNEL_HOST"
 
 
@@ -46,7 +48,10 @@ def _args(pod: PodFacts, root_path: str | None) -> list[str]:
         flags = arguments(
             pod.options(), pod.release, escape=partial(with_references, known=_names(pod))
         )
-    return [pod.model, *flags, *([] if root_path is None else [f"--root-path={root_path}"])]
+    # Only `vllm serve` takes the model without its flag (vllm/entrypoints/cli/serve.py).
+    needs_flag = any(map(_MODULE.search, pod.command)) and pod.command[-1] != "--model"
+    model = [f"--model={pod.model}"] if needs_flag else [pod.model]
+    return [*model, *flags, *([] if root_path is None else [f"--root-path={root_path}"])]
 
 
 def _environment(pod: PodFacts) -> list[dict[str, Any]]:

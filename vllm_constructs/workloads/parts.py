@@ -23,6 +23,26 @@ if TYPE_CHECKING:
     from vllm_constructs.releases.image import ImageFamily
 
 
+_PROGRAMS = (
+    "/bin",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/opt",
+    "/proc",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/local",
+    "/usr/local/bin",
+    "/usr/local/lib",
+    "/var",
+)
+
+
 def checked(options: Mapping[str, Any], family: ImageFamily) -> dict[str, Any]:
     """The options of a pod that add to it, as the pod keeps them.
 
@@ -35,9 +55,6 @@ def checked(options: Mapping[str, Any], family: ImageFamily) -> dict[str, Any]:
     """
     if options["image_pull_policy"] is not None:
         require.choice("image_pull_policy", options["image_pull_policy"], PULL_POLICIES)
-    words = require.items("command", options["command"], "a list of strings")
-    if not words:
-        require.wrong("command", options["command"], "at least one word")
     own = own_paths(options["security"], family)
     files = check_files(options["files"])
     for path in files:
@@ -64,10 +81,10 @@ def checked(options: Mapping[str, Any], family: ImageFamily) -> dict[str, Any]:
             used.add(port)
     taken = [container.NAME, *(one.name for one in sidecars)]
     return {
-        "command": container.check_words("command", words),
+        "command": _command(options["command"]),
         "env_from": container.check_env_from("env_from", options["env_from"]),
         "files": files,
-        "volumes": FrozenDict(check_volumes("volumes", options["volumes"], (*own, *files))),
+        "volumes": FrozenDict(_engine_volumes(options["volumes"], (*own, *files))),
         "ports": ports,
         "resources": resources,
         "sidecars": sidecars,
@@ -75,6 +92,29 @@ def checked(options: Mapping[str, Any], family: ImageFamily) -> dict[str, Any]:
             "init_containers", options["init_containers"], taken
         ),
     }
+
+
+def _command(value: object) -> tuple[str, ...]:
+    """The command of the engine, behind which the library writes the model and its flags."""
+    words = require.items("command", value, "a list of strings")
+    if not words:
+        require.wrong("command", value, "at least one word")
+    is_script = str(words[0]).rpartition("/")[2] in ("sh", "bash", "dash")
+    if "serve" in words[:-1] and not is_script:
+        text = "has words behind 'serve', where the library writes the model and its flags"
+        advice = "end it with 'serve', and give flags with {engine}"
+        refuse(Problem(where="command", text=text, advice=advice))
+    return container.check_words("command", words)
+
+
+def _engine_volumes(value: object, taken: tuple[str, ...]) -> dict[str, Volume]:
+    """The volumes of the engine, none of which hides the programs of its image."""
+    found = check_volumes("volumes", value, taken)
+    for path in found:
+        if path in _PROGRAMS:
+            text = "hides the programs of the image, vLLM among them"
+            refuse(Problem(where=f"volumes[{path!r}]", text=text, advice="mount it elsewhere"))
+    return found
 
 
 class PodParts:
@@ -125,6 +165,18 @@ class PodParts:
         return self.cache.can_be_shared and all(
             volume.can_be_shared for _, volume in self._volumes_used
         )
+
+    @property
+    def exclusive_claims(self) -> list[str]:
+        """The claims that only one pod can mount."""
+        found = [
+            str(volume.source["persistentVolumeClaim"]["claimName"])
+            for _, volume in self._volumes_used
+            if volume.access == "ReadWriteOncePod"
+        ]
+        if isinstance(self.cache, ExistingClaim) and self.cache.access == "ReadWriteOncePod":
+            found.append(self.cache.claim_name)
+        return sorted(set(found))
 
     def check_sharing(self, where: str, replicas: int) -> None:
         """Reject volumes that the replicas cannot mount.

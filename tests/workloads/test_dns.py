@@ -128,7 +128,7 @@ def test_limits() -> None:
     found = spec_of(dns=Dns(nameservers=servers[:3], searches=domains[:32]))["dnsConfig"]
     assert (servers[:3], domains[:32]) == (found["nameservers"], found["searches"])
     assert "at most 3 addresses." in strategies.refusal(lambda: Dns(nameservers=servers))
-    assert "at most 32 domains of 2048 characters." in strategies.refusal(
+    assert "at most 32 domains, 2048 characters in all." in strategies.refusal(
         lambda: Dns(searches=domains)
     )
 

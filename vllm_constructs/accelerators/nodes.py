@@ -1,7 +1,7 @@
 """Nodes: how the nodes of a GPU are found in a cluster.
 
 GPU feature discovery labels nodes by the product of their GPU. Clouds have labels of their own,
-which are there before a node is, so that a pool can begin at zero nodes.
+which are known before a node exists, so that a pool can scale up from zero.
 """
 
 from __future__ import annotations
@@ -361,7 +361,7 @@ def mismatch(gpu: Gpu, key: str, value: str) -> str | None:
 
 
 def _gpus_of(instance_type: str, product: str) -> int:
-    """The GPUs of an instance type that has a product; many if it is none."""
+    """How many GPUs of a product an instance type has; 1024 if it is not known."""
     counts = (one["instances"].get(product, {}).get(instance_type) for one in platforms().values())
     return next((count for count in counts if count), 2**10)
 

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs.errors import Problem, refuse
-from vllm_constructs.workloads import addresses, deployment, network_policy, service
+from vllm_constructs.workloads import deployment, egress, network_policy, service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,10 +136,10 @@ class ModelObjects:
             selector=self._workload.selector,
             port=self._pod.port,
             allow_from=allow_from,
-            downloads=addresses.needs_https(self._pod),
+            downloads=egress.needs_https(self._pod),
             more_peers=facts.peers,
-            egress=(*addresses.rules_of(self._pod), *self._allow_to),
-            side_channel=addresses.side_channel(self._pod),
+            egress=(*egress.rules_of(self._pod), *self._allow_to),
+            side_channel=egress.side_channel(self._pod),
             more_ports=self._pod.more_ports,
         )
         return self._marked(found)

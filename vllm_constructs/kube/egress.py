@@ -1,7 +1,7 @@
 """EgressRule: where a pod may connect to, as a rule of its NetworkPolicy.
 
-A NetworkPolicy knows addresses, pods and ports, not names. For a Service it judges the pods behind
-it, so the port is theirs; a rule for a Service's address assumes that both are the same.
+A NetworkPolicy knows addresses, pods and ports, not names. It applies to the pods behind a
+Service, so their port counts; a rule for the address of a Service assumes that both are the same.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class EgressRule:
     """Where a pod may connect to.
 
     Args:
-        ports: Ports of the pods or hosts there. Default: all ports, with `protocol="TCP"` of all
-            protocols.
+        ports: Ports of the pods or hosts there. Default: all ports; with the default protocol
+            those of UDP and SCTP too.
         namespace: Namespace of the pods there. Default: any address, or the pod's own namespace
             if there are `labels`.
         labels: Labels of the pods there. Default: all pods of the namespace.
@@ -120,7 +120,7 @@ class EgressRule:
 
     @classmethod
     def to_address(cls, where: str, address: object) -> EgressRule:
-        """The rule for an address that somebody gives to connect to.
+        """The rule for an address of `allow_to`.
 
         Args:
             where: Name of the option.
@@ -128,7 +128,7 @@ class EgressRule:
                 `https://proxy.example.com`.
 
         Raises:
-            VllmConstructsError: No address, or one without a port that is known.
+            VllmConstructsError: It is no address, or its port is not known.
         """
         if isinstance(address, str) and "@" in address:
             text, advice = "has credentials (not shown)", "give host and port only"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
@@ -14,7 +14,7 @@ from vllm_constructs.kube import names
 from vllm_constructs.kube.references import HasName, name_of, namespace_of, reject_secret
 
 AuthMode: TypeAlias = Literal["bearer", "basic", "tls", "custom"]
-_MODES = ("bearer", "basic", "tls", "custom")
+_MODES = get_args(AuthMode)
 # KEDA's names of the parameters (KEDA docs, "Prometheus", authentication parameters).
 _PARAMETERS = {
     "bearer_token": "bearerToken",
@@ -36,7 +36,7 @@ class KedaAuthentication:
     Args:
         trigger_authentication: Name of a TriggerAuthentication or ClusterTriggerAuthentication
             that exists.
-        cluster: Whether it is a ClusterTriggerAuthentication. Default: False.
+        cluster: Whether `trigger_authentication` is a ClusterTriggerAuthentication. Default: False.
         modes: Modes of authentication, KEDA's `authModes`: `"bearer"` (default), `"basic"`,
             `"tls"` or `"custom"`, or several; none for a TriggerAuthentication with `podIdentity`,
             as managed Prometheus of clouds needs.
@@ -129,10 +129,9 @@ class KedaAuthentication:
             bearer_token: Its key with a bearer token. Default: none.
             username: Its key with a user's name, beside `password`. Default: none.
             password: Its key with the password. Default: none.
-            ca: Its key with the certificate of the authority that Prometheus' own is signed by.
-                Default: the system's authorities.
+            ca: Its key with the CA certificate of Prometheus. Default: the system's CAs.
             certificate: Its key with a client certificate, beside `private_key`. Default: none.
-            private_key: Its key with the certificate's key. Default: none.
+            private_key: Its key with the private key of the client certificate. Default: none.
 
         Raises:
             VllmConstructsError: No credentials, both a token and a user, or half of a pair.

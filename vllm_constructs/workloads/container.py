@@ -103,12 +103,13 @@ def check_resources(where: str, value: object) -> FrozenDict:
 class Container:
     """Another container of the pod.
 
-    It has the security of the pod, capabilities that the pod adds included, and modest resources.
+    It has the securityContext of the engine's container, and requests little by default. It has no
+    probes and no hooks; an `overlay=` of the model can add them.
 
     Args:
         name: Its name, which no other container of the pod has.
         image: Its image with a tag or digest.
-        command: What it runs. Default: what the image does.
+        command: The command. Default: the image's entrypoint.
         args: Arguments. Default: those of the image.
         env: Variables: strings, and sources such as `EnvVarSource.from_secret(...)`. Default: none.
         env_from: Secrets and ConfigMaps whose keys are all variables. Default: none.

@@ -28,8 +28,8 @@ class Dns:
             (as the node does) or `"None"` (by `nameservers` alone).
         nameservers: Addresses of more name servers, at most 3. Default: none.
         searches: More domains to search, at most 32. Default: none.
-        options: Options of the resolver, such as `{"ndots": "2"}`; an empty value stands for an
-            option without one. Default: none.
+        options: Options of the resolver, such as `{"ndots": "2"}`; `""` for one without a value.
+            Default: none.
 
     Raises:
         VllmConstructsError: An unknown policy, or an invalid address, domain or option.
@@ -52,7 +52,9 @@ class Dns:
         for domain in searches:
             require.matching("Dns.searches", domain, _SEARCH, "a domain in lower case")
         if len(searches) > 32 or len(" ".join(searches)) > 2048:
-            require.wrong("Dns.searches", self.searches, "at most 32 domains of 2048 characters")
+            require.wrong(
+                "Dns.searches", self.searches, "at most 32 domains, 2048 characters in all"
+            )
         options = require.text_map("Dns.options", {} if self.options is None else self.options)
         for name, value in options.items():
             if re.search(r"\s", name + value):

@@ -12,8 +12,8 @@ from vllm_constructs.engine.command_line_writer import arguments, file_options
 from vllm_constructs.errors import Problem, refuse
 
 from . import storage
-from .addresses import has_nixl
 from .container import NAME, port_entries
+from .egress import has_nixl
 from .files import keys
 from .mounts import CONFIG_PATH, SHARED_MEMORY, writable_paths
 from .pod_variables import env_entries, with_references

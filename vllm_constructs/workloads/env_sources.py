@@ -33,7 +33,7 @@ _PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True)
 class EnvVarSource:
-    """Where the value of a variable comes from, if it is no string.
+    """The source of a variable's value.
 
     Args:
         source: The source as Kubernetes spells it, such as `{"fieldRef": {...}}`. The class methods
@@ -164,14 +164,14 @@ def _fields(owner: str, reference: object) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class EnvFromSource:
-    """A Secret or ConfigMap whose keys are all variables.
+    """A Secret or ConfigMap, of which each key becomes a variable.
 
     Variables that the library or `env=` sets take precedence.
 
     Args:
         source: The source as Kubernetes spells it: `{"secretRef": {"name": ...}}` or
             `{"configMapRef": {"name": ...}}`. The class methods make them.
-        prefix: What the names of the variables begin with, before the key. Default: nothing.
+        prefix: Prefix of the variables' names, before the key. Default: none.
         namespace: Namespace of the object; models in other namespaces are then rejected.
             Default: not known.
 
@@ -204,7 +204,7 @@ class EnvFromSource:
 
         Args:
             secret: The Secret, by its name or as a cdk8s-plus object.
-            prefix: As above.
+            prefix: Prefix of the variables' names. Default: none.
             optional: Whether pods start without it. Default: False.
 
         Raises:
@@ -221,7 +221,7 @@ class EnvFromSource:
 
         Args:
             config_map: The ConfigMap, by its name or as a cdk8s-plus object.
-            prefix: As above.
+            prefix: Prefix of the variables' names. Default: none.
             optional: Whether pods start without it. Default: False.
 
         Raises:

@@ -112,7 +112,7 @@ def _encoded(content: str | bytes) -> bytes:
 
 
 def keys(paths: Mapping[str, Any]) -> dict[str, str]:
-    """A key of a ConfigMap for each path: the name of the file, or one that is different.
+    """A key of a ConfigMap for each path: its name, with a checksum if two have it.
 
     Args:
         paths: The files.

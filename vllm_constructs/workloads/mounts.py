@@ -24,7 +24,7 @@ CONFIG_PATH = "/etc/vllm/engine.yaml"
 
 
 def writable_paths(security: PodSecurity, family: ImageFamily) -> dict[str, str]:
-    """Folders that the engine writes to and the image may not let it, by the names of volumes.
+    """Folders that the engine writes to and may not be allowed to, by the names of volumes.
 
     Args:
         security: The security of the pod.

@@ -264,7 +264,7 @@ def _scalar(declared: str, base: object, value: object, where: str) -> Any:
 
 
 def _is_odd(value: object) -> bool:
-    """Whether a number is none that JSON has."""
+    """Whether a number is NaN or infinite."""
     return isinstance(value, float) and not isfinite(value)
 
 

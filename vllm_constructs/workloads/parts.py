@@ -1,4 +1,4 @@
-"""Parts: what a pod has beside its engine, and what a user adds to the engine's container."""
+"""Parts: sidecars, init containers, volumes, files and ports of a pod."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _PROGRAMS = (
 
 
 def checked(options: Mapping[str, Any], family: ImageFamily) -> dict[str, Any]:
-    """The options of a pod that add to it, as the pod keeps them.
+    """The options of these parts, checked.
 
     Args:
         options: All options of the pod by their names.

@@ -1,4 +1,4 @@
-"""Placement: where a pod runs, as its options say together."""
+"""Placement: node selector, tolerations, spread and IP families of a pod."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ENDING = 2
 
 
 def checked(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a pod that say where it runs, as the pod keeps them.
+    """The options of a pod that say where it runs, checked.
 
     Args:
         options: All options of the pod by their names.

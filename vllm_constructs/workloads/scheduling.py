@@ -100,11 +100,11 @@ class NodeRequirement:
 
 @dataclass(frozen=True, kw_only=True)
 class PodAffinityTerm:
-    """Pods near which, or apart from which, the pod runs.
+    """A term of affinity or anti-affinity to other pods.
 
     Args:
         labels: Labels of these pods.
-        topology_key: Label of the nodes within which pods are near: `kubernetes.io/hostname`
+        topology_key: Label of the nodes that defines what is near: `kubernetes.io/hostname`
             (default), `topology.kubernetes.io/zone` or another one.
         required: Whether the scheduler must comply. Default: False, it prefers to.
         namespaces: Namespaces of these pods. Default: that of the pod.
@@ -142,7 +142,7 @@ class PodAffinityTerm:
 class Affinity:
     """Nodes that the pod needs or prefers, and pods near which it runs.
 
-    How GPU nodes are found belongs into `nodes=`; this is for what is special to one model.
+    Select GPU nodes with `nodes=`; this is for constraints of one model.
 
     Args:
         nodes: Requirements that a node must meet, all of them. Default: none.
@@ -212,7 +212,7 @@ class TopologySpread:
     Args:
         topology_key: Key of the label, such as `topology.kubernetes.io/zone`. Default:
             `kubernetes.io/hostname`.
-        max_skew: How many pods more one value may have than another. Default: 1.
+        max_skew: Largest difference in pods between two values. Default: 1.
         required: Whether the scheduler must comply. Default: False, it prefers to.
 
     Raises:

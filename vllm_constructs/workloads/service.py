@@ -21,16 +21,15 @@ class ServiceOptions:
     """How the Service of a model is reached.
 
     Args:
-        type: `"ClusterIP"` (default), `"NodePort"` or `"LoadBalancer"`. Outside of the cluster
-            everybody who reaches it reaches all endpoints of vLLM, so give an ingress or a route
-            where it can be had.
+        type: `"ClusterIP"` (default), `"NodePort"` or `"LoadBalancer"`. The latter two
+            expose all endpoints of vLLM; prefer an ingress or a route.
         port: Port of the Service. Default: that of the pods.
         node_port: Port of the nodes, from 30000 to 32767; not with `"ClusterIP"`. Default: one
             that the cluster picks.
         load_balancer_class: Class of the load balancer, such as `service.k8s.aws/nlb`; only with
             `"LoadBalancer"`. Default: that of the cluster.
-        headless: Whether its name stands for the addresses of all pods, for clients that balance
-            the load themselves; only with `"ClusterIP"`. Default: False.
+        headless: Whether its DNS name resolves to the addresses of all pods, for clients that
+            balance the load themselves; only with `"ClusterIP"`. Default: False.
         labels: More labels of the Service. Default: none.
         annotations: More annotations of the Service. Default: none.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast, get_args
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
@@ -18,7 +18,7 @@ from .paths import SUB_PATH
 AccessMode: TypeAlias = Literal[
     "ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"
 ]
-ACCESS_MODES = ("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany")
+ACCESS_MODES = get_args(AccessMode)
 
 MOUNT_PATH = "/model-cache"
 """Where the cache is mounted: a path that no image has, so that the mount hides no files and no

@@ -26,7 +26,7 @@ from .service_account_token import ServiceAccountToken
 from .storage import ACCESS_MODES, AccessMode, ExistingClaim, HasClaim, claim_of
 
 PullPolicy: TypeAlias = Literal["Always", "IfNotPresent", "Never"]
-PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+PULL_POLICIES = get_args(PullPolicy)
 HostPathType: TypeAlias = Literal[
     "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"
 ]
@@ -34,22 +34,23 @@ HostPathType: TypeAlias = Literal[
 _HOST_TYPES = get_args(HostPathType)
 # Sources that the kubelet mounts read-only.
 _FIXED = ("configMap", "secret", "projected", "image", "downwardAPI")
-# Sources of core/v1 that cluster-wide plug-ins have not replaced, with the first minor release of
-# Kubernetes that has them by default (image: KEP-4639).
-_SOURCES = {
-    "configMap": 0,
-    "csi": 0,
-    "downwardAPI": 0,
-    "emptyDir": 0,
-    "ephemeral": 0,
-    "hostPath": 0,
-    "image": 35,
-    "iscsi": 0,
-    "nfs": 0,
-    "persistentVolumeClaim": 0,
-    "projected": 0,
-    "secret": 0,
-}
+# Sources of core/v1 that cluster-wide plug-ins have not replaced.
+_SOURCES = (
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "hostPath",
+    "image",
+    "iscsi",
+    "nfs",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+)
+# The first minor release of Kubernetes that has a source by default (KEP-4639).
+_SINCE = {"image": 35}
 # The field that names the object of a source.
 _MAIN = ("name", "secretName", "claimName", "reference", "path", "driver", "server")
 # Sources whose volume has the object's name, if nothing else is given.
@@ -98,7 +99,7 @@ class Volume:
         if not isinstance(self.source, Mapping) or len(self.source) != 1:
             require.wrong("Volume.source", self.source, "one source, such as {{'emptyDir': {{}}}}")
         kind = next(iter(self.source))
-        require.choice("the key of Volume.source", kind, tuple(_SOURCES))
+        require.choice("the key of Volume.source", kind, _SOURCES)
         if not isinstance(self.source[kind], Mapping):
             allowed = "a dict of its fields"
             require.wrong(f"Volume.source[{kind!r}]", self.source[kind], allowed)
@@ -137,12 +138,12 @@ class Volume:
 
         Args:
             config_map: The ConfigMap, by its name or as a cdk8s-plus object.
-            items: Paths in the volume by the keys whose files it has. Default: all keys.
+            items: Keys that are mounted, each with its path in the volume. Default: all keys.
             optional: Whether pods start without the ConfigMap. Default: False.
             default_mode: Mode bits of the files. Default: `0o644`.
             sub_path: Path inside of the volume that is mounted. Default: the whole volume. Such a
                 file stays as it is when the ConfigMap changes, until the pod is replaced.
-            name: As above.
+            name: Name of the volume in the pod. Default: one that follows from the source.
 
         Raises:
             VllmConstructsError: An invalid name, key or path.
@@ -172,11 +173,11 @@ class Volume:
 
         Args:
             secret: The Secret, by its name or as a cdk8s-plus object.
-            items: Paths in the volume by the keys whose files it has. Default: all keys.
+            items: Keys that are mounted, each with its path in the volume. Default: all keys.
             optional: Whether pods start without the Secret. Default: False.
             default_mode: Mode bits of the files. Default: `0o644`.
             sub_path: Path inside of the volume that is mounted. Default: the whole volume.
-            name: As above.
+            name: Name of the volume in the pod. Default: one that follows from the source.
 
         Raises:
             VllmConstructsError: An invalid name, key or path.
@@ -208,7 +209,7 @@ class Volume:
             read_only: Whether the container can only read it. Default: False, unless its access
                 mode is `ReadOnlyMany`.
             sub_path: Path inside of the volume that is mounted. Default: the whole volume.
-            name: As above.
+            name: Name of the volume in the pod. Default: one that follows from the source.
 
         Raises:
             VllmConstructsError: An invalid name or path.
@@ -249,8 +250,8 @@ class Volume:
 
         Args:
             size_limit: Size at which the pod is evicted, such as `10Gi`. Default: no limit.
-            in_memory: Whether it is in memory, which counts as that of the containers. Default:
-                False, the disk of the node.
+            in_memory: Whether it is a tmpfs, whose files count as memory of the containers.
+                Default: False, the disk of the node.
             read_only: Whether the container can only read it, for one that another container
                 writes to. Default: False.
             sub_path: Path inside of the volume that is mounted. Default: the whole volume.
@@ -286,7 +287,7 @@ class Volume:
             type: What has to be there, such as `"Directory"`. Default: nothing is checked.
             read_only: Whether the container can only read it. Default: False.
             sub_path: Path inside of the volume that is mounted. Default: the whole volume.
-            name: As above.
+            name: Name of the volume in the pod. Default: one that follows from the source.
 
         Raises:
             VllmConstructsError: An invalid path or type.
@@ -312,7 +313,7 @@ class Volume:
             pull_policy: When it is pulled. Default: Kubernetes' own, `Always` for the tag `latest`,
                 otherwise `IfNotPresent`.
             sub_path: Path inside of the image that is mounted. Default: all of it.
-            name: As above.
+            name: Name of the volume in the pod. Default: one that follows from the source.
 
         Raises:
             VllmConstructsError: An invalid reference or policy.
@@ -338,7 +339,7 @@ class Volume:
             sources: Volumes of ConfigMaps and Secrets, and `ServiceAccountToken`s.
             default_mode: Mode bits of the files. Default: `0o644`.
             sub_path: Path inside of the volume that is mounted. Default: the whole volume.
-            name: As above.
+            name: Name of the volume in the pod. Default: one that follows from the source.
 
         Raises:
             VllmConstructsError: Another kind of source, or an invalid path.
@@ -418,7 +419,7 @@ class Volume:
         Raises:
             VllmConstructsError: The target is older.
         """
-        since = _SOURCES[self.kind]
+        since = _SINCE.get(self.kind, 0)
         if kubernetes.minor < since:
             refuse(
                 Problem(

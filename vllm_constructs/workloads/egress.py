@@ -1,4 +1,4 @@
-"""Addresses that a pod names in its flags and variables, to which it has to connect."""
+"""Egress: where a pod has to connect to, as its flags, variables and files say."""
 
 from __future__ import annotations
 

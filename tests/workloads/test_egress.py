@@ -17,7 +17,7 @@ from vllm_constructs import (
     WholeGpu,
 )
 from vllm_constructs.kube.egress import merged
-from vllm_constructs.workloads import addresses
+from vllm_constructs.workloads import egress
 
 NIXL: Any = {"kv_connector": "NixlConnector", "kv_role": "kv_both"}
 MOONCAKE: Any = {"kv_connector": "MooncakeConnector", "kv_role": "kv_both"}
@@ -44,7 +44,7 @@ def pod(**fields: Any) -> GpuPodSpec:
 
 def named(**fields: Any) -> list[tuple[str, tuple[int, ...]]]:
     """Return where a pod may connect to: namespaces, ranges or any address, with their ports."""
-    found = merged(addresses.rules_of(pod(**fields)))
+    found = merged(egress.rules_of(pod(**fields)))
     return [
         (
             one.namespace or one.cidr or ("any" if one.labels is None else "own"),
@@ -132,14 +132,14 @@ def test_lists(places: list[tuple[str, str, int]], separator: str, scheme: str) 
     value = separator.join(f"{scheme}{name}.{space}.svc:{port}" for name, space, port in places)
     expected = merged(EgressRule((port,), namespace=space) for _, space, port in places)
 
-    assert expected == merged(addresses.rules_of(pod(env={"PLACES": value})))
+    assert expected == merged(egress.rules_of(pod(env={"PLACES": value})))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(alphabet="ab.:/[]019-_ ,;$()'\"", max_size=30))
 def test_anything(value: str) -> None:
     """Any value names addresses or none."""
-    ports = [port for rule in addresses.rules_of(pod(env={"X": value})) for port in rule.ports]
+    ports = [port for rule in egress.rules_of(pod(env={"X": value})) for port in rule.ports]
 
     assert all(1 <= port <= 65535 for port in ports)
 
@@ -269,8 +269,8 @@ def test_side_channel(config: Any, env: dict[str, str], port: int | None, *, is_
     """Engines that pass KV caches to each other need ports between them, from the first one on."""
     found = pod(engine=EngineArgs(kv_transfer_config=config), env=env)
 
-    assert port == addresses.side_channel(found)
-    assert is_nixl is addresses.has_nixl(found)
+    assert port == egress.side_channel(found)
+    assert is_nixl is egress.has_nixl(found)
 
 
 @pytest.mark.parametrize(
@@ -322,4 +322,4 @@ def test_side_channel(config: Any, env: dict[str, str], port: int | None, *, is_
 )
 def test_https(fields: dict[str, Any], expected: object) -> None:
     """An engine that downloads a repository needs HTTPS, unless it says from where."""
-    assert expected is addresses.needs_https(pod(**fields))
+    assert expected is egress.needs_https(pod(**fields))

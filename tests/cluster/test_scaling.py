@@ -387,7 +387,7 @@ def _probe(namespace: str) -> Manifest:
 
 def keda_app(namespace: str, keda: Keda, **options: Any) -> list[Manifest]:
     """A model with a ScaledObject."""
-    qwen = model(namespace, startup=Startup(seconds=30))
+    qwen = model(namespace, startup=Startup(seconds=30), allow_from=["monitoring"])
     given: dict[str, Any] = {
         "min_replicas": 1,
         "max_replicas": 4,
@@ -468,12 +468,12 @@ def test_keda_zero(kubectl: Kubectl, nodes: Nodes, namespace: str, keda: Keda) -
     gateway = PrometheusQuery(
         name="gateway", query="sum(gateway_requests)", threshold=5, metric_type="AverageValue"
     )
-    sleep = {"min_replicas": 0, "polling_interval": 1, "cooldown": 3}
+    sleep = {"min_replicas": 0, "polling_interval": 1}
     manifests = keda_app(namespace, keda, **sleep, triggers=[QueueDepth(5), gateway])
     for item in manifests:
         if item["kind"] == "ScaledObject":
-            # The model's startup: longer than the bed has patience for.
-            item["spec"]["initialCooldownPeriod"] = 1
+            # The model's startup and the cooldown: longer than the bed has patience for.
+            item["spec"] |= {"initialCooldownPeriod": 1, "cooldownPeriod": 3}
     kubectl.apply(manifests)
     reach(kubectl, namespace, 0)
 

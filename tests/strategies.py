@@ -13,17 +13,25 @@ from hypothesis.strategies import SearchStrategy
 
 from tests.support import ALL_RELEASES
 from vllm_constructs import (
+    AmdGpu,
     ApiKey,
+    Cpu,
     CpuUtilization,
     CronFloor,
+    DeviceClaim,
+    DiskTier,
     Drain,
     EngineArgs,
     EphemeralCache,
     ExistingClaim,
+    Gaudi,
     GpuPodSpec,
     HuggingFaceToken,
+    IntelGpu,
     Kubernetes,
     KvCacheUsage,
+    KvOffload,
+    LmCache,
     MigSlice,
     ModelSeries,
     PodSecurity,
@@ -36,10 +44,14 @@ from vllm_constructs import (
     TimeSlicedGpu,
     TimeToFirstToken,
     Toleration,
+    Tpu,
     VirtualGpu,
     VllmConstructsError,
+    Volume,
     WholeGpu,
 )
+from vllm_constructs.accelerators import amd, intel
+from vllm_constructs.accelerators.google import TPUS
 from vllm_constructs.accelerators.nvidia import catalog
 from vllm_constructs.workloads.storage import ACCESS_MODES
 
@@ -60,6 +72,12 @@ _IMAGES = (
 )
 # Parsers that are not for one family of models.
 _TOOL_PARSERS = ("hermes", "llama3_json", "pythonic", "qwen3_coder", "xlam")
+_OFFLOADS = (
+    None,
+    KvOffload(gib=0.5),
+    KvOffload(gib=0.5, tiers=[DiskTier(Volume.from_claim("kv"))]),
+    LmCache(gib=2),
+)
 _CRONS = ("0 9 * * *", "30 18 * * 1-5", "*/15 8-20 * * MON,FRI", "0 22 1 * *")
 
 
@@ -198,8 +216,77 @@ def virtual_gpus() -> SearchStrategy[VirtualGpu]:
 
 
 def gpus() -> SearchStrategy[Any]:
-    """All accelerators."""
+    """All kinds that NVIDIA's device plugin has."""
     return st.one_of(whole_gpus(), mig_slices(), shared_gpus(), virtual_gpus())
+
+
+def device_claims() -> SearchStrategy[DeviceClaim]:
+    """Claims of whole GPUs, of slices, and of GPUs that pods share."""
+    products = st.sampled_from(_PRODUCTS)
+    names_or_none = st.one_of(st.none(), names())
+    return st.one_of(
+        st.builds(DeviceClaim, products, count=st.integers(1, 4), resource_claim=names_or_none),
+        st.builds(
+            DeviceClaim, products, shared_by=st.integers(1, 48), resource_claim=names_or_none
+        ),
+        st.sampled_from(_SLICES).map(lambda one: DeviceClaim(one[0], profile=one[1])),
+    )
+
+
+@st.composite
+def cpus(draw: st.DrawFn) -> Cpu:
+    """CPUs with room for weights."""
+    nodes, cache = draw(st.integers(1, 4)), draw(st.one_of(st.none(), st.integers(1, 64)))
+    room = 16 * nodes if cache is None else cache * nodes + 5
+    return Cpu(
+        cores=draw(st.integers(1, 256)),
+        memory_gib=draw(st.integers(room, 2048)) * (nodes if cache is None else 1),
+        kv_cache_gib=cache or (1 if nodes > 2 else None),
+        numa_nodes=nodes,
+        architecture=draw(st.sampled_from(("amd64", "arm64"))),
+    )
+
+
+def other_accelerators() -> SearchStrategy[Any]:
+    """Accelerators of other vendors, whose memory is known."""
+    memory = st.integers(1024, 2**24)
+    own = st.builds(AmdGpu, st.just("AMD_Instinct_MI999X"), memory_mib=memory)
+    topologies = [(product, one) for product, tpu in TPUS.items() for one in tpu["topologies"]]
+    return st.one_of(
+        own,
+        st.builds(AmdGpu, st.sampled_from(sorted(amd.MEMORY)), count=st.integers(1, 16)),
+        st.builds(
+            IntelGpu,
+            st.sampled_from(sorted(intel.MEMORY)),
+            count=st.integers(1, 8),
+            driver=st.sampled_from(("xe", "i915")),
+        ),
+        st.builds(
+            Gaudi,
+            st.sampled_from(("Gaudi2", "Gaudi3")),
+            count=st.integers(1, 8),
+            lazy_mode=st.booleans(),
+        ),
+        st.sampled_from(topologies).map(lambda one: Tpu(one[0], topology=one[1])),
+        cpus(),
+    )
+
+
+def device_kinds() -> SearchStrategy[Any]:
+    """Devices of other vendors whose nodes have labels that are known."""
+    products = st.sampled_from((None, "MI300X", "MI325X"))
+    return st.one_of(
+        st.builds(AmdGpu, products, count=st.integers(1, 8)),
+        st.builds(IntelGpu, st.sampled_from(sorted(intel.MEMORY)), count=st.integers(1, 8)),
+        st.builds(Gaudi, count=st.integers(1, 8)),
+        st.sampled_from((Tpu("v6e", topology="2x4"), Tpu("tpu7x", topology="2x2x1"))),
+    )
+
+
+def image_for(gpu: Any) -> dict[str, Any]:
+    """Return the options of an image that an accelerator has none by default for."""
+    is_gaudi = isinstance(gpu, Gaudi)
+    return {"image": "example.com/vllm-gaudi:7", "vllm": "0.26.0"} if is_gaudi else {}
 
 
 def caches() -> SearchStrategy[Any]:
@@ -266,9 +353,9 @@ def _others() -> SearchStrategy[dict[str, Any]]:
 def engines(draw: st.DrawFn, gpu: Any = None) -> EngineArgs:
     """Engines for a pod with this accelerator."""
     gpu = WholeGpu("NVIDIA-L4") if gpu is None else gpu
-    pipeline = draw(st.sampled_from([n for n in (1, 2, 3) if gpu.count % n == 0]))
-    data = draw(st.sampled_from([n for n in (1, 2) if gpu.count // pipeline % n == 0]))
-    tensor = gpu.count // pipeline // data
+    pipeline = draw(st.sampled_from([n for n in (1, 2, 3) if gpu.devices % n == 0]))
+    data = draw(st.sampled_from([n for n in (1, 2) if gpu.devices // pipeline % n == 0]))
+    tensor = gpu.devices // pipeline // data
     highest = 0.95 if gpu.share == 1 else gpu.share * 0.9
     seqs = draw(st.one_of(st.none(), st.integers(1, 512)))
     parser = draw(st.one_of(st.none(), st.sampled_from(_TOOL_PARSERS)))
@@ -323,24 +410,29 @@ def _places() -> SearchStrategy[dict[str, Any]]:
 @st.composite
 def pods(draw: st.DrawFn, gpu: Any = None) -> GpuPodSpec:
     """Pods, each made of parts that belong together."""
-    gpu = draw(gpus()) if gpu is None else gpu
+    gpu = draw(st.one_of(gpus(), gpus(), device_kinds())) if gpu is None else gpu
+    is_cuda = gpu.platform == "CUDA"
     memory = draw(st.sampled_from((None, "256Gi", ("32Gi", "64Gi"), ("1e9", "99999Mi"))))
     # Half of the pods leave out what most properties do not look at: drawing it takes long.
     engine = draw(engines(gpu)) if draw(st.booleans()) else EngineArgs()
     more = draw(_places()) if draw(st.booleans()) else {}
-    image = draw(st.sampled_from(_IMAGES))
+    image = draw(st.sampled_from(_IMAGES)) if is_cuda else image_for(gpu).get("image")
+    vllm = "0.33.0" if isinstance(gpu, Gaudi) else None
+    if is_cuda and ":" not in str(image).partition("@")[0]:
+        # Without it, an image that does not say its release is warned about.
+        vllm = "0.33.0"
     return GpuPodSpec(
         model=draw(st.sampled_from(("Qwen/Qwen2.5-7B-Instruct", "/model-cache/qwen", "gpt2"))),
         gpu=gpu,
         served_name=draw(st.sampled_from((None, "qwen-7b", "Qwen/Qwen2.5:7B@x+y"))),
         image=image,
-        # Without it, an image that does not say its release is warned about.
-        vllm=None if ":" in image.partition("@")[0] else "0.33.0",
+        vllm=vllm,
         engine=engine,
         port=draw(st.sampled_from((8000, 1024, 65535))),
         cpu=draw(st.sampled_from((None, "500m", ("4", "8"), ("1", "1500m")))),
         memory=memory,
         shared_memory=draw(st.sampled_from((None, "16Gi"))),
+        kv_offload=draw(st.sampled_from(_OFFLOADS)) if is_cuda else None,
         cache=draw(caches()),
         hf_token=draw(st.one_of(st.none(), tokens())),
         api_key=draw(st.one_of(st.none(), api_keys())),

@@ -32,7 +32,7 @@ TABLE = {
     "dataclass": "arguments",
     "kube": "dataclass errors frozen require",
     "releases": "dataclass errors require",
-    "accelerators": "dataclass errors frozen kube require",
+    "accelerators": "dataclass errors frozen kube releases require",
     "engine": "accelerators dataclass errors frozen releases require",
     "metrics": "dataclass errors kube releases require",
     "memory": "accelerators dataclass engine errors frozen releases require",

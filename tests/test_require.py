@@ -17,11 +17,15 @@ from tests import strategies
 from vllm_constructs import (
     EngineArgs,
     GpuPodSpec,
+    Kubernetes,
+    KvOffload,
     ModelSeries,
+    Nodes,
     PodOptions,
     Problem,
     VllmConstructsError,
     VllmConstructsWarning,
+    Volume,
     WholeGpu,
     require,
 )
@@ -49,8 +53,11 @@ VALID: dict[str, dict[str, Any]] = {
     "AwsAlb": {"subnets": ["10.0.0.0/8"]},
     "ClusterIssuerRef": {"issuer_name": "a", "secret": "b"},
     "Affinity": {},
+    "AzureContainer": {"url": "az://weights/qwen", "account": "llm"},
+    "BucketTier": {"bucket": "kv-cache", "endpoint": "s3.example.com"},
     "Container": {"name": "logs", "image": "fluent/fluent-bit:4.1"},
     "CpuUtilization": {"percent": 70},
+    "DiskTier": {"volume": Volume.from_claim("kv")},
     "Dns": {},
     "EgressRule": {"ports": [443]},
     "EnvFromSource": {"source": {"secretRef": {"name": "a"}}},
@@ -88,15 +95,29 @@ VALID: dict[str, dict[str, Any]] = {
     "F5Nginx": {},
     "FluxHelmRelease": {},
     "GatewayRef": {"gateway_name": "a"},
+    "GcsBucket": {"url": "gs://weights/qwen"},
     "GkeIngress": {},
     "GpuPodSpec": {"model": "gpt2", "gpu": L4},
+    "HuggingFaceMirror": {"url": "https://hf-mirror.com"},
     "HuggingFaceToken": {"secret_name": "a"},
     "IngressNginx": {},
     "Kubernetes": {},
     "KvCacheUsage": {"threshold": 0.8},
+    "KvOffload": {"gib": 8},
+    "LmCache": {"gib": 8, "disk": Volume.from_claim("kv"), "disk_gib": 100},
+    "LmCacheClient": {"host": "lmcache.llm.svc"},
+    "LoraAdapter": {"name": "sql", "source": "org/sql"},
     "Metric": {"name": "gateway:x", "type": "gauge", "unit": "requests"},
+    "AmdGpu": {"product": "MI300X"},
+    "Cpu": {"cores": 8, "memory_gib": 64},
+    "DeviceClaim": {"product": "NVIDIA-A100-80GB-PCIe"},
+    "Gaudi": {},
+    "IntelGpu": {"product": "Max_1550"},
+    "Tpu": {"product": "v6e", "topology": "2x2"},
     "MigSlice": {"profile": "1g.10gb"},
+    "ModelScope": {},
     "ModelSeries": {"namespace": "llm", "model_name": "qwen"},
+    "OciImage": {"reference": "registry.example.com/qwen:1"},
     "PrometheusQuery": {
         "name": "x",
         "query": "sum(x)",
@@ -106,6 +127,7 @@ VALID: dict[str, dict[str, Any]] = {
     "QueueDepth": {"threshold": 5},
     "Rollout": {},
     "RunningRequests": {"threshold": 5},
+    "S3Bucket": {"url": "s3://weights/qwen"},
     "ScalingPace": {},
     "Startup": {},
     "TimeSlicedGpu": {"product": "NVIDIA-L4"},
@@ -145,6 +167,11 @@ def pod_of(value: Any) -> list[Any]:
 def pod_with(keyword: str) -> Callable[[Any], list[Any]]:
     """Return what a pod makes of a part."""
     return lambda value: pod_of(GpuPodSpec(**{"model": "gpt2", "gpu": L4, keyword: value}))
+
+
+def offloading(**options: Any) -> list[Any]:
+    """Return what a pod makes of tiers of its KV cache."""
+    return pod_with("kv_offload")(KvOffload(gib=1, **options))
 
 
 def engine_of(value: EngineArgs) -> list[Any]:
@@ -206,14 +233,24 @@ def metric_of(value: Any) -> list[Any]:
     return [query, value.adapter_name]
 
 
+def on(gpu: Any) -> list[Any]:
+    """Return the parts of a pod that runs on any accelerator."""
+    own = strategies.image_for(gpu)
+    pod = GpuPodSpec(model="gpt2", gpu=gpu, nodes=Nodes("any"), **own)
+    return [pod.manifest(kubernetes=Kubernetes("1.34"), workload="x")]
+
+
 MAKES: dict[str, Callable[[Any], list[Any]]] = {
     "ApiKey": pod_with("api_key"),
     "ArgoApplication": lambda value: value.manifests(CHART),
     "AwsAlb": fronted_by,
     "ClusterIssuerRef": lambda value: [value.annotations(), value.secret],
     "Affinity": pod_with("affinity"),
+    "AzureContainer": pod_with("weights"),
+    "BucketTier": lambda value: offloading(tiers=[value]),
     "Container": lambda value: pod_with("sidecars")([value]),
     "CpuUtilization": scaled_by,
+    "DiskTier": lambda value: offloading(tiers=[value]),
     "Dns": pod_with("dns"),
     "EgressRule": lambda value: [value.manifest()],
     "EnvFromSource": lambda value: pod_with("env_from")([value]),
@@ -244,19 +281,34 @@ MAKES: dict[str, Callable[[Any], list[Any]]] = {
     "F5Nginx": fronted_by,
     "FluxHelmRelease": lambda value: value.manifests(CHART),
     "GatewayRef": lambda value: [value.parent(), value.peers()],
+    "GcsBucket": pod_with("weights"),
     "GkeIngress": fronted_by,
     "GpuPodSpec": pod_of,
+    "HuggingFaceMirror": pod_with("weights"),
     "HuggingFaceToken": pod_with("hf_token"),
     "IngressNginx": fronted_by,
     "Kubernetes": target_of,
     "KvCacheUsage": scaled_by,
+    "KvOffload": pod_with("kv_offload"),
+    "LmCache": pod_with("kv_offload"),
+    "LmCacheClient": pod_with("kv_offload"),
+    "LoraAdapter": lambda value: pod_with("lora_adapters")([value]),
     "Metric": metric_of,
+    "AmdGpu": on,
+    "Cpu": on,
+    "DeviceClaim": on,
+    "Gaudi": on,
+    "IntelGpu": on,
+    "Tpu": on,
     "MigSlice": pod_with("gpu"),
+    "ModelScope": pod_with("weights"),
     "ModelSeries": lambda value: [value.matchers()],
+    "OciImage": pod_with("weights"),
     "PrometheusQuery": scaled_by,
     "QueueDepth": scaled_by,
     "Rollout": lambda value: [value.strategy(gpus=2, can_share_cache=True)],
     "RunningRequests": scaled_by,
+    "S3Bucket": pod_with("weights"),
     "ScalingPace": lambda value: [value.behavior(900)],
     "Startup": pod_with("startup"),
     "TimeSlicedGpu": pod_with("gpu"),
@@ -371,9 +423,12 @@ def test_frozen(name: str) -> None:
 
 POSITIONAL = {
     "ApiKey": ["secret_name", "key"],
+    "AzureContainer": ["url"],
+    "BucketTier": ["bucket"],
     "ClusterIssuerRef": ["issuer_name"],
     "CpuUtilization": ["percent"],
     "CronFloor": ["timezone", "start", "end"],
+    "DiskTier": ["volume"],
     "EgressRule": ["ports"],
     "EnvFromSource": ["source"],
     "EnvVarSource": ["source"],
@@ -384,12 +439,22 @@ POSITIONAL = {
     "TopologySpread": ["topology_key"],
     "Volume": ["source"],
     "GatewayRef": ["gateway_name"],
+    "GcsBucket": ["url"],
+    "HuggingFaceMirror": ["url"],
     "HuggingFaceToken": ["secret_name", "key"],
     "Kubernetes": ["release"],
     "KvCacheUsage": ["threshold"],
+    "LoraAdapter": ["name", "source"],
+    "AmdGpu": ["product"],
+    "DeviceClaim": ["product"],
+    "Gaudi": ["product"],
+    "IntelGpu": ["product"],
+    "Tpu": ["product"],
     "MigSlice": ["profile"],
+    "OciImage": ["reference"],
     "QueueDepth": ["threshold"],
     "RunningRequests": ["threshold"],
+    "S3Bucket": ["url"],
     "TimeSlicedGpu": ["product"],
     "TimeToFirstToken": ["threshold"],
     "TlsSecret": ["secret"],

@@ -8,18 +8,26 @@ need no Node.js; constructs (such as `ModelDeployment`) start it.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from .accelerators.amd import AmdGpu
+    from .accelerators.cpu import Cpu
+    from .accelerators.device_claim import DeviceClaim
+    from .accelerators.google import Tpu
+    from .accelerators.intel import Gaudi, IntelGpu
     from .accelerators.nodes import Nodes
     from .accelerators.nvidia import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
     from .cdk.availability import DisruptionBudget
     from .cdk.deployment import ModelDeployment
     from .cdk.external_token import ExternalToken
     from .cdk.fleet import ModelFleet
+    from .cdk.gateway import Gateway
     from .cdk.gpu_operator import GpuOperator
     from .cdk.gpu_smoke_test import GpuSmokeTest
     from .cdk.hpa_scaler import HpaScaler
     from .cdk.ingress import StreamingIngress
     from .cdk.keda_operator import KedaOperator
     from .cdk.keda_scaler import KedaScaler
+    from .cdk.lmcache_server import LmCacheServer
+    from .cdk.model_download import ModelDownload
     from .cdk.monitoring import ModelMonitor
     from .cdk.namespace import Namespace
     from .cdk.prometheus_adapter import PrometheusAdapter
@@ -59,6 +67,11 @@ if TYPE_CHECKING:
     from .workloads.container import Container
     from .workloads.dns import Dns
     from .workloads.env_sources import EnvFromSource, EnvVarSource
+    from .workloads.kv_offload import KvOffload
+    from .workloads.lmcache import LmCache, LmCacheClient
+    from .workloads.lora_adapter import LoraAdapter
+    from .workloads.object_stores import AzureContainer, GcsBucket, S3Bucket
+    from .workloads.offload_tiers import BucketTier, DiskTier
     from .workloads.pod import GpuPodSpec
     from .workloads.pod_options import PodOptions
     from .workloads.pod_security import PodSecurity
@@ -75,16 +88,23 @@ if TYPE_CHECKING:
     from .workloads.service_account_token import ServiceAccountToken
     from .workloads.storage import EphemeralCache, ExistingClaim
     from .workloads.volumes import Volume
+    from .workloads.weights import HuggingFaceMirror, ModelScope, OciImage
 else:
     _VALUES = {
         "Affinity": "workloads.scheduling",
+        "AmdGpu": "accelerators.amd",
         "ApiKey": "workloads.secrets",
         "ArgoApplication": "platform.delivery",
         "AwsAlb": "traffic.controllers",
+        "AzureContainer": "workloads.object_stores",
+        "BucketTier": "workloads.offload_tiers",
         "ClusterIssuerRef": "traffic.tls",
         "Container": "workloads.container",
+        "Cpu": "accelerators.cpu",
         "CpuUtilization": "scaling.triggers",
         "CronFloor": "scaling.triggers",
+        "DeviceClaim": "accelerators.device_claim",
+        "DiskTier": "workloads.offload_tiers",
         "Dns": "workloads.dns",
         "Drain": "workloads.availability",
         "EgressRule": "kube.egress",
@@ -97,22 +117,32 @@ else:
         "F5Nginx": "traffic.controllers",
         "FluxHelmRelease": "platform.delivery",
         "GatewayRef": "traffic.route",
+        "Gaudi": "accelerators.intel",
+        "GcsBucket": "workloads.object_stores",
         "GkeIngress": "traffic.controllers",
         "GpuPodSpec": "workloads.pod",
+        "HuggingFaceMirror": "workloads.weights",
         "HuggingFaceToken": "workloads.secrets",
         "IngressNginx": "traffic.controllers",
+        "IntelGpu": "accelerators.intel",
         "KedaAuthentication": "scaling.keda_authentication",
         "Kubernetes": "kube.kubernetes",
         "KvCacheUsage": "scaling.triggers",
+        "KvOffload": "workloads.kv_offload",
+        "LmCache": "workloads.lmcache",
+        "LmCacheClient": "workloads.lmcache",
+        "LoraAdapter": "workloads.lora_adapter",
         "MemoryPlan": "memory.plan",
         "Metric": "metrics.metric",
         "MigSlice": "accelerators.nvidia",
+        "ModelScope": "workloads.weights",
         "ModelSeries": "metrics.series",
         "ModelShape": "memory.shapes",
         "NodeRequirement": "workloads.scheduling",
         "Nodes": "accelerators.nodes",
         "ObjectMetric": "scaling.triggers",
         "Objectives": "monitoring.objectives",
+        "OciImage": "workloads.weights",
         "ParsedArgs": "engine.command_line_parser",
         "PodAffinityTerm": "workloads.scheduling",
         "PodOptions": "workloads.pod_options",
@@ -124,6 +154,7 @@ else:
         "ReplicaRange": "scaling.pace",
         "Rollout": "workloads.availability",
         "RunningRequests": "scaling.triggers",
+        "S3Bucket": "workloads.object_stores",
         "ScalingPace": "scaling.pace",
         "ServiceAccountToken": "workloads.service_account_token",
         "ServiceOptions": "workloads.service",
@@ -133,6 +164,7 @@ else:
         "TlsSecret": "traffic.tls",
         "Toleration": "workloads.scheduling",
         "TopologySpread": "workloads.scheduling",
+        "Tpu": "accelerators.google",
         "Traefik": "traffic.controllers",
         "VirtualGpu": "accelerators.nvidia",
         "VllmConstructsError": "errors",
@@ -145,13 +177,16 @@ else:
     _CONSTRUCTS = {
         "DisruptionBudget": "availability",
         "ExternalToken": "external_token",
+        "Gateway": "gateway",
         "GpuOperator": "gpu_operator",
         "GpuSmokeTest": "gpu_smoke_test",
         "HpaScaler": "hpa_scaler",
         "KedaOperator": "keda_operator",
         "KedaScaler": "keda_scaler",
+        "LmCacheServer": "lmcache_server",
         "ModelCache": "storage",
         "ModelDeployment": "deployment",
+        "ModelDownload": "model_download",
         "ModelFleet": "fleet",
         "ModelMonitor": "monitoring",
         "ModelRoute": "route",
@@ -194,13 +229,19 @@ else:
 
 __all__ = [
     "Affinity",
+    "AmdGpu",
     "ApiKey",
     "ArgoApplication",
     "AwsAlb",
+    "AzureContainer",
+    "BucketTier",
     "ClusterIssuerRef",
     "Container",
+    "Cpu",
     "CpuUtilization",
     "CronFloor",
+    "DeviceClaim",
+    "DiskTier",
     "DisruptionBudget",
     "Dns",
     "Drain",
@@ -214,27 +255,39 @@ __all__ = [
     "ExternalToken",
     "F5Nginx",
     "FluxHelmRelease",
+    "Gateway",
     "GatewayRef",
+    "Gaudi",
+    "GcsBucket",
     "GkeIngress",
     "GpuOperator",
     "GpuPodSpec",
     "GpuSmokeTest",
     "HpaScaler",
+    "HuggingFaceMirror",
     "HuggingFaceToken",
     "IngressNginx",
+    "IntelGpu",
     "KedaAuthentication",
     "KedaOperator",
     "KedaScaler",
     "Kubernetes",
     "KvCacheUsage",
+    "KvOffload",
+    "LmCache",
+    "LmCacheClient",
+    "LmCacheServer",
+    "LoraAdapter",
     "MemoryPlan",
     "Metric",
     "MigSlice",
     "ModelCache",
     "ModelDeployment",
+    "ModelDownload",
     "ModelFleet",
     "ModelMonitor",
     "ModelRoute",
+    "ModelScope",
     "ModelSeries",
     "ModelShape",
     "ModelStack",
@@ -243,6 +296,7 @@ __all__ = [
     "Nodes",
     "ObjectMetric",
     "Objectives",
+    "OciImage",
     "ParsedArgs",
     "PodAffinityTerm",
     "PodOptions",
@@ -255,6 +309,7 @@ __all__ = [
     "ReplicaRange",
     "Rollout",
     "RunningRequests",
+    "S3Bucket",
     "ScalingPace",
     "ServiceAccountToken",
     "ServiceOptions",
@@ -266,6 +321,7 @@ __all__ = [
     "TokenSecret",
     "Toleration",
     "TopologySpread",
+    "Tpu",
     "Traefik",
     "VirtualGpu",
     "VllmConstructsError",

@@ -1,7 +1,7 @@
 """Accelerator: what a further kind has to say of itself, and what follows from that."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from vllm_constructs import EngineArgs, TimeSlicedGpu, WholeGpu
-from vllm_constructs.accelerators.accelerator import Accelerator
+from vllm_constructs.accelerators.accelerator import Accelerator, check_groups, check_product
 from vllm_constructs.engine.parallelism import Parallelism
+from vllm_constructs.releases.image import Platform
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ def test_defaults() -> None:
 
     assert not found.parallel
     assert (1.0, 1, None) == (found.share, found.sharers, found.gpu_memory_utilization)
+    assert (1, 1, 1, None) == (found.count, found.devices, found.most, found.device_mib)
+    assert ("CUDA", "GPUs", True) == (found.platform, found.unit, found.has_graphs)
+    assert ({}, {}, ()) == (found.fixed_labels, found.variables, found.groups)
+    assert 1 == Accelerator().count
 
 
 @pytest.mark.parametrize(
@@ -94,3 +99,51 @@ def test_parallel() -> None:
     problem = sizes.problem(gpu)
     assert problem is not None
     assert "but an engine can use only one Other; leave the sizes out" in problem.sentence()
+
+
+@pytest.mark.parametrize("platform", get_args(Platform))
+def test_graphs(platform: Any) -> None:
+    """Only NVIDIA's and AMD's GPUs have graphs, which take memory."""
+
+    class Here(Other):
+        pass
+
+    Here.platform = platform
+    assert Here().has_graphs is (platform in ("CUDA", "ROCm"))
+
+
+@pytest.mark.parametrize(
+    ("given", "found"), [([], ()), ([44, 0], (44, 0)), ((2**31 - 1,), (2**31 - 1,))]
+)
+def test_groups(given: Any, found: tuple[int, ...]) -> None:
+    """Groups are ids."""
+    assert found == check_groups("X.groups", given)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("44", "X.groups is '44'; expected a list of group ids."),
+        ([-1], "X.groups is -1; expected an integer from 0 to 2147483647."),
+        ([2**31], "X.groups is 2147483648; expected an integer from 0 to 2147483647."),
+        ([True], "X.groups is True; expected an integer from 0 to 2147483647."),
+    ],
+)
+def test_no_groups(given: Any, sentence: str) -> None:
+    """What is no list of ids is refused."""
+    assert sentence == strategies.refusal(lambda: check_groups("X.groups", given))
+
+
+def test_product() -> None:
+    """A product is known, or has its memory and a name that a node label can have."""
+    known = {"Big100": 64}
+
+    check_product("X", "Big100", None, known, "example.com/product")
+    check_product("X", "Other", 4096, known, "example.com/product")
+    missing = strategies.refusal(lambda: check_product("X", "Big10", None, known, "a/b"))
+    assert missing == (
+        "X.product is 'Big10', a GPU whose memory is not known; did you mean 'Big100'? "
+        "Otherwise give X.memory_mib too."
+    )
+    odd = strategies.refusal(lambda: check_product("X", "{a}", 4096, known, "example.com/product"))
+    assert odd.startswith("X.product['example.com/product'] is '{a}'; expected at most 63 letters")

@@ -9,11 +9,17 @@ from hypothesis import strategies as st
 from tests import strategies
 from tests.support import validate
 from vllm_constructs import (
+    AmdGpu,
+    Cpu,
+    DeviceClaim,
     Drain,
+    Gaudi,
     GpuPodSpec,
+    IntelGpu,
     MigSlice,
     Nodes,
     TimeSlicedGpu,
+    Tpu,
     VirtualGpu,
     VllmConstructsError,
     WholeGpu,
@@ -54,6 +60,10 @@ A100, A100_40, A100_PCIE = (
 V100, V100_32 = "Tesla-V100-SXM2-16GB", "Tesla-V100-SXM2-32GB"
 SLICE = MigSlice("1g.10gb", product=A100)
 SINGLE = MigSlice("1g.10gb", product=A100, strategy="single")
+AMD, INTEL = "amd.com/gpu.product-name", "gpu.intel.com/product"
+TPU, TOPOLOGY = "cloud.google.com/gke-tpu-accelerator", "cloud.google.com/gke-tpu-topology"
+CPU = Cpu(cores=8, memory_gib=64)
+MI300X = AmdGpu("MI300X")
 TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
 
@@ -129,6 +139,19 @@ LABELS: list[tuple[Any, Any, dict[str, tuple[str, ...]]]] = [
     ("coreweave", WholeGpu(H100), {COREWEAVE: ("H100_NVLINK_80GB",)}),
     ("coreweave", WholeGpu("NVIDIA-RTX-A6000"), {COREWEAVE: ("RTX_A6000",)}),
     ("any", WholeGpu(L4), {}),
+    # Other vendors have labels of their own, and claims need none.
+    ("feature-discovery", AmdGpu("MI300X"), {AMD: ("AMD_Instinct_MI300X_OAM",)}),
+    ("feature-discovery", AmdGpu(), {}),
+    ("any", AmdGpu("MI210"), {}),
+    ("feature-discovery", IntelGpu("Max_1550"), {INTEL: ("Max_1550",)}),
+    ("feature-discovery", Gaudi("Gaudi3"), {}),
+    ("feature-discovery", DeviceClaim(H100), {}),
+    ("gke", DeviceClaim(H100), {}),
+    ("aks", DeviceClaim(H100, profile="1g.10gb"), {}),
+    ("gke", Tpu("v6e", topology="2x2"), {TPU: ("tpu-v6e-slice",), TOPOLOGY: ("2x2",)}),
+    ("any", Tpu("v6e", topology="2x2"), {TPU: ("tpu-v6e-slice",), TOPOLOGY: ("2x2",)}),
+    ("aks", CPU, {"kubernetes.io/arch": ("amd64",)}),
+    ("any", CPU, {"kubernetes.io/arch": ("amd64",)}),
     ("any", VirtualGpu("GRID-A100D-40C"), {}),
 ]
 
@@ -288,6 +311,51 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     ),
     (lambda: Nodes("eks", spot=1), ("Nodes.spot is 1", "True or False")),  # type: ignore[arg-type]  # the mistake
     (lambda: Nodes(spot=True), ("Nodes.spot is True", "GPU feature discovery", "node_selector")),
+    (
+        lambda: Nodes("aks").labels_for(MI300X),
+        (
+            (
+                "Nodes('aks') has no labels of nodes with AmdGpu that are known; give their "
+                "labels: Nodes(labels={...})."
+            ),
+        ),
+    ),
+    (
+        lambda: Nodes("karpenter").labels_for(DeviceClaim(H100)),
+        ("Nodes('karpenter') has no nodes for pods with device claims", "use WholeGpu"),
+    ),
+    (
+        lambda: Nodes(labels={AMD: "AMD_Instinct_MI325_OAM"}).labels_for(MI300X),
+        ("is 'AMD_Instinct_MI325_OAM', a node with MI325X, but gpu is MI300X; change one",),
+    ),
+    (
+        lambda: Nodes(labels={PRODUCT: L4}).labels_for(MI300X),
+        (f"is '{L4}', a node with {L4}, but gpu is MI300X; change one of them",),
+    ),
+    (
+        lambda: Nodes(labels={PRODUCT: L4}).labels_for(AmdGpu()),
+        (f"is '{L4}', a node with {L4}, but gpu is AmdGpu; change one of them",),
+    ),
+    (
+        lambda: Nodes(labels={AMD: "AMD_Instinct_MI300X_OAM"}).labels_for(WholeGpu(L4)),
+        ("a node of another vendor, but gpu is WholeGpu; change one of them",),
+    ),
+    (
+        lambda: Nodes(labels={INTEL: "Max_1100"}).labels_for(IntelGpu("Max_1550")),
+        ("is 'Max_1100', a node with Max_1100, but gpu is Max_1550; change one of them",),
+    ),
+    (
+        lambda: Nodes(labels={TPU: "tpu-v5p-slice"}).labels_for(MI300X),
+        ("is 'tpu-v5p-slice', a node with v5p, but gpu is MI300X",),
+    ),
+    (
+        lambda: Nodes(labels={TPU: "tpu-v5p-slice"}).labels_for(Tpu("v6e", topology="2x2")),
+        ("is 'tpu-v5p-slice', but gpu needs 'tpu-v6e-slice'; change one of them",),
+    ),
+    (
+        lambda: Nodes("eks", instance_types=["p5.48xlarge"]).labels_for(MI300X),
+        (f"Nodes.instance_types is 'p5.48xlarge', a node with {H100}, but gpu is MI300X",),
+    ),
     (lambda: Nodes("any", spot=True), ("any node has no label of spot nodes",)),
     (lambda: Nodes("coreweave", spot=True), ("CoreWeave has no label of spot nodes",)),
 ]
@@ -376,3 +444,30 @@ def test_labels_of_products() -> None:
 
     assert {PRODUCT, TYPE, GKE, KARPENTER, AUTO, ACK, VKE, COREWEAVE} <= found
     assert not found & {PARTITION, SHARING, KARPENTER_MEMORY, "kubernetes.azure.com/accelerator"}
+
+
+@pytest.mark.parametrize(
+    ("gpu", "labels"),
+    [
+        (AmdGpu("MI210"), {AMD: "AMD_Instinct_MI210"}),
+        # The node labeller spells a product in a way that is not documented.
+        (AmdGpu("MI210"), {AMD: "Aldebaran"}),
+        (AmdGpu(), {AMD: "AMD_Instinct_MI300X_OAM"}),
+        (IntelGpu("Arc_B580"), {INTEL: "Battlemage"}),
+        (CPU, {PRODUCT: L4}),
+        (Gaudi("Gaudi3"), {"habana.ai/product.name": "HL-325L"}),
+    ],
+)
+def test_labels_of_others(gpu: Any, labels: dict[str, str]) -> None:
+    """Labels of one's own are taken where they contradict nothing that is known."""
+    found = Nodes(labels=labels).labels_for(gpu)
+
+    assert {key: (value,) for key, value in labels.items()}.items() <= found.items()
+
+
+def test_instance_types_of_others() -> None:
+    """Instance types find nodes of other vendors, whose labels a cloud does not have."""
+    nodes = Nodes("aks", instance_types=["Standard_ND96isr_MI300X_v5"])
+
+    assert {TYPE: ("Standard_ND96isr_MI300X_v5",)} == nodes.labels_for(MI300X)
+    assert ["amd.com/gpu", "sku"] == [one["key"] for one in nodes.tolerations(MI300X)]

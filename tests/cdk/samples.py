@@ -25,6 +25,7 @@ from vllm_constructs import (
     Container,
     CpuUtilization,
     CronFloor,
+    DiskTier,
     Dns,
     Drain,
     EgressRule,
@@ -38,11 +39,14 @@ from vllm_constructs import (
     FluxHelmRelease,
     GatewayRef,
     GkeIngress,
+    HuggingFaceMirror,
     HuggingFaceToken,
     IngressNginx,
     KedaAuthentication,
     Kubernetes,
     KvCacheUsage,
+    KvOffload,
+    LoraAdapter,
     MigSlice,
     ModelDeployment,
     ModelShape,
@@ -80,8 +84,10 @@ Make = Callable[[Chart], Keywords]
 Manifest = dict[str, Any]
 
 GPU = WholeGpu("NVIDIA-L40S")
+H100 = WholeGpu("NVIDIA-H100-80GB-HBM3")
 MODEL = "Qwen/Qwen2.5-7B-Instruct"
 CACHE = ExistingClaim("weights")
+REVISION = "a09a35458c702b33eeacc393d103063234e8bc28"
 MARKS = {"example.com/owner": "search"}
 PROMETHEUS = "http://prometheus-operated.monitoring.svc:9090"
 STACK = Path(__file__).parents[1] / "data" / "stack.yaml"
@@ -179,6 +185,10 @@ def _model_deployment(_: Chart) -> Keywords:
         "hf_token": HuggingFaceToken.from_secret("hf-token"),
         "api_key": ApiKey.from_secret("clients"),
         "startup": Startup(minutes=20, seconds=5),
+        "kv_offload": KvOffload(gib=8, tiers=[DiskTier(Volume.from_claim("kv-cache"))]),
+        "weights": HuggingFaceMirror("https://hf-mirror.com"),
+        "lora_adapters": [LoraAdapter("sql", "org/sql-lora", rank=32)],
+        "runtime_lora_loading": True,
         "drain": Drain(seconds=90, pre_stop=20),
         "rollout": Rollout(spare_gpus=2),
         "response_timeout": 600,
@@ -344,6 +354,22 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "annotations": MARKS,
         },
     },
+    "Gateway": {
+        "minimal": lambda _: {"gateway_class": "eg"},
+        "everything": lambda _: {
+            "gateway_class": "eg",
+            "host": "*.example.com",
+            "tls": ClusterIssuerRef("letsencrypt", secret="llm-tls"),
+            "redirect": True,
+            "routes_from": "All",
+            "implementation": "envoy",
+            "proxy_namespace": "proxies",
+            "proxy_subnets": ["10.0.0.0/8"],
+            "name": "public",
+            "labels": MARKS,
+            "annotations": MARKS,
+        },
+    },
     "GpuOperator": {
         "minimal": lambda _: {"delivery": FluxHelmRelease()},
         "everything": _gpu_operator,
@@ -401,6 +427,22 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "annotations": MARKS,
         },
     },
+    "LmCacheServer": {
+        "minimal": lambda _: {"gib": 60, "gpu": H100},
+        "everything": lambda _: {
+            "gib": 200,
+            "gpu": H100,
+            "nodes": Nodes("eks", instance_types=["p5.48xlarge", "p5.4xlarge"]),
+            "image": "registry.example.com/lmcache/standalone:v0.5.6",
+            "runtime_class": "nvidia-cdi",
+            "security": PodSecurity(user=1000, read_only_root=True),
+            "metrics_from": ["monitoring"],
+            "name": "kv-cache",
+            "labels": MARKS,
+            "annotations": MARKS,
+        },
+        "everything-cdi": lambda _: {"gib": 60, "gpu": H100, "management_cdi": True},
+    },
     "KedaOperator": {
         "minimal": lambda _: {"delivery": ArgoApplication()},
         "everything": lambda _: {
@@ -433,6 +475,28 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "annotations": MARKS,
         },
         "selector": lambda _: {"size": "200Gi", "selector": {"example.com/weights": "qwen"}},
+    },
+    "ModelDownload": {
+        "minimal": lambda _: {"model": MODEL, "revision": REVISION, "cache": CACHE},
+        "everything": lambda _: {
+            "model": MODEL,
+            "revision": REVISION,
+            "cache": CACHE,
+            "hf_token": HuggingFaceToken.from_secret("hf-token"),
+            "mirror": HuggingFaceMirror("https://hf-mirror.com"),
+            "include": ["*.safetensors", "*.json"],
+            "exclude": ["original/*"],
+            "image": "registry.example.com/vllm/vllm-openai:v0.33.0",
+            "memory": ("4Gi", "16Gi"),
+            "service_account": "downloads",
+            "image_pull_secrets": ["registry"],
+            "env": {"HTTPS_PROXY": "http://proxy.example.com:3128"},
+            "allow_to": ["cas.mirrors.svc:8443"],
+            "security": PodSecurity(user=1000),
+            "network_policy": True,
+            "labels": MARKS,
+            "annotations": MARKS,
+        },
     },
     "ModelDeployment": {
         "minimal": lambda _: {"model": MODEL, "gpu": GPU},
@@ -485,7 +549,11 @@ SAMPLES: dict[str, dict[str, Make]] = {
         "everything": lambda scope: _front(
             scope,
             gateway=GatewayRef(
-                "edge", namespace="gateways", section="https", proxy_namespace="proxies"
+                "edge",
+                namespace="gateways",
+                section="https",
+                http_section="http",
+                proxy_namespace="proxies",
             ),
             path="/",
             name="vllm-route",

@@ -26,6 +26,8 @@ from vllm_constructs import (
     ModelCache,
     ModelDeployment,
     ModelShape,
+    OciImage,
+    S3Bucket,
     VllmConstructsError,
     VllmConstructsWarning,
     Volume,
@@ -268,6 +270,26 @@ class TestSize:
         resources = container(scope)["resources"]
         assert request_ == resources["requests"].get("ephemeral-storage")
         assert limit == resources["limits"].get("ephemeral-storage")
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"weights": S3Bucket("s3://weights/qwen", secret="s3")},
+            {"weights": OciImage("registry.example.com/qwen:v1")},
+            {
+                "model": "s3://weights/qwen",
+                "service_account": "reader",
+                "shape": ModelShape.named("Qwen/Qwen2.5-7B-Instruct"),
+            },
+        ],
+    )
+    def test_elsewhere(self, options: dict[str, Any]) -> None:
+        """Weights that do not go into the cache need no room there."""
+        scope = chart("1.35")
+        found = model(scope, **options)
+        assert found.memory_plan is not None
+        assert "ephemeral-storage" not in container(scope)["resources"]["requests"]
+        model(chart("1.35"), cache=EphemeralCache(size="1Gi"), **options)
 
     def test_no_request(self) -> None:
         """Nothing is requested for weights that are not known, or are there already."""

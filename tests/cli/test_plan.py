@@ -339,6 +339,18 @@ class TestModel:
         assert 0 == main(["plan", *given])
         assert "44.52 GiB" in capsys.readouterr().out
 
+    @pytest.mark.parametrize(
+        ("product", "memory"),
+        [("MI300X", "192.00"), ("MI210", "64.00"), ("Max_1550", "128.00"), ("Gaudi2", "96.00")],
+    )
+    def test_others(self, product: str, memory: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """A product of another vendor is found by its name."""
+        assert 0 == main(["plan", "--model", QWEN, "--gpu", product, "--gpus", "2"])
+        said = capsys.readouterr().out
+        assert f"on 2 x {product}: fits" in said
+        assert f"{memory} GiB" in said
+        assert "none was measured" in said
+
     def test_slice(self, capsys: pytest.CaptureFixture[str]) -> None:
         """A MIG slice needs no product; what is too large for it is exit code 1."""
         assert 1 == main(["plan", "--model", QWEN, "--mig", "1g.10gb"])

@@ -21,7 +21,7 @@ from vllm_constructs.memory.suggestions import Suggestion
 
 QWEN = "Qwen/Qwen2.5-7B-Instruct"
 L40S = WholeGpu("NVIDIA-L40S")
-KINDS = ("MigSlice", "TimeSlicedGpu", "VirtualGpu", "WholeGpu")
+KINDS = ("AmdGpu", "Gaudi", "IntelGpu", "MigSlice", "TimeSlicedGpu", "VirtualGpu", "WholeGpu")
 # `memory_mib=`, but neither `--gpu-memory-mib=` nor `--kv-cache-dtype=`.
 PYTHON = re.compile(rf"(?<![-\w])\w+_\w+=|{'|'.join(KINDS)}|EngineArgs|ModelShape")
 

@@ -382,7 +382,8 @@ def test_own_class() -> None:
     EngineArgs(distributed_executor_backend="my.module.Executor").check(VllmRelease())
     EngineArgs(quantization="FP8", attention_backend="flash_attn").check(VllmRelease())
     EngineArgs(reasoning_parser="none", seed=3_000_000_000).check(VllmRelease())
-    EngineArgs(distributed_executor_backend="ray").check(VllmRelease("mine/vllm-ray:1"))
+    for image in ("mine/vllm-ray:1", "vllm/vllm-openai-xpu:v0.33.0", "vllm/vllm-tpu:v0.32.0"):
+        EngineArgs(distributed_executor_backend="ray").check(VllmRelease(image))
     own: Any = {
         "kv_connector": "Mine",
         "kv_connector_module_path": "my.module",

@@ -1,12 +1,15 @@
 """What a GPU can compute: data types and quantization that vLLM rejects at start."""
 
+import warnings
 from typing import Any
 
 import pytest
 
 from tests import strategies
 from vllm_constructs import (
+    AmdGpu,
     EngineArgs,
+    IntelGpu,
     MemoryPlan,
     MigSlice,
     ModelShape,
@@ -122,3 +125,36 @@ def test_plan() -> None:
     )
     for one in large.suggestions:
         assert "Tesla-V100" not in one.change
+
+
+@pytest.mark.parametrize(
+    ("gpu", "image", "method"),
+    [
+        (AmdGpu("MI300X"), "vllm/vllm-openai-rocm:v0.33.0", "experts_int8"),
+        (AmdGpu("MI300X"), "vllm/vllm-openai-rocm:v0.33.0", "moe_wna16"),
+        (IntelGpu("Max_1550"), "vllm/vllm-openai-xpu:v0.33.0", "torchao"),
+    ],
+)
+def test_platform(gpu: AmdGpu | IntelGpu, image: str, method: str) -> None:
+    """A method that vLLM lacks on another vendor's platform is found; on NVIDIA's it is there."""
+    engine = EngineArgs(quantization=method)
+    found = compute.problem(gpu, engine, VllmRelease(image), None)
+
+    assert found is not None
+    assert found.sentence() == (
+        f"EngineArgs.quantization is {method!r}, which vLLM 0.33.0 does not have on "
+        f"{gpu.platform}, so that it would not start; use weights of another format."
+    )
+    assert compute.problem(WholeGpu("NVIDIA-H200"), engine, VllmRelease(), None) is None
+    # Other releases have other lists.
+    older = VllmRelease(image.replace("0.33", "0.30"))
+    assert compute.problem(gpu, engine, older, None) is None
+
+
+@pytest.mark.parametrize("method", ["awq_marlin", "fp8", "fp8_per_tensor", "quark", "own-plugin"])
+def test_platform_has(method: str) -> None:
+    """What vLLM has on ROCm under any of its names, or a plugin may have, passes."""
+    release = VllmRelease("vllm/vllm-openai-rocm:v0.33.0")
+    with warnings.catch_warnings(action="ignore"):
+        engine = EngineArgs(quantization=method)
+    assert compute.problem(AmdGpu("MI300X"), engine, release, None) is None

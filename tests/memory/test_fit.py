@@ -316,3 +316,14 @@ def test_misspelled() -> None:
     assert 1 == len(said)
     shape = ModelShape.named("Qwen/Qwen2.5-7B-Instruct")
     assert fit.check_fit("a pod", pod(model="Qwen/Qwen2.5-7B-Instuct"), shape) is not None
+
+
+def test_hybrid() -> None:
+    """A model with layers of several kinds is hybrid; one that is not known is not."""
+    dense = ModelShape.named("Qwen/Qwen3-8B")
+
+    assert fit.is_hybrid("openai/gpt-oss-20b", None)
+    assert not fit.is_hybrid("openai/gpt-oss-20b", dense)
+    assert not fit.is_hybrid("Qwen/Qwen3-8B", None)
+    for unknown in ("my-org/mine", None, 7):
+        assert not fit.is_hybrid(unknown, None)

@@ -630,3 +630,20 @@ def test_host_memory() -> None:
     assert "the pod's memory" not in without.explain()
     every = plan("Qwen/Qwen3-8B", count=2, max_model_len=4096, cpu_offload_gb=100)
     assert (every.weights, every.host_memory) == (0, 2 * without.weights)
+
+
+def test_host_kv_cache() -> None:
+    """KV cache in the pod's memory is shown, twice as much for a hybrid model."""
+    found = plan("Qwen/Qwen3-8B", count=2, max_model_len=4096, kv_offloading_size=8)
+    hybrid = plan("openai/gpt-oss-20b", count=2, max_model_len=4096, kv_offloading_size=8)
+    without = plan("Qwen/Qwen3-8B", count=2, max_model_len=4096)
+
+    assert (8 * 2**30, 16 * 2**30, 0) == (
+        found.host_kv_cache,
+        hybrid.host_kv_cache,
+        without.host_kv_cache,
+    )
+    assert found.as_dict()["host_kv_cache"] == found.host_kv_cache
+    assert "KV cache in the pod's memory" in found.explain()
+    assert "the pod's memory" not in without.explain()
+    assert found.kv_blocks == without.kv_blocks

@@ -1,11 +1,27 @@
 """Models in manifests, whoever wrote them."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cdk8s import App, Chart
 
-from vllm_constructs import EngineArgs, Problem, WholeGpu
+from vllm_constructs import (
+    AzureContainer,
+    EngineArgs,
+    HuggingFaceMirror,
+    Kubernetes,
+    LoraAdapter,
+    ModelDeployment,
+    ModelScope,
+    OciImage,
+    Problem,
+    S3Bucket,
+    WholeGpu,
+)
+from vllm_constructs.cli.main import main
 from vllm_constructs.reading import workloads
 from vllm_constructs.reading.spelling import as_fields
 from vllm_constructs.reading.workloads import (
@@ -447,7 +463,7 @@ def test_claims() -> None:
     resources = {"claims": [{"name": "gpu"}]}
     (found,) = deployed_models([deployment("a/b", resources=resources)])
     assert found.problem is not None
-    assert "from resource claims, which are not read" in found.problem.sentence()
+    assert "from resource claims that are not in the manifests" in found.problem.sentence()
 
 
 @pytest.mark.parametrize("amount", ["2", 2, 2.0, "2000m", "2e0"])
@@ -456,3 +472,71 @@ def test_quantities(amount: object) -> None:
     resources = {"limits": {"nvidia.com/gpu": amount}}
     (found,) = deployed_models([deployment("a/b", resources=resources)])
     assert 2 == found.pod_gpus
+
+
+class TestWeights:
+    """Models whose weights come from elsewhere."""
+
+    @staticmethod
+    def ours(source: str, named: Any = "a/b") -> dict[str, Any]:
+        """A Deployment of this library, whose engine loads `source`."""
+        found = deployment()
+        template = found["spec"]["template"]
+        template["metadata"] = {"annotations": {"vllm-constructs.dev/model": named}}
+        template["spec"]["containers"][0] |= {"name": "vllm", "args": [source]}
+        return found
+
+    @pytest.mark.parametrize("source", ["s3://weights/qwen", "/weights", "gs://a", "az://a/b"])
+    def test_elsewhere(self, source: str) -> None:
+        """A path or a URL is where they are; the annotation has the model."""
+        assert "a/b" == only(self.ours(source)).model
+
+    def test_url(self) -> None:
+        """A model that is a URL is named by it."""
+        assert "s3://weights/a" == only(self.ours("s3://weights/a", "s3://weights/a")).model
+
+    def test_changed(self) -> None:
+        """A name that somebody has put in is the model, and so is a path without annotation."""
+        assert "c/d" == only(self.ours("c/d")).model
+        for named in (None, "", 7):
+            assert "/weights" == only(self.ours("/weights", named)).model
+
+    def test_others(self) -> None:
+        """An annotation of others' engines says nothing."""
+        found = self.ours("/weights")
+        found["spec"]["template"]["spec"]["containers"][0]["name"] = "engine"
+        assert "/weights" == only(found).model
+
+    @pytest.mark.parametrize(
+        "weights",
+        [
+            S3Bucket("s3://weights/qwen", secret="s3"),
+            AzureContainer("az://weights/qwen", account="abc", secret="sp"),
+            OciImage("registry.example.com/qwen:v1"),
+            HuggingFaceMirror("https://hf-mirror.com"),
+            ModelScope(),
+        ],
+    )
+    @pytest.mark.parametrize("delivery", ["args", "config-map"])
+    def test_plan(
+        self, weights: Any, delivery: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The plan of what an app renders is that of the app."""
+        app = App(outdir=str(tmp_path))
+        Kubernetes("1.35").set_on(app)
+        model = ModelDeployment(
+            Chart(app, "llm", namespace="llm"),
+            "qwen",
+            model="Qwen/Qwen2.5-7B-Instruct",
+            gpu=WholeGpu("NVIDIA-L40S"),
+            engine=EngineArgs(max_model_len=8192, delivery=delivery),
+            weights=weights,
+            lora_adapters=[LoraAdapter(name, f"/model-cache/{name}", rank=64) for name in "abcd"],
+        )
+        app.synth()
+        assert model.memory_plan is not None
+
+        assert 0 == main(["plan", str(tmp_path), "--format", "json"])
+        (row,) = json.loads(capsys.readouterr().out)["models"]
+        assert "Qwen/Qwen2.5-7B-Instruct" == row["model"]
+        assert model.memory_plan.as_dict() == row["plan"]

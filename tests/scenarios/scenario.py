@@ -7,6 +7,7 @@ beside them.
 
 from __future__ import annotations
 
+import re
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import cdk8s
 import pytest
 import yaml
 
-from tests.support import load_yaml
+from tests.support import ALL_RELEASES, load_yaml
 
 FOLDER = Path(__file__).parent
 NAMES = sorted(path.parent.name for path in FOLDER.glob("*/main.py"))
@@ -48,6 +49,13 @@ def render(name: str, out: Path, patch: pytest.MonkeyPatch) -> list[Manifest]:
 def source(name: str) -> str:
     """The text of a scenario's app."""
     return (FOLDER / name / "main.py").read_text(encoding="utf-8")
+
+
+def releases(name: str) -> list[str]:
+    """The releases of Kubernetes for which a scenario is: its target and newer ones."""
+    target = re.search(r'Kubernetes\("1\.(\d+)"\)', source(name))
+    oldest = 0 if target is None else int(target[1])
+    return [one for one in ALL_RELEASES if int(one.partition(".")[2]) >= oldest]
 
 
 def expected(name: str) -> list[Manifest]:

@@ -32,7 +32,7 @@ def test_expected(name: str, objects: list[Manifest]) -> None:
 
     assert sum(1 for _ in scenario.fields(wanted)) >= 8
     assert [] == scenario.absent(wanted, objects)
-    assert_valid(*objects)
+    assert_valid(*objects, releases=scenario.releases(name))
 
 
 @each

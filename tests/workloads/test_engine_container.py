@@ -91,7 +91,8 @@ def test_resources(given_pod: GpuPodSpec) -> None:
     assert "memory" in limits
     for name in set(requests) & set(limits):
         assert quantity(requests[name]) <= quantity(limits[name])
-    assert len([name for name in limits if name.startswith("nvidia.com/")]) == 1
+    vendors = ("nvidia.com/", "amd.com/", "gpu.intel.com/", "habana.ai/", "google.com/")
+    assert [gpu.resource] == [name for name in limits if name.startswith(vendors)]
 
 
 @settings(max_examples=50, deadline=None)
@@ -132,7 +133,8 @@ def test_arguments(given_pod: GpuPodSpec) -> None:
     args = container["args"]
     flags = [one.partition("=")[0] for one in args if one.startswith("--")]
 
-    assert container["command"] == ["vllm", "serve"]
+    # Where a killed engine leaves files, a shell removes them first.
+    assert container["command"][-2:] == ["vllm", "serve"]
     assert args[0] == given_pod.model
     assert len(flags) == len(set(flags))
     names = {one["name"] for one in container["env"]}

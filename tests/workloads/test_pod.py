@@ -15,7 +15,6 @@ from vllm_constructs.workloads import files
 
 L4 = WholeGpu("NVIDIA-L4")
 MI = 2**20
-TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
 
 def pod(**fields: Any) -> GpuPodSpec:
@@ -55,7 +54,7 @@ def test_scheduling(given_pod: GpuPodSpec) -> None:
     wanted = given_pod.gpu.node_labels | dict(given_pod.node_selector)
     assert spec.get("nodeSelector", {}) == wanted
     assert ("nodeSelector" in spec) is bool(wanted)
-    assert spec["tolerations"][0] == TAINT
+    assert spec["tolerations"][:1] == given_pod.gpu.tolerations
     assert len(spec["tolerations"]) == 1 + len(given_pod.tolerations)
     assert spec.get("priorityClassName") == given_pod.priority_class
     assert spec.get("runtimeClassName") == given_pod.runtime_class

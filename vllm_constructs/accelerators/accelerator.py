@@ -2,6 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
+from vllm_constructs import require
+from vllm_constructs.errors import Problem, refuse
+from vllm_constructs.kube import names
+from vllm_constructs.releases.image import Platform
+
+RENDER_GROUPS = (44, 105, 109, 110)
+"""The groups `video` and `render` of Debian, Ubuntu and Red Hat, which own device files."""
+
+
+def check_groups(where: str, value: object) -> tuple[int, ...]:
+    """Group ids.
+
+    Args:
+        where: Name of the option.
+        value: Its value.
+
+    Raises:
+        VllmConstructsError: Anything but a list of group ids.
+    """
+    given = require.items(where, value, "a list of group ids")
+    return tuple(require.integer(where, group, 0, 2**31 - 1) for group in given)
+
+
+def check_product(
+    owner: str, name: str, memory_mib: int | None, known: Mapping[str, int], label: str
+) -> None:
+    """Reject a product whose memory is not known, or which no node can have as its label.
+
+    Args:
+        owner: The class.
+        name: The product.
+        memory_mib: Its memory, if it is given.
+        known: The products whose memory is known.
+        label: Key of the node label.
+
+    Raises:
+        VllmConstructsError: Such a product.
+    """
+    if name in known:
+        return
+    names.label_map(f"{owner}.product", {label: name})
+    if memory_mib is None:
+        near, own = require.nearest(name, known), f"therwise give {{{owner}.memory_mib}} too"
+        refuse(
+            Problem(
+                where=f"{owner}.product",
+                text=f"is {name!r}, a GPU whose memory is not known",
+                value=repr(name),
+                advice=f"{near} O{own}" if near else f"known are {', '.join(known)}; o{own}",
+            )
+        )
+
 
 class Accelerator:
     """The devices that a pod requests for its engine.
@@ -10,15 +65,30 @@ class Accelerator:
     combined with.
     """
 
+    platform: ClassVar[Platform] = "CUDA"
+    """What the image must be built for."""
+    unit: ClassVar[str] = "GPUs"
+    """What several of its devices are called."""
+
     @property
-    def resource(self) -> str:
-        """Name of the extended resource."""
+    def count(self) -> int:
+        """How many the pod requests. Default 1."""
+        return 1
+
+    @property
+    def resource(self) -> str | None:
+        """Name of the extended resource; None if the pod requests none."""
         raise NotImplementedError
 
     @property
     def node_labels(self) -> dict[str, str]:
         """Labels of its nodes."""
         raise NotImplementedError
+
+    @property
+    def fixed_labels(self) -> dict[str, str]:
+        """Labels of its nodes on every platform, however they are found. Default: none."""
+        return {}
 
     @property
     def tolerations(self) -> list[dict[str, str]]:
@@ -31,9 +101,34 @@ class Accelerator:
         return False
 
     @property
+    def devices(self) -> int:
+        """Devices over which an engine is split. Default: as many as are requested."""
+        return self.count
+
+    @property
     def most(self) -> int:
         """How many of them a pod can request. Default 1."""
         return 1
+
+    @property
+    def device_mib(self) -> int | None:
+        """Memory of one device in MiB; None if it is not known."""
+        return None
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether vLLM captures CUDA graphs, or ROCm's."""
+        return self.platform in ("CUDA", "ROCm")
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Groups that may use the device files. Default: none."""
+        return ()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Variables that the engine needs on it. Default: none."""
+        return {}
 
     @property
     def share(self) -> float:

@@ -19,7 +19,15 @@ from vllm_constructs.errors import Problem, escaped, refuse
 from vllm_constructs.frozen import FrozenDict
 from vllm_constructs.kube import names
 
-from .nvidia import PRODUCT, Gpu, MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu, catalog
+from . import amd, intel
+from .amd import AmdGpu
+from .cpu import Cpu
+from .device_claim import DeviceClaim
+from .google import ACCELERATOR, TPUS, Tpu
+from .intel import IntelGpu
+from .kinds import Gpu
+from .nvidia import KINDS as NVIDIA
+from .nvidia import PRODUCT, MigSlice, NvidiaGpu, TimeSlicedGpu, VirtualGpu, WholeGpu, catalog
 
 Platform: TypeAlias = Literal[
     "feature-discovery",
@@ -41,6 +49,10 @@ SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
 CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
 # Labels by which others name a product, beside those of the platforms.
 _MORE = ("karpenter.azure.com/sku-gpu-name", "gpu.nvidia.com/model")
+
+
+# Products of other vendors whose labels are known: others may be spelled in any way.
+_KNOWN = {*amd.MEMORY, *intel.MEMORY, *TPUS}
 
 
 class _Spot(TypedDict):
@@ -92,8 +104,8 @@ class Nodes:
     Args:
         platform: Whose labels and taints they have:
 
-            - `"feature-discovery"` (default): `nvidia.com/gpu.product` of NVIDIA's GPU feature
-              discovery, which the GPU Operator installs;
+            - `"feature-discovery"` (default): the label that the vendor's feature discovery
+              writes, such as `nvidia.com/gpu.product`, which the GPU Operator installs;
             - `"gke"`, `"eks"` (managed nodes), `"karpenter"` (on AWS), `"eks-auto-mode"`, `"aks"`,
               `"ack"` (Alibaba), `"vke"` (Volcengine) or `"coreweave"`: the platform's own;
             - `"any"`: no labels; any node that has the resource.
@@ -180,17 +192,18 @@ class Nodes:
 
     def _labels_for(self, gpu: Gpu) -> Labels:
         self._check_kind(gpu)
+        fixed: Labels = {key: (value,) for key, value in gpu.fixed_labels.items()}
         if self.labels is not None:
             check_named("Nodes.labels", gpu, self.labels)
-            return {key: (value,) for key, value in self.labels.items()}
+            return fixed | {key: (value,) for key, value in self.labels.items()}
         if self.platform == "any":
-            return {}
-        if not self._data["title"]:
-            return {key: (value,) for key, value in gpu.node_labels.items()}
+            return fixed
         if self.instance_types:
             for one in self.instance_types:
                 check_named("Nodes.instance_types", gpu, {_INSTANCE_TYPE: one})
-            return {_INSTANCE_TYPE: tuple(self.instance_types)}
+            return fixed | {_INSTANCE_TYPE: tuple(self.instance_types)}
+        if not self._data["title"] or not isinstance(gpu, NVIDIA):
+            return {key: (value,) for key, value in gpu.node_labels.items()}
         if gpu.product is None:
             return {key: tuple(values) for key, values in self._data["any"].items()}
         return self._named(gpu, gpu.product) | self._part(gpu)
@@ -240,7 +253,8 @@ class Nodes:
 
     def _check_kind(self, gpu: Gpu) -> None:
         """Reject kinds of GPUs that a platform does not have, or for which it makes no nodes."""
-        problem = self._kind_problem(gpu)
+        is_plugin = isinstance(gpu, NVIDIA)
+        problem = self._kind_problem(gpu) if is_plugin else self._vendor_problem(gpu)
         if problem is not None:
             text, advice = problem
             refuse(Problem(where=f"Nodes({self.platform!r})", text=text, advice=advice))
@@ -261,6 +275,18 @@ class Nodes:
             return text, f"give {{{type(gpu).__name__}.{option}}}"
         return None
 
+    def _vendor_problem(self, gpu: Gpu) -> tuple[str, str] | None:
+        """What is wrong with accelerators that are no resources of NVIDIA's device plugin."""
+        if isinstance(gpu, DeviceClaim) and self.platform in ("karpenter", "eks-auto-mode"):
+            text = "has no nodes for pods with device claims, which its provisioner ignores"
+            return text, "use {WholeGpu}, or nodes that are always there"
+        is_gke = self.platform == "gke" and isinstance(gpu, Tpu)
+        is_named = bool(self.labels or self.instance_types or not self._data["title"])
+        if isinstance(gpu, (DeviceClaim, Cpu)) or is_gke or is_named:
+            return None
+        text = f"has no labels of nodes with {{{type(gpu).__name__}}} that are known"
+        return text, "give their labels: Nodes(labels={{...}})"
+
     def tolerations(self, gpu: Gpu) -> list[dict[str, str]]:
         """Tolerations of the usual taints of these nodes.
 
@@ -268,7 +294,8 @@ class Nodes:
             gpu: The GPU of the pod.
         """
         found = list(gpu.tolerations)
-        taints = list(self._data["taints"])
+        # Taints keep pods without accelerators away.
+        taints = [] if isinstance(gpu, Cpu) else list(self._data["taints"])
         if self._spot and self._spot["taint"]:
             taints.append(self._spot["label"])
         for key, value in taints:
@@ -352,12 +379,38 @@ def mismatch(gpu: Gpu, key: str, value: str) -> str | None:
         value: Its value.
     """
     named = products_named(key, value)
+    fixed = gpu.fixed_labels.get(key, value)
+    if fixed != value:
+        return f"but {{gpu}} needs {fixed!r}"
+    if not isinstance(gpu, NvidiaGpu):
+        return _of_others(gpu, key, value, named)
+    if key in (amd.PRODUCT, intel.PRODUCT, ACCELERATOR):
+        return f"a node of another vendor, but {{gpu}} is {{{type(gpu).__name__}}}"
     most = max((_gpus_of(value, one) for one in named), default=gpu.count)
     if gpu.product in catalog() and named and gpu.product not in named:
         return f"a node with {' or '.join(named)}, but {{gpu}} is {gpu.product}"
     if key == _INSTANCE_TYPE and most < gpu.count:
         return f"a node with {most} GPU{'s' * (most > 1)}, but {{gpu}} has {gpu.count}"
     return None
+
+
+def _of_others(gpu: Gpu, key: str, value: str, named: list[str]) -> str | None:
+    """As `mismatch`, for accelerators that are not NVIDIA's."""
+    if isinstance(gpu, Cpu):
+        return None
+    if key == amd.PRODUCT:
+        named = [amd.product_of(value) or value]
+    elif key == intel.PRODUCT:
+        named = [value]
+    elif key == ACCELERATOR:
+        named = [next((one for one, tpu in TPUS.items() if tpu["label"] == value), value)]
+    kinds = {amd.PRODUCT: AmdGpu, intel.PRODUCT: IntelGpu, ACCELERATOR: Tpu}
+    is_own = isinstance(gpu, kinds.get(key, ()))
+    is_any = gpu.product is None or not any(one in _KNOWN for one in named)
+    if not named or (is_own and (is_any or gpu.product in named)):
+        return None
+    what = gpu.product or f"{{{type(gpu).__name__}}}"
+    return f"a node with {' or '.join(map(escaped, named))}, but {{gpu}} is {what}"
 
 
 def _gpus_of(instance_type: str, product: str) -> int:

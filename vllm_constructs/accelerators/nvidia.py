@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import field
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, Literal, TypeAlias, TypedDict, cast
+from typing import Literal, Protocol, TypeAlias, TypedDict, cast
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
@@ -67,8 +67,17 @@ def _nearest_profile(profile: object, profiles: Iterable[str]) -> str:
     return f"did you mean {min(same)[1]!r}?" if same else ""
 
 
-def _product(where: str, product: object, memory_mib: int | None = None) -> int:
-    """The memory of a product in MiB; one that the catalog lacks needs `memory_mib`."""
+def check_product(where: str, product: object, memory_mib: int | None = None) -> int:
+    """The memory of a product in MiB; one that the catalog lacks needs `memory_mib`.
+
+    Args:
+        where: Name of the option.
+        product: Its value.
+        memory_mib: The memory that is given beside it. Default: none.
+
+    Raises:
+        VllmConstructsError: No product, or one that the catalog lacks.
+    """
     if not isinstance(product, str) or not _LABEL.fullmatch(product):
         require.wrong(where, product, f"a value of the node label {PRODUCT}, such as 'NVIDIA-L40S'")
     if memory_mib is not None:
@@ -83,9 +92,11 @@ def _product(where: str, product: object, memory_mib: int | None = None) -> int:
         near = either(products_of(product, memories))
         owner = where.rsplit(".", 1)[0]
         own = f"if nodes have that label, give {{{owner}.memory_mib}} too"
-        # The memory of a slice follows from its profile.
-        if owner == "MigSlice":
+        # The memory of a slice follows from its profile, and a driver's name from the product.
+        if owner in ("MigSlice", "DeviceClaim"):
             advice = near or "give a product that has MIG"
+            if owner == "DeviceClaim":
+                advice = near or f"known are {', '.join(catalog())}"
         else:
             advice = f"{near} {own[0].upper()}{own[1:]}" if near else own
         refuse(
@@ -97,6 +108,36 @@ def _product(where: str, product: object, memory_mib: int | None = None) -> int:
             )
         )
     return catalog()[product]["memory_mib"]
+
+
+def check_profile(owner: str, product: str | None, profile: object) -> None:
+    """Reject what is no MIG profile of a product, or of any.
+
+    Args:
+        owner: The class that has both.
+        product: The product, if it is given.
+        profile: The profile.
+
+    Raises:
+        VllmConstructsError: The product has no MIG, or not this profile.
+    """
+    profiles = {p: gpu for gpu, item in catalog().items() for p in item["mig"]}
+    allowed = "a MIG profile such as '1g.10gb'"
+    if product is not None:
+        profiles = dict.fromkeys(catalog()[product]["mig"], product)
+        if not profiles:
+            refuse(
+                Problem(
+                    where=f"{owner}.product",
+                    text=f"is {product!r}, which has no MIG",
+                    value=repr(product),
+                    advice="use {WholeGpu}",
+                )
+            )
+        allowed = f"a MIG profile of {product} ({', '.join(sorted(profiles))})"
+    if not isinstance(profile, str) or profile not in profiles:
+        near = _nearest_profile(profile, profiles)
+        require.wrong(f"{owner}.profile", profile, allowed, near)
 
 
 def _check_labels(where: str, product: str | None, labels: dict[str, str], other: str) -> None:
@@ -126,6 +167,15 @@ def _check_labels(where: str, product: str | None, labels: dict[str, str], other
 class NvidiaGpu(Accelerator):
     """The base class of NVIDIA's kinds."""
 
+    product: str | None
+    memory_mib: int | None = None
+
+    @property
+    def device_mib(self) -> int | None:
+        """Memory of one GPU in MiB, before it is divided; None if it is not known."""
+        known = catalog().get(self.product or "")
+        return known["memory_mib"] if self.memory_mib is None and known else self.memory_mib
+
     @property
     def tolerations(self) -> list[dict[str, str]]:
         """The toleration of `nvidia.com/gpu`, the usual taint of GPU nodes."""
@@ -150,12 +200,13 @@ class WholeGpu(NvidiaGpu):
     """
 
     product: str | None = None
-    count: int = field(default=1, kw_only=True)
+    # A field may be what is a property by default.
+    count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
     memory_mib: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.product is not None:
-            _product("WholeGpu.product", self.product, self.memory_mib)
+            check_product("WholeGpu.product", self.product, self.memory_mib)
         elif self.memory_mib is not None:
             require.integer("WholeGpu.memory_mib", self.memory_mib, 1024, 2**24, "MiB")
         require.integer("WholeGpu.count", self.count, 1, MOST_GPUS, "GPUs")
@@ -211,26 +262,12 @@ class MigSlice(NvidiaGpu):
 
     profile: str
     product: str | None = field(default=None, kw_only=True)
-    count: ClassVar[int] = 1
     strategy: Literal["mixed", "single"] = field(default="mixed", kw_only=True)
 
     def __post_init__(self) -> None:
         require.choice("MigSlice.strategy", self.strategy, ("mixed", "single"))
-        profiles = {p: gpu for gpu, item in catalog().items() for p in item["mig"]}
-        of = ""
         if self.product is not None:
-            _product("MigSlice.product", self.product)
-            profiles = dict.fromkeys(catalog()[self.product]["mig"], self.product)
-            of = f" of {self.product}"
-            if not profiles:
-                refuse(
-                    Problem(
-                        where="MigSlice.product",
-                        text=f"is {self.product!r}, which has no MIG",
-                        value=repr(self.product),
-                        advice="use {WholeGpu}",
-                    )
-                )
+            check_product("MigSlice.product", self.product)
         elif self.strategy == "single":
             refuse(
                 Problem(
@@ -239,12 +276,7 @@ class MigSlice(NvidiaGpu):
                     advice="specify it",
                 )
             )
-        if not isinstance(self.profile, str) or self.profile not in profiles:
-            near = _nearest_profile(self.profile, profiles)
-            allowed = f"a MIG profile{of} ({', '.join(sorted(profiles))})"
-            if self.product is None:
-                allowed = "a MIG profile such as '1g.10gb'"
-            require.wrong("MigSlice.profile", self.profile, allowed, near)
+        check_profile("MigSlice", self.product, self.profile)
         other = "{MigSlice.strategy='mixed'}"
         _check_labels("MigSlice.product", self.product, self.node_labels, other)
 
@@ -294,15 +326,15 @@ class TimeSlicedGpu(NvidiaGpu):
             `replicas`, `sharing`, `renamed` or `memory_mib`.
     """
 
-    product: str
+    # Frozen, so that it may be narrower.
+    product: str  # pyright: ignore[reportIncompatibleVariableOverride]
     replicas: int = field(default=4, kw_only=True)
     sharing: Literal["time-slicing", "mps"] = field(default="time-slicing", kw_only=True)
     renamed: bool = field(default=False, kw_only=True)
-    count: ClassVar[int] = 1
     memory_mib: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        _product("TimeSlicedGpu.product", self.product, self.memory_mib)
+        check_product("TimeSlicedGpu.product", self.product, self.memory_mib)
         require.integer("TimeSlicedGpu.replicas", self.replicas, 2, 48)
         require.choice("TimeSlicedGpu.sharing", self.sharing, ("time-slicing", "mps"))
         require.boolean("TimeSlicedGpu.renamed", self.renamed)
@@ -355,12 +387,11 @@ class VirtualGpu(NvidiaGpu):
     """
 
     product: str | None = None
-    count: ClassVar[int] = 1
     memory_mib: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.product is not None:
-            _product("VirtualGpu.product", self.product, 1024)
+            check_product("VirtualGpu.product", self.product, 1024)
         if self.memory_mib is not None:
             require.integer("VirtualGpu.memory_mib", self.memory_mib, 1024, 2**24, "MiB")
 
@@ -376,12 +407,21 @@ class VirtualGpu(NvidiaGpu):
         return product | {"nvidia.com/vgpu.present": "true"}
 
 
+class HasProduct(Protocol):
+    """Any accelerator."""
+
+    @property
+    def product(self) -> str | None:
+        """What it is."""
+        ...
+
+
 Gpu: TypeAlias = WholeGpu | MigSlice | TimeSlicedGpu | VirtualGpu
 KINDS = (WholeGpu, MigSlice, TimeSlicedGpu, VirtualGpu)
 EXPECTED = "a WholeGpu, MigSlice, TimeSlicedGpu or VirtualGpu"
 
 
-def capability(gpu: Gpu) -> Capability | None:
+def capability(gpu: HasProduct) -> Capability | None:
     """The compute capability of a GPU, such as (9, 0); None if it is not known.
 
     A slice of any GPU has the lowest capability of those that have its profile.

@@ -18,6 +18,7 @@ from vllm_constructs.memory import fit
 from vllm_constructs.scaling.pace import ReplicaRange
 from vllm_constructs.workloads import storage
 from vllm_constructs.workloads.availability import Rollout
+from vllm_constructs.workloads.kv_offload import for_hybrid
 from vllm_constructs.workloads.plan_annotations import make_plan_annotations
 from vllm_constructs.workloads.pod import GpuPodSpec
 from vllm_constructs.workloads.pod_facts import reject_unknown
@@ -54,6 +55,14 @@ _OWN = [
     "shape",
     "overlay",
 ]
+
+
+def _pod(options: PodOptions, shape: ModelShape | None) -> GpuPodSpec:
+    """The pod; where the model is hybrid, what it offloads takes more memory."""
+    if fit.is_hybrid(options.get("model"), shape):
+        offload = for_hybrid(options.get("kv_offload"), options.get("engine"))
+        options = {**options, "kv_offload": offload}
+    return GpuPodSpec(**options)
 
 
 class ModelDeployment(VllmConstruct):
@@ -139,18 +148,13 @@ class ModelDeployment(VllmConstruct):
         )
         options = ServiceOptions() if service_options is None else service_options
         require.instance("service_options", options, ServiceOptions, "ServiceOptions(...)")
-        self.pod = GpuPodSpec(**pod)
+        self.pod = _pod(pod, shape)
         self.service_port = self.pod.port if options.port is None else options.port
         self._check_references(context, pod)
         self.workload = Workload(name=self.name)
         self.memory_plan: MemoryPlan | None = fit.check_fit(
             f"ModelDeployment {self.name!r}", self.pod, shape
         )
-        weights = fit.stored_weights(self.pod.model, shape)
-        if weights is not None:
-            where = f"ModelDeployment {self.name!r}"
-            storage.check_size(where, self.pod.cache, weights)
-            self.pod.startup.check(where, weights)
         scaler = replicas.replicas() if isinstance(replicas, ReplicaRange) else None
         self.replicas = require.integer("replicas", scaler.minimum if scaler else replicas, 0, 1000)
         self.rollout = require.instance(
@@ -183,7 +187,7 @@ class ModelDeployment(VllmConstruct):
                 one if isinstance(one, EgressRule) else EgressRule.to_address("allow_to", one)
                 for one in require.items("allow_to", allow_to, "a list of addresses")
             ],
-            weights=weights,
+            weights=self._stored_weights(shape),
             overlay=frozen(overlay),
         )
         links = ModelLinks(
@@ -230,9 +234,22 @@ class ModelDeployment(VllmConstruct):
         for key, manifest in behind.items():
             self._add(key, manifest)
 
+    def _stored_weights(self, shape: ModelShape | None) -> int | None:
+        """Bytes of the weights in the cache; None if they are not known, or not there."""
+        weights = fit.stored_weights(self.pod.model, shape)
+        if weights is None:
+            return None
+        where = f"ModelDeployment {self.name!r}"
+        self.pod.startup.check(where, weights)
+        if self.pod.source != self.pod.model or self.pod.is_streamed:
+            # They are streamed, or in a volume of their own.
+            return None
+        storage.check_size(where, self.pod.cache, weights)
+        return weights
+
     def _check_references(self, context: ChartContext, pod: PodOptions) -> None:
         """Reject objects of other namespaces and apps, which pods cannot refer to."""
-        for option in ("cache", "hf_token", "api_key", "service_account"):
+        for option in ("cache", "weights", "kv_offload", "hf_token", "api_key", "service_account"):
             context.check_reference(option, pod.get(option))
         for secret in pod.get("image_pull_secrets") or ():
             context.check_reference("image_pull_secrets", secret)
@@ -260,7 +277,7 @@ class ModelDeployment(VllmConstruct):
         for key in self.workload.selector:
             if key in own:
                 refuse(f"labels has {key!r}, which selects the pods; leave it out.")
-        return {**chart, **own}
+        return {**chart, **self.pod.added_labels, **own}
 
     @property
     def service(self) -> kplus.Service:

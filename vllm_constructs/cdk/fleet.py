@@ -18,6 +18,7 @@ from vllm_constructs.traffic.tls import Tls
 from .base import VllmConstruct, numbered
 from .deployment import ModelDeployment
 from .endpoints import check_endpoints, endpoints_of
+from .gateway import Gateway, gateway_of
 from .ingress import (
     check_controller,
     proxy_settings,
@@ -72,7 +73,7 @@ class ModelFleet(VllmConstruct):
         host: str | None = None,
         domain: str | None = None,
         controller: IngressController | None = None,
-        gateway: GatewayRef | None = None,
+        gateway: GatewayRef | Gateway | None = None,
         tls: Tls | None = None,
         max_body: int = 100,
         name: str | None = None,
@@ -99,7 +100,8 @@ class ModelFleet(VllmConstruct):
             warn_of_clear_keys("ModelFleet", all_links, tls, entry)
             bodies = _ingress(own, entry, members, backends, settings)
         else:
-            entry = require.instance("ModelFleet.gateway", gateway, GatewayRef, "a GatewayRef(...)")
+            served = [backend.host for backend in backends]
+            entry = gateway_of("ModelFleet", gateway, context, all_links, served)
             bodies = _routes(own, entry, backends, settings)
         root_paths = [backend.path.removesuffix("/v1") for backend in backends]
         if host is not None:
@@ -205,5 +207,6 @@ def _routes(
         manifests.append(
             route.manifest(name=own, gateway=gateway, backends=items, settings=settings)
         )
+        manifests += route.redirects(name=own, gateway=gateway, hosts=[host])
         manifests += route.policies(name=own, gateway=gateway, services=services, settings=settings)
     return manifests

@@ -79,6 +79,9 @@ class ModelObjects:
         """All manifests, in the order in which they are applied."""
         config = self._pod.config_map(self._config_name)
         made = {} if config is None else {"engine": self._marked(config)}
+        claim = deployment.claim(self._workload, self._pod)
+        if claim is not None:
+            made["claim"] = self._marked(claim)
         made["Default"] = self._deployment(facts)
         made["service"] = self._marked(
             service.manifest(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from vllm_constructs import require
 from vllm_constructs.kube import names
 from vllm_constructs.kube.metadata import mark
 from vllm_constructs.traffic import ingress, route
@@ -13,6 +12,7 @@ from vllm_constructs.traffic.route import GatewayRef
 
 from .base import VllmConstruct
 from .endpoints import check_endpoints, endpoints_of
+from .gateway import Gateway, gateway_of
 from .ingress import proxy_settings
 from .links import links_of
 from .registry import chart_context
@@ -32,7 +32,7 @@ class ModelRoute(VllmConstruct):
         id: Its id in the scope.
         target: The model.
         host: Host name.
-        gateway: The Gateway that it attaches to.
+        gateway: The Gateway that it attaches to: a GatewayRef, or a Gateway of the app.
         path: Path prefix. Default `/v1`, the API.
         name: Name of the HTTPRoute. Default: the model's.
         labels: More labels of the HTTPRoute and its policies. Default: none.
@@ -40,6 +40,7 @@ class ModelRoute(VllmConstruct):
 
     Attributes:
         route: The HTTPRoute.
+        redirect: The HTTPRoute that sends plain HTTP to HTTPS, or None.
         policies: What the implementation needs beside it.
 
     Raises:
@@ -53,7 +54,7 @@ class ModelRoute(VllmConstruct):
         *,
         target: ModelDeployment,
         host: str,
-        gateway: GatewayRef,
+        gateway: GatewayRef | Gateway,
         path: str = "/v1",
         name: str | None = None,
         labels: Mapping[str, str] | None = None,
@@ -61,28 +62,30 @@ class ModelRoute(VllmConstruct):
     ) -> None:
         context = chart_context(scope, id)
         links = links_of("ModelRoute.target", target, context)
-        gateway = require.instance("ModelRoute.gateway", gateway, GatewayRef, "a GatewayRef(...)")
         backend = ingress.Backend(
             host=names.host("ModelRoute.host", host),
             path=ingress.check_path("ModelRoute.path", path),
             service=target.service_name,
             port=target.service_port,
         )
+        entry = gateway_of("ModelRoute", gateway, context, [links], [backend.host])
         own = links.workload.name if name is None else name
         settings = proxy_settings([links], 1, None, context)
-        body = route.manifest(name=own, gateway=gateway, backends=[backend], settings=settings)
+        body = route.manifest(name=own, gateway=entry, backends=[backend], settings=settings)
         beside = route.policies(
-            name=own, gateway=gateway, services=[target.service_name], settings=settings
+            name=own, gateway=entry, services=[target.service_name], settings=settings
         )
         root_path = ingress.root_path_of("ModelRoute.path", backend.path)
         if root_path is not None:
             links.check_root_path(root_path)
-        endpoints = endpoints_of(gateway, context, [links], [backend])
-        check_endpoints(context, gateway, endpoints)
-        change = links.change(peers=gateway.peers(), root_path=root_path)
-        mark("ModelRoute", [body, *beside], labels=labels, annotations=annotations)
+        endpoints = endpoints_of(entry, context, [links], [backend])
+        check_endpoints(context, entry, endpoints)
+        change = links.change(peers=entry.peers(), root_path=root_path)
+        moved = route.redirects(name=own, gateway=entry, hosts=[backend.host])
+        mark("ModelRoute", [body, *moved, *beside], labels=labels, annotations=annotations)
+        redirects = {"redirect": moved[0]} if moved else {}
         policies = {f"policy-{i}": manifest for i, manifest in enumerate(beside)}
-        super().__init__(scope, id, context, {"Default": body, **policies}, [change])
+        super().__init__(scope, id, context, {"Default": body, **redirects, **policies}, [change])
         context.app.add_endpoints(endpoints)
 
     @property
@@ -91,6 +94,11 @@ class ModelRoute(VllmConstruct):
         return self._object("Default")
 
     @property
+    def redirect(self) -> ApiObject | None:
+        """The HTTPRoute that sends plain HTTP to HTTPS, or None."""
+        return self._optional("redirect")
+
+    @property
     def policies(self) -> list[ApiObject]:
         """The policies of the Gateway's implementation."""
-        return [self._object(name) for name in self._objects if name != "Default"]
+        return [self._object(name) for name in self._objects if name.startswith("policy-")]

@@ -12,7 +12,7 @@ from vllm_constructs.errors import Problem, VllmConstructsError, refuse
 from .spelling import as_command
 
 if TYPE_CHECKING:
-    from vllm_constructs.accelerators.nvidia import Gpu
+    from vllm_constructs.accelerators.kinds import Gpu
     from vllm_constructs.memory.shapes import ModelShape
 
 FITS, DOES_NOT_FIT = 0, 1
@@ -108,6 +108,9 @@ def _one(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
 
 def _gpu(options: argparse.Namespace) -> Gpu:
     """The GPUs on the command line."""
+    from vllm_constructs.accelerators import amd, intel
+    from vllm_constructs.accelerators.amd import AmdGpu
+    from vllm_constructs.accelerators.intel import Gaudi, IntelGpu
     from vllm_constructs.accelerators.nvidia import MigSlice, TimeSlicedGpu, WholeGpu
 
     count = 1 if options.gpus is None else options.gpus
@@ -126,6 +129,12 @@ def _gpu(options: argparse.Namespace) -> Gpu:
         if count != 1:
             refuse(_only_whole("share"))
         return TimeSlicedGpu(options.gpu, replicas=options.shared, memory_mib=memory)
+    if amd.product_of(options.gpu) is not None:
+        return AmdGpu(options.gpu, count=count, memory_mib=memory)
+    if options.gpu in intel.MEMORY:
+        return IntelGpu(options.gpu, count=count, memory_mib=memory)
+    if options.gpu in intel.GAUDI_MEMORY and memory is None:
+        return Gaudi(options.gpu, count=count)
     return WholeGpu(options.gpu, count=count, memory_mib=memory)
 
 

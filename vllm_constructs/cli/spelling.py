@@ -5,6 +5,9 @@ from __future__ import annotations
 from vllm_constructs.engine.spelling import as_flags
 
 _OPTIONS = {
+    "AmdGpu": "GPUs of AMD",
+    "Gaudi": "Gaudi accelerators",
+    "IntelGpu": "GPUs of Intel",
     "image": "--image",
     "vllm": "--vllm",
     "MigSlice": "MIG slice",
@@ -14,7 +17,15 @@ _OPTIONS = {
     "WholeGpu": "whole GPUs",
 } | {
     f"{kind}.{name}": flag
-    for kind in ("MigSlice", "TimeSlicedGpu", "VirtualGpu", "WholeGpu")
+    for kind in (
+        "AmdGpu",
+        "Gaudi",
+        "IntelGpu",
+        "MigSlice",
+        "TimeSlicedGpu",
+        "VirtualGpu",
+        "WholeGpu",
+    )
     for name, flag in (
         ("count", "--gpus"),
         ("memory_mib", "--gpu-memory-mib"),

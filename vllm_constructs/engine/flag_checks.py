@@ -243,9 +243,10 @@ class CheckedFlags:
             self._check_in(release, f"EngineArgs.extra[{name!r}]", name, value)
         self._warn_of_plugins(release)
         # An image of an unknown release may be an older one, which has Ray.
-        is_without_ray = release.is_official and not (
-            release.version is None or release.behaves("ray-in-image")
-        )
+        # Those for XPU and TPU have it (requirements/xpu.txt and tpu.txt).
+        has_ray = release.version is None or release.behaves("ray-in-image")
+        has_ray = has_ray or release.family.accelerator in ("XPU", "TPU")
+        is_without_ray = release.is_official and not has_ray
         if self.get("distributed_executor_backend") == "ray" and is_without_ray:
             warn(
                 Problem(

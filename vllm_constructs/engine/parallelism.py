@@ -5,7 +5,9 @@ Without `tensor_parallel_size`, each layer is split over all GPUs that the other
 
 from __future__ import annotations
 
-from vllm_constructs.accelerators.nvidia import Gpu
+from vllm_constructs.accelerators.cpu import Cpu
+from vllm_constructs.accelerators.google import Tpu
+from vllm_constructs.accelerators.kinds import Gpu
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem
 
@@ -51,7 +53,7 @@ class Parallelism:
             gpu: The GPUs that the pod requests.
         """
         needs = (
-            f"needs {self.gpus} GPUs (tensor {self.tensor} x pipeline {self.pipeline} x data "
+            f"needs {self.gpus} {gpu.unit} (tensor {self.tensor} x pipeline {self.pipeline} x data "
             f"{self.data})"
         )
         if self.gpus > 1 and not gpu.parallel:
@@ -61,18 +63,21 @@ class Parallelism:
                 advice="leave the sizes out, or use {WholeGpu}",
                 kind="does not fit",
             )
-        if self.gpus != gpu.count:
+        if self.gpus != gpu.devices:
             return Problem(
                 where="EngineArgs",
-                text=f"{needs}, but the pod has {gpu.count}",
+                text=f"{needs}, but the pod has {gpu.devices}",
                 advice=self._advice(gpu),
                 kind="does not fit",
             )
         return None
 
     def _advice(self, gpu: Gpu) -> str:
-        fits = gpu.count % (self.pipeline * self.data) == 0
+        fits = gpu.devices % (self.pipeline * self.data) == 0
         change = "leave {tensor_parallel_size} out to use them all" if fits else "lower the sizes"
-        if self.gpus <= gpu.most:
-            return f"give {{WholeGpu.count={self.gpus}}}, or {change}"
-        return f"{change}; no node has {self.gpus} {gpu.product}"
+        if isinstance(gpu, Tpu):
+            return f"{change}; the topology says how many there are"
+        if self.gpus > gpu.most:
+            return f"{change}; no node has {self.gpus} {gpu.product or gpu.unit}"
+        option = "numa_nodes" if isinstance(gpu, Cpu) else "count"
+        return f"give {{{type(gpu).__name__}.{option}={self.gpus}}}, or {change}"

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vllm_constructs.accelerators.nvidia import Capability, Gpu, capability
+from vllm_constructs.accelerators.kinds import Gpu
+from vllm_constructs.accelerators.nvidia import Capability, capability
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import Problem, escaped
-from vllm_constructs.releases.release import VllmRelease
+from vllm_constructs.releases.release import NEWEST, VllmRelease
 
 from .sizes import Sizes
 
@@ -33,6 +34,35 @@ _LOWEST: dict[str, Capability] = {
     "modelopt_mxfp8": AMPERE,
     "mxfp4": AMPERE,
     "fp_quant": (10, 0),
+}
+# The methods that other platforms have, as vLLM 0.33 lists them (vllm/platforms/rocm.py, xpu.py).
+_ONLY_QUANTIZATION: dict[str, tuple[str, ...]] = {
+    "ROCm": (
+        "awq",
+        "gptq",
+        "fp8",
+        "compressed_tensors",
+        "fbgemm_fp8",
+        "inc",
+        "quark",
+        "mxfp4",
+        "mxfp8",
+        "torchao",
+        "modelopt",
+        "online",
+    ),
+    "XPU": (
+        "awq",
+        "gptq",
+        "moe_wna16",
+        "inc",
+        "fp8",
+        "mxfp4",
+        "mxfp8",
+        "online",
+        "modelopt",
+        "compressed_tensors",
+    ),
 }
 # Names by which vLLM runs the checkpoints of one method.
 _SAME = (
@@ -135,6 +165,7 @@ def _problems(
                 advice="use a newer GPU, or weights of another format",
                 kind="does not fit",
             )
+    yield from _platform(gpu, engine, release, shape if own else None, own or method)
     if own and method and own != method and not (method in _ANY or _is_plugin(engine)):
         yield Problem(
             where="EngineArgs.quantization",
@@ -146,6 +177,30 @@ def _problems(
             kind="does not fit",
         )
     yield from _types(engine, shape, own or method)
+
+
+def _platform(
+    gpu: Gpu, engine: EngineArgs, release: VllmRelease, shape: Sizes | None, method: str
+) -> Iterator[Problem]:
+    """A method that vLLM does not have on another vendor's platform."""
+    only = _ONLY_QUANTIZATION.get(gpu.platform, ())
+    # Any other may be a plugin's.
+    is_known = method in (*_KNOWN, "modelopt", "quark")
+    if not only or not is_known or method in only or release.known != NEWEST:
+        return
+    what = (
+        f"{escaped(shape.name)} is quantized with {method}"
+        if shape
+        else f"is {engine.quantization!r}"
+    )
+    yield Problem(
+        where="" if shape else "EngineArgs.quantization",
+        text=f"{what}, which {release.description} does not have on {gpu.platform}, so that it "
+        "would not start",
+        value="" if shape else repr(engine.quantization),
+        advice="use weights of another format",
+        kind="does not fit",
+    )
 
 
 def _types(engine: EngineArgs, shape: Sizes | None, method: str) -> Iterator[Problem]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vllm_constructs.accelerators.nvidia import Capability, Gpu, capability
+from vllm_constructs.accelerators.kinds import Gpu
+from vllm_constructs.accelerators.nvidia import Capability, capability
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.releases.behavior import Behavior
 from vllm_constructs.releases.environment import switch

@@ -15,14 +15,14 @@ from vllm_constructs import require
 from vllm_constructs.engine.flag_parsing import amount
 from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse, warn
 
-from . import compute
+from . import compute, sizes
 from .options import UNCOUNTED
 from .plan import MemoryPlan
 from .shapes import ModelShape, is_named, misspelled
 from .weights import stored
 
 if TYPE_CHECKING:
-    from vllm_constructs.accelerators.nvidia import Gpu
+    from vllm_constructs.accelerators.kinds import Gpu
     from vllm_constructs.engine.engine_args import EngineArgs
     from vllm_constructs.releases.release import VllmRelease
 
@@ -58,6 +58,9 @@ READ = frozenset(
         "mm-ipc-gpu-memory-gb",
         "skip-mm-profiling",
         "kv-cache-memory-bytes",
+        "kv-offloading-backend",
+        "kv-offloading-size",
+        "kv-transfer-config",
         "mamba-ssm-cache-dtype",
         "max-cudagraph-capture-size",
         "max-lora-rank",
@@ -143,6 +146,17 @@ def plan_of(
         return replace(problem, kind="not counted")
     # All other problems are combinations of model and GPU that vLLM itself rejects.
     raise VllmConstructsError(replace(problem, kind="does not fit"))
+
+
+def is_hybrid(model: object, shape: ModelShape | None) -> bool:
+    """Whether a model has layers of several kinds; False where its shape is not known.
+
+    Args:
+        model: The model, which may be in the catalog.
+        shape: Its shape, if it is given.
+    """
+    known = shape_of(model) if shape is None and isinstance(model, str) else shape
+    return isinstance(known, ModelShape) and sizes.is_hybrid(known)
 
 
 def stored_weights(model: str, shape: ModelShape | None) -> int | None:

@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from vllm_constructs.accelerators.cpu import Cpu
+from vllm_constructs.accelerators.device_claim import DeviceClaim
+from vllm_constructs.accelerators.kinds import Gpu
 from vllm_constructs.accelerators.nvidia import (
-    Gpu,
     MigSlice,
     TimeSlicedGpu,
+    VirtualGpu,
     capability,
     catalog,
 )
@@ -132,6 +135,8 @@ def cuda_memory(gpu: Gpu) -> int:
     Raises:
         VllmConstructsError: The memory is not known.
     """
+    if isinstance(gpu, DeviceClaim) and gpu.mig_slice is not None:
+        gpu = gpu.mig_slice
     if isinstance(gpu, MigSlice):
         known = catalog()
         products = [gpu.product] if gpu.product else list(known)
@@ -144,19 +149,18 @@ def cuda_memory(gpu: Gpu) -> int:
         nominal = re.search(r"\.(\d+)gb", gpu.profile)
         default = _SLICE * int(nominal[1]) if nominal else 0.0
         return int(min(size or default for size in sizes) * GIB)
-    mib = gpu.memory_mib
-    if mib is None and gpu.product in catalog():
-        mib = catalog()[gpu.product]["memory_mib"]
+    mib = gpu.device_mib
+    is_virtual = isinstance(gpu, VirtualGpu)
     if mib is None:
         refuse(
             Problem(
-                where="VirtualGpu.memory_mib",
+                where=f"{type(gpu).__name__}.{'memory_mib' if is_virtual else 'product'}",
                 text="is missing, but the memory plan depends on it",
-                advice="give the memory of the profile in MiB",
+                advice="give the memory of the profile in MiB" if is_virtual else "give it",
                 kind="not counted",
             )
         )
-    total = mib * MIB - DRIVER
+    total = mib * MIB - (DRIVER if gpu.platform == "CUDA" else 0)
     if isinstance(gpu, TimeSlicedGpu) and gpu.sharing == "mps":
         # MPS divides the memory equally, and CUDA reports the part of the client.
         return total // gpu.replicas
@@ -259,7 +263,7 @@ def resolve(
     return MemoryOptions(
         memory=memory,
         utilization=_utilization(gpu, engine, release),
-        kv_cache_memory=_given(engine, "kv_cache_memory_bytes"),
+        kv_cache_memory=_kv_cache(gpu, engine),
         max_model_len=max_model_len,
         longest=longest,
         split=split,
@@ -291,7 +295,7 @@ def resolve(
         ),
         quantization=quantization,
         kernel=expert_kernel(quantization, capability(gpu), release, has_adapters=loras > 0),
-        graphs=cuda_graphs.batch_sizes(gpu, engine, *batch),
+        graphs=cuda_graphs.batch_sizes(gpu, engine, *batch) if gpu.has_graphs else 0,
         graphs_counted=cuda_graphs.are_counted(release, env, second=second),
         least_blocks=batch[1] if has_state and cuda_graphs.needs_states(engine, release) else 0,
         offloaded=int((engine.cpu_offload_gb or 0) * GIB),
@@ -322,7 +326,7 @@ def _given(engine: EngineArgs, name: str) -> int | None:
 
 
 def _split(gpu: Gpu, engine: EngineArgs) -> Split:
-    parallelism = Parallelism.of(engine, gpu.count)
+    parallelism = Parallelism.of(engine, gpu.devices)
     problem = parallelism.problem(gpu)
     if problem is not None:
         refuse(problem)
@@ -366,11 +370,19 @@ def _length(shape: Sizes, engine: EngineArgs) -> tuple[int | None, int]:
     return length, max(length, longest)
 
 
+def _kv_cache(gpu: Gpu, engine: EngineArgs) -> int | None:
+    """Bytes of KV cache per device, if they are given; CPUs always have a size."""
+    given = _given(engine, "kv_cache_memory_bytes")
+    return gpu.cache_gib * GIB if given is None and isinstance(gpu, Cpu) else given
+
+
 def _utilization(gpu: Gpu, engine: EngineArgs, release: VllmRelease) -> float:
     if engine.gpu_memory_utilization is not None:
         return engine.gpu_memory_utilization
     if gpu.gpu_memory_utilization is not None:
         return gpu.gpu_memory_utilization
+    if isinstance(gpu, Cpu):
+        return 1.0
     return 0.92 if release.behaves("gpu-memory-utilization-0.92") else 0.9
 
 

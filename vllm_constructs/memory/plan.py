@@ -15,11 +15,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from vllm_constructs import require
+from vllm_constructs.accelerators.cpu import Cpu
+from vllm_constructs.accelerators.device_claim import DeviceClaim
+from vllm_constructs.accelerators.kinds import EXPECTED, KINDS, Gpu
 from vllm_constructs.accelerators.nvidia import (
-    EXPECTED,
-    KINDS,
-    Gpu,
     MigSlice,
+    NvidiaGpu,
     TimeSlicedGpu,
     VirtualGpu,
     WholeGpu,
@@ -27,6 +28,7 @@ from vllm_constructs.accelerators.nvidia import (
 )
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
+from vllm_constructs.engine.kv_offloading import host_cache
 from vllm_constructs.errors import Problem, Spelling, escaped, python, refuse, spelt, warn
 from vllm_constructs.frozen import FrozenDict
 from vllm_constructs.releases.release import VllmRelease
@@ -35,6 +37,7 @@ from .activations import GIB
 from .budget import MemoryBudget, budget_of
 from .options import MemoryOptions, loaded_shape, resolve
 from .shapes import ModelShape
+from .sizes import is_hybrid
 from .weights import read_bytes
 
 if TYPE_CHECKING:
@@ -93,7 +96,7 @@ class MemoryPlan:
     @property
     def gpus(self) -> int:
         """GPUs of the pod."""
-        return self.gpu.count
+        return self.gpu.devices
 
     @property
     def tensor_parallel_size(self) -> int:
@@ -150,6 +153,18 @@ class MemoryPlan:
         """Weights that the pod keeps in host memory, for all of its GPUs (`cpu_offload_gb`)."""
         gpus = self._options.gpus * self._options.split.data
         return gpus * max(stage.offloaded for stage in self._budget.stages)
+
+    @property
+    def host_kv_cache(self) -> int:
+        """KV cache that the pod keeps in host memory, for all of its GPUs (`kv_offload`)."""
+        found = host_cache(
+            self.engine,
+            self.release,
+            self.env,
+            gpus=self.gpu.devices,
+            is_hybrid=is_hybrid(self.shape),
+        )
+        return 0 if found is None else found.size
 
     @property
     def activations(self) -> int:
@@ -304,7 +319,7 @@ class MemoryPlan:
     def as_dict(self) -> dict[str, object]:
         """All figures as JSON types, for a file or another program."""
         counts = ("gpus", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
-        host = ("host_memory",)
+        host = ("host_memory", "host_kv_cache")
         limits = ("max_model_len", "max_num_batched_tokens", "max_num_seqs")
         memory = ("gpu_memory_utilization", "requested", "kv_bytes_at_least", "kv_blocks")
         result = ("concurrency", "spare", "margin", "verdict")
@@ -336,15 +351,24 @@ class MemoryPlan:
         warn(named)
 
     def _reason(self) -> str:
+        """The numbers that decide the verdict, with the names that the accelerator has for them."""
+        if not isinstance(self.gpu, Cpu):
+            return self._figures()
+        figures = self._figures().replace("{kv_cache_memory_bytes}", "{Cpu.kv_cache_gib}")
+        return figures.replace("GPU or share of a GPU", "NUMA node")
+
+    def _figures(self) -> str:
         """The numbers that decide the verdict."""
         if self._budget.problem:
             return self._budget.problem
         if self.kv_cache < 0:
             return (
-                f"weights take {_gib(self.weights)} of each GPU, but vLLM requests "
-                f"{_gib(self.requested)}"
+                f"weights take {_gib(self.weights)} of each {self.gpu.unit[:-1]}, but vLLM "
+                f"requests {_gib(self.requested)}"
             )
-        left = f"weights of {_gib(self.weights)} leave {_gib(self.kv_cache)} per GPU"
+        left = (
+            f"weights of {_gib(self.weights)} leave {_gib(self.kv_cache)} per {self.gpu.unit[:-1]}"
+        )
         if self._options.kv_cache_memory is not None:
             left = f"{{kv_cache_memory_bytes}} gives {_gib(self.kv_cache)}"
         request = self.kv_bytes_needed + self.kv_bytes_per_block
@@ -359,11 +383,18 @@ class MemoryPlan:
 
     @property
     def caveat(self) -> Problem | None:
-        """Why no figure is exact; None if all sizes of the model are read."""
+        """Why no figure is exact, or all are estimates; None for NVIDIA's GPUs and known sizes."""
         if not self.shape.unread:
-            return None
+            return None if self.gpu.platform == "CUDA" else Problem(text=self._unmeasured)
         model = escaped(self.shape.name)
         return Problem(text=f"{model}: the plan is not exact, since {escaped(self._unread)}")
+
+    @property
+    def _unmeasured(self) -> str:
+        """What the estimates of another platform rest on."""
+        return (
+            f"estimates for {self.gpu.platform} are those of NVIDIA's GPUs, and none was measured"
+        )
 
     @property
     def _unread(self) -> str:
@@ -383,7 +414,11 @@ class MemoryPlan:
         if self.verdict == "fits":
             return None
         changes = ", ".join(one.change for one in self.suggestions)
-        advice = f"what fits: {changes}" if changes else "no GPU in the catalog has enough memory"
+        none = "take devices with more memory"
+        if isinstance(self.gpu, (NvidiaGpu, Cpu)):
+            is_cpu = isinstance(self.gpu, Cpu)
+            none = "raise {Cpu.memory_gib}" if is_cpu else "no GPU in the catalog has enough memory"
+        advice = f"what fits: {changes}" if changes else none
         reason = f"on {_description(self.gpu)}: {self._reason()}"
         model = escaped(self.shape.name)
         if self.shape.unread:
@@ -418,11 +453,15 @@ class MemoryPlan:
         sizes = estimate if self.shape.unread else exact
         cache = exact if "kv_cache" in self.exact else estimate
         rows = [
-            ("memory as CUDA reports it", _gib(self.gpu_memory), estimate),
+            (
+                _MEMORY.get(self.gpu.platform, "memory of the device"),
+                _gib(self.gpu_memory),
+                estimate,
+            ),
             (f"requested ({self.gpu_memory_utilization:g} of it)", _gib(self.requested), ""),
             ("weights", _gib(self.weights), estimate if self.shape.unread else "within 1 %"),
             ("activations", _gib(self.activations), estimate),
-            ("CUDA graphs", _gib(self.cuda_graphs), estimate),
+            *([("CUDA graphs", _gib(self.cuda_graphs), estimate)] if self.gpu.has_graphs else []),
             ("other", _gib(self.overhead), estimate),
             ("left for the KV cache", _gib(self.kv_cache), cache),
             ("KV cache of one token", f"{self.kv_bytes_per_token} bytes", sizes),
@@ -433,6 +472,8 @@ class MemoryPlan:
         ]
         if self.host_memory:
             rows.append(("weights in the pod's memory", _gib(self.host_memory), ""))
+        if self.host_kv_cache:
+            rows.append(("KV cache in the pod's memory", _gib(self.host_kv_cache), ""))
         if self.token_seconds is not None:
             least = f"{1000 * self.token_seconds:.1f} ms"
             rows.append(("one token takes at least", least, estimate))
@@ -442,8 +483,12 @@ class MemoryPlan:
         head = f"{self.shape.name} on {_description(self.gpu)}: {self.verdict}"
         lines = [f"  {name:<32} {value:>22}  {kind}".rstrip() for name, value, kind in rows]
         notes = [f"  not exact: {self._unread}"] if self.shape.unread else []
+        notes += [f"  {self._unmeasured}"] if self.gpu.platform != "CUDA" else []
         notes += [f"  what fits: {spelt(one.change, spelling)}" for one in self.suggestions]
-        return "\n".join([head, "  each GPU:", *lines, *notes])
+        return "\n".join([head, f"  each {self.gpu.unit[:-1]}:", *lines, *notes])
+
+
+_MEMORY = {"CUDA": "memory as CUDA reports it", "CPU": "memory of a NUMA node"}
 
 
 def _gib(size: int) -> str:
@@ -459,4 +504,10 @@ def _description(gpu: Gpu) -> str:
         return f"{gpu.product} shared by {gpu.replicas} pods"
     if isinstance(gpu, VirtualGpu):
         return gpu.product or "a virtual GPU"
-    return f"{gpu.count} x {gpu.product}"
+    if isinstance(gpu, Cpu):
+        return f"{gpu.cores} CPU cores"
+    found = f"{gpu.count} x {gpu.product}"
+    if isinstance(gpu, DeviceClaim):
+        found = found if gpu.profile is None else f"MIG slice {gpu.profile} of {gpu.product}"
+        found += f" shared by {gpu.shared_by} pods" * (gpu.shared_by > 1)
+    return found

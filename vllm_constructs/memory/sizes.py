@@ -280,3 +280,12 @@ _PARTS: dict[str, type] = {
     "recurrent": Recurrent,
     "quantization": Quantization,
 }
+
+
+def is_hybrid(shape: Sizes) -> bool:
+    """Whether a model has layers of several kinds, whose KV caches vLLM keeps in groups.
+
+    Args:
+        shape: The sizes of the model.
+    """
+    return len({*shape.mixers} - {"none", "shared"}) > 1

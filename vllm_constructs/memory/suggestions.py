@@ -8,7 +8,18 @@ from dataclasses import replace
 from math import ceil
 from typing import Literal
 
-from vllm_constructs.accelerators.nvidia import Gpu, MigSlice, WholeGpu, capability, catalog
+from vllm_constructs.accelerators.amd import AmdGpu
+from vllm_constructs.accelerators.cpu import Cpu
+from vllm_constructs.accelerators.device_claim import DeviceClaim
+from vllm_constructs.accelerators.intel import Gaudi, IntelGpu
+from vllm_constructs.accelerators.kinds import Gpu
+from vllm_constructs.accelerators.nvidia import (
+    MigSlice,
+    NvidiaGpu,
+    WholeGpu,
+    capability,
+    catalog,
+)
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import VllmConstructsError, spelt
@@ -110,7 +121,9 @@ def suggest(
     options = resolve(shape, gpu, engine, release, env)
     portable = PortableEngine(engine, release, env, is_shared=gpu.share < 1)
     loaded = loaded_shape(shape, engine)
-    groups = [_share(loaded, gpu, options), _cache(loaded, options), _shorter(loaded, options)]
+    # The KV cache of CPUs is an option of theirs, and no flag.
+    groups = [] if isinstance(gpu, Cpu) else [_share(loaded, gpu, options), _cache(loaded, options)]
+    groups.append(_shorter(loaded, options))
     groups.append(_fewer(loaded, options))
     if (capability(gpu) or AMPERE) >= AMPERE:
         # Before Ampere there are no kernels for a cache of 8-bit floats.
@@ -211,7 +224,9 @@ def _elsewhere(shape: Sizes, gpu: Gpu, portable: PortableEngine) -> MemoryBudget
 
 def _more(shape: Sizes, gpu: Gpu, portable: PortableEngine) -> Iterator[Suggestion]:
     """More GPUs of the same product."""
-    if not isinstance(gpu, WholeGpu):
+    if not isinstance(gpu, (WholeGpu, AmdGpu, IntelGpu, Gaudi)) and not (
+        isinstance(gpu, DeviceClaim) and gpu.parallel
+    ):
         return
     for count in _COUNTS:
         if gpu.count < count <= gpu.most:
@@ -231,6 +246,9 @@ def _other(shape: Sizes, gpu: Gpu, portable: PortableEngine) -> Iterator[Suggest
             if budget:
                 change = _with_requests(f"{part.profile} of {gpu.product}", budget)
                 yield Suggestion(kind="gpu", value=part.profile, change=change)
+    if not isinstance(gpu, NvidiaGpu):
+        # Another vendor's needs another image.
+        return
     known = sorted(catalog(), key=lambda name: (catalog()[name]["memory_mib"], name))
     for count in _COUNTS:
         for product in known:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from vllm_constructs.accelerators.amd import AmdGpu
+from vllm_constructs.accelerators.cpu import Cpu
+from vllm_constructs.accelerators.device_claim import DeviceClaim
+from vllm_constructs.accelerators.intel import Gaudi, IntelGpu
+from vllm_constructs.accelerators.kinds import Gpu
 from vllm_constructs.accelerators.nodes import CLIENTS, PARTITION, SHARING
 from vllm_constructs.accelerators.nvidia import (
     PRODUCT,
-    Gpu,
     MigSlice,
     TimeSlicedGpu,
     VirtualGpu,
@@ -25,6 +29,7 @@ from vllm_constructs.kube import quantity
 from vllm_constructs.workloads.plan_annotations import PlanAnnotations
 
 from .nodes import SelectedNodes
+from .other_accelerators import of_resources
 
 _RESOURCE = "nvidia.com/"
 _MIG = "nvidia.com/mig-"
@@ -58,6 +63,7 @@ def pod_gpus(
     assumed: str | None = None,
     *,
     has_claims: bool = False,
+    found_elsewhere: Gpu | None = None,
 ) -> PodGpus:
     """The GPUs of a pod.
 
@@ -68,23 +74,32 @@ def pod_gpus(
         annotations: The annotations of the workload. Default: none.
         assumed: The product of a pod whose manifest does not name it. Default: none.
         has_claims: Whether the container has resource claims. Default: False.
+        found_elsewhere: What it claims, or runs on without devices. Default: neither.
     """
     annotations = PlanAnnotations() if annotations is None else annotations
     amounts = {str(name): quantity.parse(str(value)) for name, value in limits.items()}
-    resources = {
+    counts = {
         name: int(amount)
         for name, amount in amounts.items()
-        if name.startswith(_RESOURCE) and amount and amount == int(amount)
+        if "/" in name and amount and amount == int(amount)
     }
+    resources = {name: count for name, count in counts.items() if name.startswith(_RESOURCE)}
     if not resources:
-        others = sorted(name for name in amounts if _OTHER.search(name))
-        text = "the pod requests no GPU"
-        if others:
-            text = escaped(f"the pod requests {' and '.join(others)}, whose memory is not known")
-        if has_claims:
-            text = "the pod gets its GPUs from resource claims, which are not read"
-        problem = _unknown(text)
-        return PodGpus(gpu=None, count=0, text="no GPU", problem=problem)
+        other = found_elsewhere or _of_resources(counts, nodes.labels, annotations, assumed)
+        if isinstance(other, PodGpus):
+            return other
+        return _none(amounts, has_claims=has_claims) if other is None else _others(other)
+    return _of_nvidia(resources, nodes, options, annotations, assumed)
+
+
+def _of_nvidia(
+    resources: Mapping[str, int],
+    nodes: SelectedNodes,
+    options: Mapping[str, Any],
+    annotations: PlanAnnotations,
+    assumed: str | None,
+) -> PodGpus:
+    """NVIDIA's GPUs: whole, sliced, shared or virtual ones."""
     resource, count = min(resources.items())
     product = _product(nodes, annotations) or assumed
     text = f"{count} x {product or resource}"
@@ -101,6 +116,45 @@ def pod_gpus(
         return PodGpus(gpu=gpu, count=count, text=text)
     except VllmConstructsError as error:
         return PodGpus(gpu=None, count=count, text=text, problem=error.problem)
+
+
+def _none(amounts: Iterable[str], *, has_claims: bool) -> PodGpus:
+    """A pod whose devices are not known."""
+    others = sorted(name for name in amounts if _OTHER.search(name))
+    text = "the pod requests no GPU"
+    if others:
+        text = escaped(f"the pod requests {' and '.join(others)}, whose memory is not known")
+    if has_claims:
+        text = "the pod gets its GPUs from resource claims that are not in the manifests"
+    return PodGpus(gpu=None, count=0, text="no GPU", problem=_unknown(text))
+
+
+def _of_resources(
+    counts: Mapping[str, int],
+    labels: Mapping[str, str],
+    annotations: PlanAnnotations,
+    assumed: str | None,
+) -> Gpu | PodGpus | None:
+    try:
+        return of_resources(counts, labels, annotations, assumed)
+    except VllmConstructsError as error:
+        return PodGpus(gpu=None, count=0, text="no GPU", problem=error.problem)
+
+
+def _others(gpu: Gpu) -> PodGpus:
+    """Accelerators that are not requested as NVIDIA's resources."""
+    if isinstance(gpu, Cpu):
+        return PodGpus(gpu=gpu, count=0, text=f"{gpu.cores} CPU cores")
+    if isinstance(gpu, DeviceClaim) and gpu.profile is not None:
+        return PodGpus(gpu=gpu, count=1, text=f"MIG {gpu.profile}")
+    if isinstance(gpu, DeviceClaim) and gpu.shared_by > 1:
+        return PodGpus(gpu=gpu, count=1, text=f"a share of {gpu.product}")
+    name = gpu.product or gpu.resource or "GPU"
+    text, problem = f"{gpu.count} x {name}", None
+    if gpu.device_mib is None:
+        problem = _unknown(f"the pod requests {escaped(name)}, whose memory is not known")
+    known = None if problem else gpu
+    return PodGpus(gpu=known, count=gpu.count, text=text, problem=problem)
 
 
 def _profile_of(nodes: SelectedNodes, annotations: PlanAnnotations) -> str | None:
@@ -152,12 +206,12 @@ def gpus_in_use(gpu: Gpu, engine: EngineArgs) -> tuple[Gpu | None, Problem | Non
         gpu: The GPUs of the pod.
         engine: Flags of the engine.
     """
-    sizes = Parallelism.of(engine, gpu.count)
+    sizes = Parallelism.of(engine, gpu.devices)
     problem = sizes.problem(gpu)
     if problem is None:
         return gpu, None
-    if sizes.gpus < gpu.count and isinstance(gpu, WholeGpu):
-        text = f"vLLM uses {sizes.gpus} of the pod's {gpu.count} GPUs"
+    if sizes.gpus < gpu.count and isinstance(gpu, (WholeGpu, AmdGpu, IntelGpu, Gaudi)):
+        text = f"vLLM uses {sizes.gpus} of the pod's {gpu.count} {gpu.unit}"
         return replace(gpu, count=sizes.gpus), Problem(text=text)
     if not isinstance(gpu, WholeGpu):
         return None, problem

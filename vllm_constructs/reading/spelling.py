@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from vllm_constructs.accelerators import amd, google, intel
+from vllm_constructs.accelerators.cpu import SPACE
 from vllm_constructs.engine.spelling import as_flags
 from vllm_constructs.workloads import plan_annotations
 
 _PRODUCT = "nodeSelector['nvidia.com/gpu.product']"
+_CLAIM = "the resource claim"
 _FIELDS = {
+    "AmdGpu": "GPUs of AMD",
+    "AmdGpu.count": f"limits[{amd.RESOURCE!r}]",
+    "AmdGpu.product": f"nodeSelector[{amd.PRODUCT!r}]",
+    "Cpu": "CPUs",
+    "Cpu.cores": "limits['cpu']",
+    "Cpu.kv_cache_gib": f"env[{SPACE!r}]",
+    "Cpu.memory_gib": "limits['memory']",
+    "Cpu.numa_nodes": "--tensor-parallel-size",
+    "DeviceClaim": "device claim",
+    "DeviceClaim.count": f"count of {_CLAIM}",
+    "DeviceClaim.product": f"the product of {_CLAIM}",
+    "DeviceClaim.profile": f"the MIG profile of {_CLAIM}",
+    "DeviceClaim.resource_claim": _CLAIM,
+    "DeviceClaim.shared_by": f"the annotation {plan_annotations.GPU_SHARING}",
+    "Gaudi": "Gaudi accelerators",
+    "Gaudi.count": f"limits[{intel.GAUDI_RESOURCE!r}]",
+    "Gaudi.product": f"the annotation {plan_annotations.GPU_PRODUCT}",
+    "IntelGpu": "GPUs of Intel",
+    "IntelGpu.count": f"limits[{intel.RESOURCES[0]!r}]",
+    "IntelGpu.product": f"nodeSelector[{intel.PRODUCT!r}]",
+    "Tpu": "TPU",
+    "Tpu.product": f"nodeSelector[{google.ACCELERATOR!r}]",
+    "Tpu.topology": f"nodeSelector[{google.TOPOLOGY!r}]",
     "EngineArgs": "the container's command line",
     "MigSlice": "MIG slice",
     "MigSlice.product": _PRODUCT,
@@ -26,7 +52,7 @@ _FIELDS = {
     "vllm": f"the annotation {plan_annotations.VLLM}",
 } | {
     f"{kind}.memory_mib": f"the annotation {plan_annotations.GPU_MEMORY}"
-    for kind in ("TimeSlicedGpu", "VirtualGpu", "WholeGpu")
+    for kind in ("AmdGpu", "IntelGpu", "TimeSlicedGpu", "VirtualGpu", "WholeGpu")
 }
 
 

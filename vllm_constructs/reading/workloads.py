@@ -10,28 +10,36 @@ import re
 import shlex
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from vllm_constructs import require
-from vllm_constructs.accelerators.nvidia import Gpu
+from vllm_constructs.accelerators.cpu import SPACE
+from vllm_constructs.accelerators.kinds import Gpu
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine import command_line_parser as command_lines
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import Problem, VllmConstructsError, escaped
 from vllm_constructs.memory.fit import READ
 from vllm_constructs.releases.release import VllmRelease
-from vllm_constructs.workloads.plan_annotations import MODEL, read_plan_annotations
+from vllm_constructs.workloads.plan_annotations import (
+    MODEL,
+    PlanAnnotations,
+    read_plan_annotations,
+)
 from vllm_constructs.workloads.workload import CONTAINER, DEPLOYMENT, KINDS, WorkloadKind
 
 from .fields import integer, items, mapping, namespaced_name, strings
 from .gpus import gpus_in_use, pod_gpus
 from .nodes import selected_nodes
+from .other_accelerators import of_claims, of_cpus
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()\s]+)\)")
 _SHELLS = ("sh", "bash", "dash")
 _SHELL_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::?-([^}]*))?\}?", re.ASCII)
 _REDIRECTION = re.compile(r"(?<!\S)\d?(?:>>?|<)(?:&\d|\s*[^\s;&|]+)|(?<!\S)#.*")
+_CLAIM_SPECS = {"ResourceClaim": ("spec",), "ResourceClaimTemplate": ("spec", "spec")}
 # Stands for the end of a command in a shell script; no word of a script is it.
 _END = "\0"
 
@@ -43,7 +51,8 @@ class DeployedModel:
     Args:
         namespace: Namespace; empty if the manifest has none.
         name: Name of the workload.
-        model: The model that vLLM loads; None if the manifest does not name it.
+        model: The model; None if the manifest does not name it. Where this library's engine loads
+            it from a path or a bucket, its name.
         shape: Another model with the same shape, from an annotation; None without one.
         image: The container's image.
         release: The vLLM in the image; the newest known one if the image does not specify it.
@@ -104,6 +113,12 @@ def deployed_models(objects: list[dict[str, Any]], gpu: str | None = None) -> li
         for manifest in objects
         if manifest.get("kind") == "ConfigMap"
     }
+    claims = {
+        (namespaced_name(manifest)[0], str(manifest["kind"]), namespaced_name(manifest)[1]): spec
+        for manifest in objects
+        if manifest.get("kind") in ("ResourceClaim", "ResourceClaimTemplate")
+        for spec in [mapping(manifest, *_CLAIM_SPECS[str(manifest["kind"])])]
+    }
     models = []
     for manifest in objects:
         kind = next((kind for kind in KINDS if kind.is_kind_of(manifest)), None)
@@ -113,7 +128,13 @@ def deployed_models(objects: list[dict[str, Any]], gpu: str | None = None) -> li
         container = _engine_container(template)
         if container is not None:
             scaled = ranges.get((*namespaced_name(manifest), kind.kind))
-            models.append(_model(manifest, kind, container, scaled, configs, product=gpu))
+            near = {
+                key[1:]: spec
+                for key, spec in claims.items()
+                if key[0] == namespaced_name(manifest)[0]
+            }
+            made = _model(manifest, kind, container, scaled, configs, claims=near, product=gpu)
+            models.append(made)
     return models
 
 
@@ -243,6 +264,7 @@ def _model(
     scaled: tuple[int, int] | None,
     configs: Mapping[tuple[str, str], dict[str, Any]],
     *,
+    claims: Mapping[tuple[str, str], Mapping[str, Any]],
     product: str | None,
 ) -> DeployedModel:
     namespace, name = namespaced_name(workload)
@@ -281,14 +303,25 @@ def _model(
         engine = command_lines.parsed(line, release).engine
     except VllmConstructsError as error:
         refusals.append(error.problem)
-    limits = mapping(container, "resources", "limits")
+    other, reason = _elsewhere(
+        pod,
+        container,
+        claims,
+        annotations,
+        assumed=product,
+        env=env,
+        ranks=line.options["tensor-parallel-size"],
+        is_cpu=SPACE in env or release.family.accelerator == "CPU",
+    )
+    problems += [] if reason is None else [reason]
     gpus = pod_gpus(
-        limits,
+        mapping(container, "resources", "limits"),
         selected_nodes(pod),
         line.options,
         annotations,
         product,
         has_claims=bool(items(mapping(container, "resources").get("claims"))),
+        found_elsewhere=other,
     )
     if gpus.problem is not None:
         (problems if gpus.gpu is None else notes).append(gpus.problem)
@@ -308,10 +341,10 @@ def _model(
     return DeployedModel(
         namespace=namespace,
         name=name,
-        model=line.model,
+        model=_name(line.model, mapping(workload, *kind.pod_template)) if is_ours else line.model,
         shape=annotations.model_shape,
         image=str(container.get("image") or ""),
-        release=release,
+        release=_built_for(release, gpu),
         env=env,
         gpu=gpu,
         gpu_text=gpus.text,
@@ -325,6 +358,37 @@ def _model(
         refusal=refusals[0] if refusals else None,
         notes=(*problems[1:], *refusals[1:], *notes),
     )
+
+
+def _elsewhere(
+    pod: Mapping[str, Any],
+    container: Mapping[str, Any],
+    claims: Mapping[tuple[str, str], Mapping[str, Any]],
+    annotations: PlanAnnotations,
+    *,
+    assumed: str | None,
+    env: Mapping[str, str],
+    ranks: object,
+    is_cpu: bool,
+) -> tuple[Gpu | None, Problem | None]:
+    """What a container claims, or runs on without devices, and why that is not known."""
+    ranks = ranks if isinstance(ranks, int) else 1
+    try:
+        found: Gpu | None
+        found = of_claims(pod, container, claims, annotations, assumed=assumed, ranks=ranks)
+        if found is None and is_cpu:
+            limits = mapping(container, "resources", "limits")
+            found = of_cpus(limits, env, ranks, selected_nodes(pod).labels)
+    except VllmConstructsError as error:
+        return None, error.problem
+    return found, None
+
+
+def _name(source: str | None, template: Mapping[str, Any]) -> str | None:
+    """The model of this library's engine, whose weights may come from elsewhere."""
+    named = mapping(template, "metadata", "annotations").get(MODEL)
+    is_elsewhere = source is not None and (source.startswith("/") or "://" in source)
+    return named if is_elsewhere and isinstance(named, str) and named else source
 
 
 def _unknown(text: str) -> Problem:
@@ -350,6 +414,14 @@ def _release(image: str, vllm: str | None) -> tuple[VllmRelease, list[Problem]]:
         kind="not counted",
     )
     return release, [] if release.version else [note]
+
+
+def _built_for(release: VllmRelease, gpu: Gpu | None) -> VllmRelease:
+    """A release, with what its image is built for."""
+    if gpu is None or gpu.platform == "CUDA":
+        return release
+    with warnings.catch_warnings(action="ignore"):
+        return replace(release, accelerator=gpu.platform)
 
 
 def _environment(

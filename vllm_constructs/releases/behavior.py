@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict, cast
 
 Behavior: TypeAlias = Literal[
+    "azure-streaming",
     "cuda-graph-estimate",
     "cuda-graphs-in-kv-budget",
     "cuda-graphs-in-kv-budget-of-second-runner",
     "error-finish-reason",
     "gpu-memory-utilization-0.92",
+    "kv-offload-in-shared-memory",
+    "kv-offload-tiers",
+    "kv-offload-unlinked",
     "latent-block-of-backend",
+    "lmcache-backend-is-client",
     "mxfp4-scales-twice",
     "mxfp4-width-of-128",
     "ray-in-image",

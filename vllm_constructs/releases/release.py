@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from dataclasses import field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import NoReturn, TypedDict, cast
+from typing import NoReturn, TypedDict, cast, get_args
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped, refuse, warn
 
 from .behavior import Behavior, Version, behaves, numbers
-from .image import ImageFamily, family_of
+from .image import DEFAULTS, TPU_RELEASE, ImageFamily, Platform, family_of, named_accelerator
 
 NEWEST = "0.33.0"
 DEFAULT_IMAGE = f"vllm/vllm-openai:v{NEWEST}"
@@ -30,10 +30,21 @@ _IMAGE = re.compile(
 _TAG = re.compile(r"v?(\d+)\.(\d+)\.(\d+)((rc\d+)?([.-].*)?)", re.ASCII)
 _MOVING = ("latest", "nightly")
 # The images that the vLLM project publishes, on any registry or mirror.
-_OFFICIAL = re.compile(r"(.+/)?vllm/vllm-openai(-[a-z0-9]+)*", re.ASCII)
+_OFFICIAL = re.compile(r"(.+/)?vllm/vllm-(openai(-[a-z0-9]+)*|tpu)", re.ASCII)
 # Images whose tags are versions of vLLM; the tags of LMCache's images are not.
-_TAGGED = re.compile(r"(?!(.+/)?lmcache/)(.+/)?vllm(-openai(-[a-z0-9]+)*)?", re.ASCII)
+_TAGGED = re.compile(r"(?!(.+/)?lmcache/)(.+/)?vllm(-openai(-[a-z0-9]+)*|-tpu)?", re.ASCII)
 _RELEASE = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}", re.ASCII)
+
+
+def default_image(platform: Platform) -> str | None:
+    """The newest image for a platform that this library knows; None if none is published.
+
+    Args:
+        platform: What it is built for.
+    """
+    if platform not in DEFAULTS:
+        return None
+    return f"{DEFAULTS[platform]}:v{TPU_RELEASE if platform == 'TPU' else NEWEST}"
 
 
 class Field(TypedDict, total=False):
@@ -113,12 +124,13 @@ def check_image(image: str) -> re.Match[str]:
         require.wrong("image", image, "a tag that begins with 'v'", f"write 'v{parts['tag']}'")
     if parts["tag"] in _MOVING and not parts["digest"]:
         value = require.shown(image)
+        newest = default_image(named_accelerator(parts["name"] or "") or "CUDA")
         warn(
             Problem(
                 where="image",
                 text=f"is {value}, whose tag moves to other builds while models run",
                 value=value,
-                advice=f"specify a release, such as {DEFAULT_IMAGE!r}",
+                advice="specify a release" + (f", such as {newest!r}" if newest else ""),
             )
         )
     return parts
@@ -143,6 +155,8 @@ class VllmRelease:
             `latest`, `nightly` and releases newer than the newest known one cause a warning.
         vllm: The release in the image, such as `"0.16.0"`, if the tag does not specify it.
             Default: the release in the tag.
+        accelerator: What the image is built for, such as `"ROCm"`, if its name does not tell.
+            Default: CUDA.
 
     Raises:
         VllmConstructsError: The reference is malformed, or has neither tag nor digest; `vllm` is
@@ -151,8 +165,11 @@ class VllmRelease:
 
     image: str = field(default=DEFAULT_IMAGE)
     vllm: str | None = field(default=None, kw_only=True)
+    accelerator: Platform | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        if self.accelerator is not None:
+            require.choice("VllmRelease.accelerator", self.accelerator, get_args(Platform))
         parts = check_image(self.image)
         tag = _TAG.fullmatch(parts["tag"] or "") if self.is_official else None
         self._check_release(tag)
@@ -195,7 +212,15 @@ class VllmRelease:
     def family(self) -> ImageFamily:
         """The image family, with its user, home directory and accelerator."""
         image = _IMAGE.fullmatch(self.image)
-        return family_of(image["name"] if image else "")
+        if image is None:
+            return family_of("", self.accelerator)
+        return family_of(image["name"], self.accelerator, image["tag"])
+
+    @property
+    def named_accelerator(self) -> Platform | None:
+        """What the image is built for, as its name tells; None if the name does not tell."""
+        image = _IMAGE.fullmatch(self.image)
+        return named_accelerator(image["name"], image["tag"]) if image else None
 
     @cached_property
     def version(self) -> tuple[int, int, int] | None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
+from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.frozen import frozen
 from vllm_constructs.kube import names, peers
 
 from .controllers import ProxySettings
 from .ingress import Backend
+
+Implementation: TypeAlias = Literal["standard", "envoy", "gke", "nginx"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class GatewayRef:
         namespace: Namespace of the Gateway, which must allow routes from the route's namespace.
             Default: the route's own.
         section: Listener of the Gateway. Default: every listener that matches.
+        http_section: Listener for plain HTTP, from which requests are redirected to HTTPS by a
+            route of its own; `section` is the one for HTTPS then. Default: no redirect.
         implementation: `"standard"` (default; Istio, Traefik and others) has its timeouts in
             the route, as has `"envoy"` (Envoy Gateway), whose proxies are in a namespace of their
             own. `"gke"` has no timeouts there and gets a GCPBackendPolicy and a
@@ -42,9 +47,8 @@ class GatewayRef:
     gateway_name: str
     namespace: str | None = field(default=None, kw_only=True)
     section: str | None = field(default=None, kw_only=True)
-    implementation: Literal["standard", "envoy", "gke", "nginx"] = field(
-        default="standard", kw_only=True
-    )
+    http_section: str | None = field(default=None, kw_only=True)
+    implementation: Implementation = field(default="standard", kw_only=True)
     proxy_namespace: str | None = field(default=None, kw_only=True)
     proxy_subnets: Sequence[str] = field(default=(), kw_only=True)
 
@@ -53,9 +57,20 @@ class GatewayRef:
         for name in ("namespace", "proxy_namespace"):
             if getattr(self, name) is not None:
                 names.label(f"GatewayRef.{name}", getattr(self, name))
-        if self.section is not None:
-            names.subdomain("GatewayRef.section", self.section)
-        kinds = ("standard", "envoy", "gke", "nginx")
+        for name in ("section", "http_section"):
+            if getattr(self, name) is not None:
+                names.subdomain(f"GatewayRef.{name}", getattr(self, name))
+        if self.http_section is not None and self.section in (None, self.http_section):
+            refuse(
+                Problem(
+                    where="GatewayRef.http_section",
+                    text=f"is {self.http_section!r} without another {{section}}, so that the model "
+                    "would answer plain HTTP, too",
+                    value=repr(self.http_section),
+                    advice="give the name of the listener for HTTPS in {section}",
+                )
+            )
+        kinds = get_args(Implementation)
         require.choice("GatewayRef.implementation", self.implementation, kinds)
         peers.from_blocks("GatewayRef.proxy_subnets", self.proxy_subnets)
         object.__setattr__(self, "proxy_subnets", frozen(self.proxy_subnets))
@@ -77,6 +92,46 @@ class GatewayRef:
         if self.section is not None:
             reference["sectionName"] = self.section
         return reference
+
+
+def redirect(
+    *, name: str, gateway: GatewayRef, section: str, hosts: Sequence[str]
+) -> dict[str, Any]:
+    """The HTTPRoute that sends requests by plain HTTP to HTTPS.
+
+    Args:
+        name: Name of the model's route, or of the Gateway.
+        gateway: The Gateway.
+        section: Its listener for plain HTTP.
+        hosts: The hosts; those of the listener if there are none.
+    """
+    to_https = {"scheme": "https", "statusCode": 301}
+    spec: dict[str, Any] = {
+        "parentRefs": [{**gateway.parent(), "sectionName": section}],
+        "rules": [{"filters": [{"type": "RequestRedirect", "requestRedirect": to_https}]}],
+    }
+    if hosts:
+        spec["hostnames"] = sorted(set(hosts))
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": names.subdomain("ModelRoute.name", f"{name}-redirect")},
+        "spec": spec,
+    }
+
+
+def redirects(*, name: str, gateway: GatewayRef, hosts: Sequence[str]) -> list[dict[str, Any]]:
+    """The redirect of a model's route; none without a listener for plain HTTP.
+
+    Args:
+        name: Name of the model's route.
+        gateway: The Gateway.
+        hosts: The hosts.
+    """
+    section = gateway.http_section
+    if section is None:
+        return []
+    return [redirect(name=name, gateway=gateway, section=section, hosts=hosts)]
 
 
 def manifest(

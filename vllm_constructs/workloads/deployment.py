@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vllm_constructs.accelerators.device_claim import DeviceClaim
+from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.kube.kubernetes import Kubernetes
 
 from .availability import Rollout
 from .pod import GpuPodSpec
 from .workload import Workload
+
+
+def claim(workload: Workload, pod: GpuPodSpec) -> dict[str, Any] | None:
+    """The ResourceClaim of a model or its template; None if its pods need none.
+
+    Args:
+        workload: The workload.
+        pod: Its pod.
+    """
+    return pod.gpu.manifest(workload.name) if isinstance(pod.gpu, DeviceClaim) else None
 
 
 def manifest(
@@ -45,7 +57,11 @@ def manifest(
     """
     selector = workload.selector
     spec = pod.manifest(
-        kubernetes=kubernetes, config_map=config_map_name, root_path=root_path, weights=weights
+        kubernetes=kubernetes,
+        config_map=config_map_name,
+        root_path=root_path,
+        weights=weights,
+        workload=workload.name,
     )
     if pod.topology_spread:
         spreads = [one.manifest(selector) for one in pod.topology_spread]
@@ -57,6 +73,9 @@ def manifest(
         },
         "spec": spec,
     }
+    if isinstance(pod.gpu, DeviceClaim) and pod.gpu.is_one and rollout.spare_gpus:
+        text = "adds a pod in rollouts, and all pods share the GPU of one claim"
+        refuse(Problem(where="Rollout.spare_gpus", text=text, advice="leave it out"))
     strategy = rollout.strategy(gpus=pod.gpu.count, can_share_cache=pod.can_be_shared)
     found = {
         "apiVersion": workload.kind.api_version,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from vllm_constructs.engine.kv_offloading import connectors
 from vllm_constructs.kube.egress import EgressRule, rule_for
 from vllm_constructs.releases.environment import switch
 
@@ -64,15 +65,29 @@ def rules_of(pod: PodFacts) -> Iterator[EgressRule]:
     Args:
         pod: The pod.
     """
+    for address in pod.addresses:
+        yield from _rules_in(address)
     flags = {name: value for name, value in pod.engine.given().items() if name not in _NO_TARGETS}
     for text in _in_container(pod.env, [*pod.command], flags):
         yield from _rules_in(text)
     for one in (*pod.sidecars, *pod.init_containers):
-        for text in _in_container(one.env, [*one.command, *one.args], {}):
-            yield from _rules_in(text)
+        yield from rules_in(one.env, [*one.command, *one.args])
     for path, content in pod.files.items():
         if path.endswith(_CONFIGURATIONS) and isinstance(content, str):
             yield from _rules_in(content)
+
+
+def rules_in(
+    env: Mapping[str, str | EnvVarSource], words: Sequence[str] = ()
+) -> Iterator[EgressRule]:
+    """The rules for the addresses that a container's variables and words name.
+
+    Args:
+        env: Variables of the container.
+        words: Its command and arguments. Default: none.
+    """
+    for text in _in_container(env, words, {}):
+        yield from _rules_in(text)
 
 
 def _rules_in(text: str) -> Iterator[EgressRule]:
@@ -106,16 +121,19 @@ def needs_https(pod: PodFacts) -> bool:
     Args:
         pod: The pod.
     """
-    if pod.is_offline or _is_mirrored(pod.plain_env):
+    if pod.is_offline or is_mirrored(pod.plain_env):
         return False
-    named = [pod.model, pod.engine.get("tokenizer"), pod.engine.get("spec_model")]
+    named = [pod.source, pod.engine.get("tokenizer"), pod.engine.get("spec_model")]
     config = pod.engine.get("speculative_config")
     named += [config.get("model")] if isinstance(config, Mapping) else []
     named += [_path_of(one) for one in pod.engine.get("lora_modules") or ()]
-    return any(isinstance(one, str) and one and not one.startswith("/") for one in named)
+    return any(
+        isinstance(one, str) and one and not one.startswith("/") and "://" not in one
+        for one in named
+    )
 
 
-def _is_mirrored(env: Mapping[str, str]) -> bool:
+def is_mirrored(env: Mapping[str, str]) -> bool:
     """Whether all downloads go to a mirror or a proxy that variables name."""
     if env.get("HF_ENDPOINT") and not switch(env, "VLLM_USE_MODELSCOPE"):
         return True
@@ -143,8 +161,8 @@ def side_channel(pod: PodFacts) -> int | None:
         pod: The pod.
     """
     config = pod.engine.get("kv_transfer_config")
-    connectors = " ".join(_connectors(config)).lower()
-    ports = [_port(pod, *found) for word, found in _BETWEEN.items() if word in connectors]
+    named = " ".join(connectors(config)).lower()
+    ports = [_port(pod, *found) for word, found in _BETWEEN.items() if word in named]
     return min(ports, default=None)
 
 
@@ -156,20 +174,7 @@ def _port(pod: PodFacts, default: int, variable: str) -> int:
 def has_nixl(pod: PodFacts) -> bool:
     """Whether the engine passes its KV cache through NIXL, whose address others must know."""
     config = pod.engine.get("kv_transfer_config")
-    return any("nixl" in name.lower() for name in _connectors(config))
-
-
-def _connectors(config: object) -> Iterator[str]:
-    """The names of all connectors in a configuration; one may have others in it."""
-    if isinstance(config, Mapping):
-        for key, value in config.items():
-            if key == "kv_connector" and isinstance(value, str):
-                yield value
-            else:
-                yield from _connectors(value)
-    elif isinstance(config, (list, tuple)):
-        for value in config:
-            yield from _connectors(value)
+    return any("nixl" in name.lower() for name in connectors(config))
 
 
 def _texts(value: object) -> Iterator[str]:

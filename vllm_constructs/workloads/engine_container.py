@@ -8,6 +8,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vllm_constructs.accelerators.device_claim import NAME as CLAIM
+from vllm_constructs.accelerators.device_claim import DeviceClaim
 from vllm_constructs.engine.command_line_writer import arguments, file_options
 from vllm_constructs.errors import Problem, refuse
 
@@ -50,8 +52,20 @@ def _args(pod: PodFacts, root_path: str | None) -> list[str]:
         )
     # Only `vllm serve` takes the model without its flag (vllm/entrypoints/cli/serve.py).
     needs_flag = any(map(_MODULE.search, pod.command)) and pod.command[-1] != "--model"
-    model = [f"--model={pod.model}"] if needs_flag else [pod.model]
+    model = [f"--model={pod.source}"] if needs_flag else [pod.source]
     return [*model, *flags, *([] if root_path is None else [f"--root-path={root_path}"])]
+
+
+def _command(pod: PodFacts) -> list[str]:
+    """The command; where a killed engine leaves its KV cache in `/dev/shm`, it is removed first.
+
+    The volume outlives the container, so that the next start would find too little space
+    (vllm-project/vllm#54002, #57303). An init container does not run again.
+    """
+    if pod.host_cache is None or not pod.host_cache.has_leftovers:
+        return list(pod.command)
+    script = f'rm -f {SHARED_MEMORY}/vllm_offload_*; exec "$0" "$@"'
+    return ["sh", "-c", script, *pod.command]
 
 
 def _environment(pod: PodFacts) -> list[dict[str, Any]]:
@@ -98,7 +112,7 @@ def _own_volumes(pod: PodFacts) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         cache_mount["subPath"] = pod.cache.sub_path
     pairs: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         ("shm", shm, {"mountPath": SHARED_MEMORY}),
-        ("model-cache", pod.cache.volume(), cache_mount),
+        (storage.CACHE, pod.cache.volume(), cache_mount),
     ]
     for name, path in writable_paths(pod.security, pod.release.family).items():
         pairs.append((name, {"emptyDir": {}}, {"mountPath": path}))
@@ -144,7 +158,8 @@ def config_files(pod: PodFacts) -> dict[str, str | bytes]:
 def _resources(pod: PodFacts, weights: int | None) -> dict[str, Any]:
     cpu, cpu_limit = pod.cpu_pair
     memory, memory_limit = pod.memory_pair
-    gpu = {pod.gpu.resource: str(pod.gpu.count), **pod.resources}
+    own = {} if pod.gpu.resource is None else {pod.gpu.resource: str(pod.gpu.count)}
+    gpu = {**own, **pod.resources}
     requests = {"cpu": cpu, "memory": memory}
     limits = {"memory": memory_limit} if cpu_limit is None else {"cpu": cpu_limit}
     limits["memory"] = memory_limit
@@ -153,7 +168,10 @@ def _resources(pod: PodFacts, weights: int | None) -> dict[str, Any]:
         requests["ephemeral-storage"] = disk
         if pod.cache.size is not None:
             limits["ephemeral-storage"] = disk
-    return {"limits": limits | gpu, "requests": requests | gpu}
+    found: dict[str, Any] = {"limits": limits | gpu, "requests": requests | gpu}
+    if isinstance(pod.gpu, DeviceClaim):
+        found["claims"] = [{"name": CLAIM}]
+    return found
 
 
 @cache
@@ -193,7 +211,7 @@ def manifest(
     if pod.image_pull_policy is not None:
         entry["imagePullPolicy"] = pod.image_pull_policy
     entry |= {
-        "command": list(pod.command),
+        "command": _command(pod),
         "args": _args(pod, root_path),
         "env": _environment(pod),
     }

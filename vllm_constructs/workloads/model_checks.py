@@ -94,6 +94,11 @@ class CheckedPod(Protocol):
         ...
 
     @property
+    def source(self) -> str:
+        """What vLLM loads: the model, or where its weights are instead."""
+        ...
+
+    @property
     def engine(self) -> EngineArgs:
         """Flags of the engine."""
         ...
@@ -166,10 +171,19 @@ def _vocabulary(pod: CheckedPod) -> Iterator[Problem]:
         )
 
 
+def is_gated(model: str) -> bool:
+    """Whether the repository of a model asks for an account that has accepted its terms.
+
+    Args:
+        model: The model.
+    """
+    return bool(_GATED.match(model))
+
+
 def _gated(pod: CheckedPod) -> Iterator[Problem]:
     """A model whose repository asks for a token."""
     has_access = pod.hf_token is not None or any(name in pod.env for name in _ACCESS)
-    if _GATED.match(pod.model) and not has_access:
+    if is_gated(pod.source) and not has_access:
         yield Problem(
             where="model",
             text=f"is {pod.model!r}, which is gated on the Hugging Face Hub, and there is no "

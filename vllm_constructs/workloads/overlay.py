@@ -56,7 +56,11 @@ _OPTIONS = {
     "maxUnavailable": "rollout",
     "medium": "shared_memory",
     "memory": "memory",
+    "amd.com/gpu": "gpu",
+    "google.com/tpu": "gpu",
+    "habana.ai/gaudi": "gpu",
     "nvidia.com/gpu": "gpu",
+    "resourceClaims": "gpu",
     "periodSeconds": "probes",
     "priorityClassName": "priority_class",
     "progressDeadlineSeconds": "startup",
@@ -90,7 +94,7 @@ _FIXED = {
     "spec.template.spec.restartPolicy": "is always 'Always' for a Deployment",
 }
 # Entries that have one value; with more fields they would have two.
-_WHOLE = ("EnvVar", "Volume")
+_WHOLE = ("EnvVar", "PodResourceClaim", "Volume")
 _PLAIN: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "integer": (int,),

@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs import require
+from vllm_constructs.accelerators.device_claim import DeviceClaim
+from vllm_constructs.accelerators.kinds import Gpu
 from vllm_constructs.errors import Problem, escaped, refuse
 from vllm_constructs.frozen import FrozenDict
 
@@ -23,6 +25,17 @@ if TYPE_CHECKING:
     from vllm_constructs.releases.image import ImageFamily
 
 
+# Resources of which pods with another accelerator have none.
+_DEVICES = (
+    "nvidia.com/gpu",
+    "nvidia.com/mig-",
+    "amd.com/gpu",
+    "amd.com/cpx_",
+    "amd.com/spx_",
+    "gpu.intel.com/",
+    "habana.ai/gaudi",
+    "google.com/tpu",
+)
 _PROGRAMS = (
     "/bin",
     "/dev",
@@ -62,9 +75,7 @@ def checked(options: Mapping[str, Any], family: ImageFamily) -> dict[str, Any]:
             text = "is a path at which something is mounted already"
             refuse(Problem(where=f"files[{path!r}]", text=text, advice="take another path"))
     resources = container.check_resources("resources", options["resources"])
-    if options["gpu"].resource in resources:
-        where = f"resources[{options['gpu'].resource!r}]"
-        refuse(Problem(where=where, text="is set by {gpu}", advice="leave it out"))
+    _check_devices(options["gpu"], resources)
     sidecars = container.check_containers("sidecars", options["sidecars"], [container.NAME])
     ports = container.check_ports("ports", options["ports"], {"http": options["port"]})
     used = {options["port"], *ports.values()}
@@ -94,6 +105,18 @@ def checked(options: Mapping[str, Any], family: ImageFamily) -> dict[str, Any]:
     }
 
 
+def _check_devices(gpu: Gpu, resources: Mapping[str, str]) -> None:
+    """Reject devices beside those that the engine runs on."""
+    for name in resources:
+        if name == gpu.resource:
+            text = "is set by {gpu}"
+        elif name.startswith(_DEVICES):
+            text = f"is a device beside {{gpu}}, which is {{{type(gpu).__name__}}}"
+        else:
+            continue
+        refuse(Problem(where=f"resources[{name!r}]", text=text, advice="leave it out"))
+
+
 def _command(value: object) -> tuple[str, ...]:
     """The command of the engine, behind which the library writes the model and its flags."""
     words = require.items("command", value, "a list of strings")
@@ -120,7 +143,6 @@ def _engine_volumes(value: object, taken: tuple[str, ...]) -> dict[str, Volume]:
 class PodParts:
     """What follows from a pod's parts; `PodFacts` has the fields."""
 
-    model: str
     env: Mapping[str, str | EnvVarSource]
     env_from: tuple[EnvFromSource, ...]
     volumes: Mapping[str, Volume]
@@ -129,7 +151,13 @@ class PodParts:
     sidecars: tuple[Container, ...]
     init_containers: tuple[Container, ...]
     cache: ExistingClaim | EphemeralCache
+    gpu: Gpu
     security: PodSecurity
+
+    @property
+    def source(self) -> str:
+        """What vLLM loads: the model by its name or path, or where its weights are instead."""
+        raise NotImplementedError
 
     @property
     def plain_env(self) -> Mapping[str, str]:
@@ -188,7 +216,8 @@ class PodParts:
         Raises:
             VllmConstructsError: Only one node can mount a volume, and there may be several pods.
         """
-        downloads = not self.model.startswith("/")
+        self._check_claim(where, replicas)
+        downloads = not self.source.startswith("/") and "://" not in self.source
         storage.check_sharing(where, self.cache, replicas, downloads=downloads)
         for option, volume in self._volumes_used:
             if replicas > 1 and not volume.can_be_shared:
@@ -201,6 +230,20 @@ class PodParts:
                         "one replica",
                     )
                 )
+
+    def _check_claim(self, where: str, replicas: int) -> None:
+        """Reject more pods than a shared device is divided for."""
+        gpu = self.gpu
+        if isinstance(gpu, DeviceClaim) and gpu.is_one and replicas > gpu.shared_by:
+            refuse(
+                Problem(
+                    where=where,
+                    text=f"has up to {replicas} replicas, but one claim for "
+                    f"{gpu.shared_by} pod{'s' * (gpu.shared_by > 1)}",
+                    advice=f"give {{DeviceClaim.shared_by={replicas}}}, or each pod a claim of its "
+                    "own",
+                )
+            )
 
     @property
     def more_ports(self) -> list[int]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from vllm_constructs import require
+from vllm_constructs.accelerators.kinds import Gpu
 from vllm_constructs.accelerators.nodes import Nodes, check_named, mismatch, products_named
-from vllm_constructs.accelerators.nvidia import PRODUCT, Gpu, WholeGpu
+from vllm_constructs.accelerators.nvidia import PRODUCT, WholeGpu
 from vllm_constructs.errors import Problem, escaped, refuse, warn
 from vllm_constructs.frozen import FrozenDict
 from vllm_constructs.kube import names

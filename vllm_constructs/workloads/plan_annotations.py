@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vllm_constructs.accelerators import amd, google, intel
+from vllm_constructs.accelerators.amd import AmdGpu
+from vllm_constructs.accelerators.device_claim import DeviceClaim
+from vllm_constructs.accelerators.kinds import Gpu
 from vllm_constructs.accelerators.nodes import Labels, products_selected
-from vllm_constructs.accelerators.nvidia import PRODUCT, Gpu, MigSlice, TimeSlicedGpu
+from vllm_constructs.accelerators.nvidia import PRODUCT, MigSlice, NvidiaGpu, TimeSlicedGpu
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.kube.names import PREFIX
 
@@ -65,15 +69,11 @@ def make_plan_annotations(
         shape: Name of the shape in the catalog; None if no shape is given, or another one.
         replicas: The range that an autoscaler outside of the app sets. Default: there is none.
     """
-    annotations: dict[str, str] = {}
+    annotations = _of_claim(gpu) if isinstance(gpu, DeviceClaim) else {}
     memory = getattr(gpu, "memory_mib", None)
     if memory is not None:
         annotations[GPU_MEMORY] = str(memory)
-    if (
-        gpu.product is not None
-        and PRODUCT not in nodes
-        and products_selected(nodes) != [gpu.product]
-    ):
+    if gpu.product is not None and not _is_named(gpu, nodes):
         annotations[GPU_PRODUCT] = gpu.product
     if isinstance(gpu, MigSlice) and gpu.strategy == "single":
         annotations[GPU_MIG] = gpu.profile
@@ -86,6 +86,25 @@ def make_plan_annotations(
     if vllm is not None:
         annotations[VLLM] = vllm
     return annotations
+
+
+def _of_claim(gpu: DeviceClaim) -> dict[str, str]:
+    """The annotations of a device claim; one that exists is not in the manifests."""
+    found = {GPU_SHARING: f"claim/{gpu.shared_by}"} if gpu.shared_by > 1 else {}
+    if gpu.resource_claim is not None and gpu.profile is not None:
+        found[GPU_MIG] = gpu.profile
+    return found
+
+
+def _is_named(gpu: Gpu, nodes: Labels) -> bool:
+    """Whether the labels of its nodes, or its claim, name the product of a GPU."""
+    if isinstance(gpu, DeviceClaim):
+        return gpu.resource_claim is None
+    if isinstance(gpu, NvidiaGpu):
+        return PRODUCT in nodes or products_selected(nodes) == [gpu.product]
+    if isinstance(gpu, AmdGpu):
+        return [amd.product_of(one) or one for one in nodes.get(amd.PRODUCT, ())] == [gpu.product]
+    return intel.PRODUCT in nodes or google.ACCELERATOR in nodes
 
 
 def read_plan_annotations(annotations: Mapping[str, Any]) -> PlanAnnotations:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from vllm_constructs import require
+from vllm_constructs.accelerators.device_claim import DeviceClaim
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.kube import names
@@ -15,6 +16,9 @@ from vllm_constructs.kube.kubernetes import Kubernetes
 from . import engine_container, files
 from .dns import Dns
 from .pod_facts import CHECKSUM_ANNOTATION, MODEL_ANNOTATION, PodFacts
+
+# The first minor release of Kubernetes that has resource.k8s.io/v1.
+_DRA = 34
 
 
 @dataclass(frozen=True, kw_only=True, init=False)
@@ -62,6 +66,7 @@ class GpuPodSpec(PodFacts):
         config_map: str | None = None,
         root_path: str | None = None,
         weights: int | None = None,
+        workload: str | None = None,
     ) -> dict[str, Any]:
         """The `spec` of the pod.
 
@@ -72,6 +77,8 @@ class GpuPodSpec(PodFacts):
             root_path: Path of the API behind an ingress. Default: none.
             weights: Bytes of the weights on disk, which an ephemeral cache without a size
                 requests. Default: not known, so that none are requested.
+            workload: Name of the workload, by which a `DeviceClaim` finds its claim. Required
+                with a `DeviceClaim`.
 
         Raises:
             VllmConstructsError: `config_map` is missing, or given though no ConfigMap is mounted.
@@ -105,7 +112,7 @@ class GpuPodSpec(PodFacts):
             "automountServiceAccountToken": self.automount_service_account_token,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": self.drain_time.grace_period,
-            "securityContext": self.security.of_pod(self.release.family),
+            "securityContext": self._security_context(),
             "nodeSelector": self.node_labels,
             "tolerations": [
                 *self.nodes.tolerations(self.gpu),
@@ -128,12 +135,38 @@ class GpuPodSpec(PodFacts):
         spec |= {name: value for name, value in optional.items() if value}
         if self.dns != Dns():
             spec |= self.dns.manifest()
-        if not spec["nodeSelector"]:
-            del spec["nodeSelector"]
+        if isinstance(self.gpu, DeviceClaim):
+            spec["resourceClaims"] = [self._resource_claim(self.gpu, workload)]
+        for empty in ("nodeSelector", "tolerations"):
+            if not spec[empty]:
+                del spec[empty]
         return spec
 
+    def _resource_claim(self, gpu: DeviceClaim, workload: str | None) -> dict[str, str]:
+        if workload is None and gpu.resource_claim is None:
+            text = "is missing, but the name of the claim follows from it"
+            refuse(Problem(where="GpuPodSpec.manifest workload", text=text, advice="give it"))
+        return gpu.pod_claim(workload or "")
+
+    def _security_context(self) -> dict[str, Any]:
+        """The pod's `securityContext`, with the groups that own device files."""
+        context = self.security.of_pod(self.release.family)
+        if self.gpu.groups and not (self.security.is_root or self.security.user == "platform"):
+            context["supplementalGroups"] = list(self.gpu.groups)
+        return context
+
     def _check_target(self, target: Kubernetes) -> None:
-        """Reject volumes that the target release does not have."""
+        """Reject volumes and device claims that the target release does not have."""
+        if isinstance(self.gpu, DeviceClaim) and target.minor < _DRA:
+            refuse(
+                Problem(
+                    where="gpu",
+                    text=f"is a DeviceClaim, which Kubernetes has since 1.{_DRA}, and the target "
+                    f"is {target.release}",
+                    advice=f"call Kubernetes('1.{_DRA}').set_on(app) directly after App(), if the "
+                    "cluster is that new",
+                )
+            )
         for path, volume in self.volumes.items():
             volume.check_target(f"volumes[{path!r}]", target)
         for one in (*self.sidecars, *self.init_containers):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from functools import cache, cached_property
 from typing import Any, Unpack
 
 from vllm_constructs import require
-from vllm_constructs.accelerators import nvidia
+from vllm_constructs.accelerators import kinds
+from vllm_constructs.accelerators.cpu import Cpu
+from vllm_constructs.accelerators.kinds import Gpu
 from vllm_constructs.accelerators.nodes import Labels, Nodes
-from vllm_constructs.accelerators.nvidia import Gpu
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.command_line_writer import as_text
 from vllm_constructs.engine.engine_args import EngineArgs
@@ -20,15 +20,21 @@ from vllm_constructs.errors import Problem, escaped, refuse
 from vllm_constructs.frozen import FrozenDict, frozen
 from vllm_constructs.kube import names, quantity
 from vllm_constructs.kube.references import name_of
-from vllm_constructs.releases.release import DEFAULT_IMAGE, VllmRelease
+from vllm_constructs.releases.environment import switch
+from vllm_constructs.releases.image import Platform
+from vllm_constructs.releases.release import VllmRelease, default_image
 
-from . import model_checks, parts, placement, plan_annotations, storage
+from . import additions, lora_adapter, model_checks, parts, placement, plan_annotations, storage
 from .availability import Drain, Startup
 from .container import Container
 from .credentials import check_flags
 from .dns import Dns
 from .env_sources import EnvFromSource, EnvVarSource
-from .parts import PodParts
+from .kv_offload import KvOffload, offload_of
+from .lmcache import LmCache, LmCacheClient
+from .lora_adapter import LoraAdapter
+from .object_stores import URL
+from .pod_additions import PodAdditions
 from .pod_options import PodOptions
 from .pod_security import PodSecurity
 from .pod_variables import check_variables, referred
@@ -37,8 +43,12 @@ from .scheduling import Affinity, NodeRequirement, Toleration, TopologySpread
 from .secrets import ApiKey, HuggingFaceToken
 from .storage import EphemeralCache, ExistingClaim
 from .volumes import Volume
+from .weights import WeightsSource, weights_of
 
-_MODEL = re.compile(r"/?[A-Za-z0-9][\w.-]*(/[\w.-]+)*(:[\w.-]+)?", re.ASCII)
+_MODEL = re.compile(
+    rf"/?[A-Za-z0-9][\w.-]*(/[\w.-]+)*(:[\w.-]+)?|{URL.pattern}",
+    re.ASCII,
+)
 _SERVED = re.compile(r"[A-Za-z0-9][\w.:/@+-]{0,252}", re.ASCII)
 
 MODEL_ANNOTATION = plan_annotations.MODEL
@@ -52,17 +62,21 @@ def _defaults() -> Mapping[str, Any]:
     return {
         "nodes": Nodes(),
         "served_name": None,
-        "image": DEFAULT_IMAGE,
+        "image": None,
         "vllm": None,
         "image_pull_policy": None,
-        "command": ("vllm", "serve"),
+        "command": None,
         "engine": EngineArgs(),
         "port": 8000,
         "cpu": None,
         "memory": None,
         "resources": FrozenDict(),
         "shared_memory": None,
+        "kv_offload": None,
+        "weights": None,
         "cache": EphemeralCache(),
+        "lora_adapters": (),
+        "runtime_lora_loading": False,
         "hf_token": None,
         "api_key": None,
         "startup": Startup(),
@@ -94,6 +108,23 @@ def _defaults() -> Mapping[str, Any]:
     }
 
 
+def _default_image(platform: Platform) -> str:
+    """The newest image for a platform that this library knows.
+
+    Args:
+        platform: What it must be built for.
+
+    Raises:
+        VllmConstructsError: No image is published.
+    """
+    image = default_image(platform)
+    if image is None:
+        text = f"is missing, and no image of vLLM for {platform} is published"
+        advice = "build one, and give it with {vllm} for its release"
+        refuse(Problem(where="image", text=text, advice=advice))
+    return image
+
+
 def reject_unknown(owner: str, given: Mapping[str, object], own: Mapping[str, object]) -> None:
     """Reject unknown options, and the absence of required ones.
 
@@ -121,7 +152,7 @@ _DEFAULT: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, init=False)
-class PodFacts(PodParts):
+class PodFacts(PodAdditions):
     """The options of a pod with their defaults, checked, and what follows from them."""
 
     model: str
@@ -138,7 +169,11 @@ class PodFacts(PodParts):
     memory: str | tuple[str, str] | None = _DEFAULT
     resources: Mapping[str, str] = _DEFAULT
     shared_memory: str | None = _DEFAULT
+    kv_offload: KvOffload | LmCache | LmCacheClient | None = _DEFAULT
+    weights: WeightsSource | None = _DEFAULT
     cache: ExistingClaim | EphemeralCache = _DEFAULT
+    lora_adapters: tuple[LoraAdapter, ...] = _DEFAULT
+    runtime_lora_loading: bool = _DEFAULT
     hf_token: HuggingFaceToken | None = _DEFAULT
     api_key: ApiKey | None = _DEFAULT
     startup: Startup = _DEFAULT
@@ -194,10 +229,17 @@ class PodFacts(PodParts):
         vars(self)[name] = value
 
     def _check(self) -> None:
-        allowed = "a Hugging Face id such as 'Qwen/Qwen2.5-7B-Instruct', or an absolute path"
+        allowed = (
+            "a Hugging Face id such as 'Qwen/Qwen2.5-7B-Instruct', an absolute path, or the URL of "
+            "a bucket"
+        )
         require.matching("model", self.model, _MODEL, allowed)
         self._check_served_name()
         self._keep("cache", storage.claim_of(self.cache))
+        self._keep("kv_offload", offload_of(self.kv_offload))
+        self._keep("weights", weights_of(self.weights, self.model))
+        self._keep("lora_adapters", lora_adapter.check_adapters(self.lora_adapters))
+        require.boolean("runtime_lora_loading", self.runtime_lora_loading)
         self._check_kinds()
         require.integer("port", self.port, 1024, 65535)
         require.integer("response_timeout", self.response_timeout, 1, 86400, "seconds")
@@ -206,9 +248,12 @@ class PodFacts(PodParts):
         self._check_references()
         self._check_image()
         offline = self.cache.is_read_only
-        self._keep("env", check_variables(self.env, self.release, is_offline=offline))
+        added = (lora_adapter.RUNTIME,) if self.runtime_lora_loading else ()
+        env = check_variables(self.env, self.release, is_offline=offline, added=added)
+        self._keep("env", env)
         self._check_resources()
         vars(self).update(parts.checked(vars(self), self.release.family))
+        self._merge()
         _ = self.pod_volumes
         # One that does not fit into the memory is rejected here.
         _ = self.shared_memory_size
@@ -228,7 +273,15 @@ class PodFacts(PodParts):
                     "{runner='pooling'} only)",
                 )
             )
+        lora_adapter.check(self)
         model_checks.check(self)
+
+    def _merge(self) -> None:
+        """Add to flags, variables, volumes and containers what other options need of them."""
+        added = additions.merged(vars(self), self._additions)
+        if added:
+            vars(self).update(added)
+            vars(self).update(parts.checked(vars(self), self.release.family))
 
     def _check_delivery(self) -> None:
         """Reject references to variables in a file, where the kubelet replaces none."""
@@ -260,8 +313,8 @@ class PodFacts(PodParts):
             require.wrong("served_name", self.served_name, "a name, or a list of different names")
 
     def _check_kinds(self) -> None:
-        kinds: dict[str, tuple[type | tuple[type, ...], str]] = {
-            "gpu": (nvidia.KINDS, nvidia.EXPECTED),
+        expected: dict[str, tuple[type | tuple[type, ...], str]] = {
+            "gpu": (kinds.KINDS, kinds.EXPECTED),
             "engine": (EngineArgs, "EngineArgs(...)"),
             "hf_token": (
                 (HuggingFaceToken, type(None)),
@@ -276,7 +329,7 @@ class PodFacts(PodParts):
             "dns": (Dns, "Dns(...)"),
             "security": (PodSecurity, "PodSecurity(...)"),
         }
-        for name, (kind, allowed) in kinds.items():
+        for name, (kind, allowed) in expected.items():
             value = getattr(self, name)
             if not isinstance(value, kind):
                 if name in ("hf_token", "api_key"):
@@ -303,26 +356,65 @@ class PodFacts(PodParts):
         self._keep("pod_annotations", FrozenDict(annotations))
 
     def _check_image(self) -> None:
-        image = require.shown(self.image)
-        family = self.release.family
-        if family.accelerator != "CUDA":
+        if self.image is None:
+            self._keep("image", _default_image(self.gpu.platform))
+        image, needed = require.shown(self.image), self.gpu.platform
+        built_for, newest = self.release.named_accelerator or needed, default_image(needed)
+        if built_for != needed:
+            kind = f"{{gpu}} is {{{type(self.gpu).__name__}}}, for which it must be built for"
             refuse(
                 Problem(
                     where="image",
-                    text=f"is {escaped(image)}, which is built for {family.accelerator}, but "
-                    "{gpu} is a GPU of NVIDIA",
+                    text=f"is {escaped(image)}, which is built for {built_for}, but {kind} "
+                    f"{needed}",
                     value=image,
-                    advice="use 'vllm/vllm-openai'",
+                    advice=f"use {newest!r}, or leave it out" if newest else "use one that is",
+                )
+            )
+        if self.command is None:
+            self._keep("command", self.release.family.command)
+        if newest is None and self.release.version is None:
+            refuse(
+                Problem(
+                    where="vllm",
+                    text=f"is missing, and images for {needed} are built from releases of a plugin",
+                    advice="give the release of vLLM in {image}",
                 )
             )
 
     def _check_resources(self) -> None:
+        if isinstance(self.gpu, Cpu):
+            self._check_cpus()
         for name in ("cpu", "memory"):
             if getattr(self, name) is not None:
                 quantity.pair(name, getattr(self, name))
 
+    def _check_cpus(self) -> None:
+        """Reject what the accelerator says itself if it is CPUs."""
+        for name, option in (("cpu", "cores"), ("memory", "memory_gib")):
+            if getattr(self, name) is not None:
+                refuse(Problem(where=name, text="is set by {gpu}", advice=f"give {{Cpu.{option}}}"))
+        for name in ("kv_cache_memory_bytes", "gpu_memory_utilization"):
+            if getattr(self.engine, name) is not None:
+                text = "has no effect on CPUs, whose KV cache has the size that {gpu} says"
+                advice = "give {Cpu.kv_cache_gib}"
+                refuse(Problem(where=f"EngineArgs.{name}", text=text, advice=advice))
+        if self.engine.cpu_offload_gb:
+            text = "keeps weights in the memory of the pod, where CPUs have them anyway"
+            refuse(Problem(where="EngineArgs.cpu_offload_gb", text=text, advice="leave it out"))
+
+    def _check_modelscope(self) -> None:
+        """Reject downloads for which an image lacks the package."""
+        name, release = "VLLM_USE_MODELSCOPE", self.release
+        is_on = bool(switch(self.plain_env, name))
+        if is_on and release.is_official and release.family.accelerator != "CUDA":
+            text = f"is on, but the image for {release.family.accelerator} has no modelscope"
+            advice = "leave it out, or use an image of your own that has it"
+            refuse(Problem(where=f"env[{name!r}]", text=text, advice=advice))
+
     def _check_gpu(self) -> None:
-        problem = Parallelism.of(self.engine, self.gpu.count).problem(self.gpu)
+        self._check_modelscope()
+        problem = Parallelism.of(self.engine, self.gpu.devices).problem(self.gpu)
         if problem is not None:
             refuse(problem)
         gpu, utilization = self.gpu, self.engine.gpu_memory_utilization
@@ -339,7 +431,8 @@ class PodFacts(PodParts):
 
     @cached_property
     def _release(self) -> VllmRelease:
-        return VllmRelease(self.image, vllm=self.vllm)
+        kind = None if self.gpu.platform == "CUDA" else self.gpu.platform
+        return VllmRelease(self.image, vllm=self.vllm, accelerator=kind)
 
     @property
     def release(self) -> VllmRelease:
@@ -384,47 +477,22 @@ class PodFacts(PodParts):
         return self.drain or Drain(seconds=self.response_timeout)
 
     @property
-    def cpu_pair(self) -> tuple[str, str | None]:
-        """CPU cores as request and limit; the limit may be None."""
-        if self.cpu is None:
-            return str(4 * self.gpu.count), None
-        return (self.cpu, None) if isinstance(self.cpu, str) else self.cpu
-
-    @property
-    def offloaded_gib(self) -> int:
-        """GiB of weights that vLLM keeps in the pod's memory, for all GPUs."""
-        return math.ceil((self.engine.cpu_offload_gb or 0) * self.gpu.count)
-
-    @property
-    def memory_pair(self) -> tuple[str, str]:
-        """Memory as request and limit; by default with room for offloaded weights."""
-        if self.memory is None:
-            request, limit = (size * self.gpu.count + self.offloaded_gib for size in (16, 32))
-            return f"{request}Gi", f"{limit}Gi"
-        return (self.memory, self.memory) if isinstance(self.memory, str) else self.memory
-
-    @property
     def is_offline(self) -> bool:
         """Whether downloads are off, since the cache cannot be written."""
         # The values are those of huggingface_hub (constants.py).
         is_off = self.plain_env.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
         return self.cache.is_read_only or is_off
 
-    @cached_property
-    def shared_memory_size(self) -> str:
-        """Size of `/dev/shm`: the given one, otherwise what the workers need."""
-        return storage.shared_memory(
-            self.gpu.count,
-            self.shared_memory,
-            self.memory_pair[1],
-            offloaded=self.offloaded_gib * quantity.GI,
-        )
-
     def _derived_options(self) -> dict[str, Any]:
         """The flags that follow from the other options."""
         derived: dict[str, Any] = {}
-        if self.served_name is not None or self.cache.is_read_only:
-            # Offline, vLLM would use the model's path in the cache as its name.
+        if (
+            self.served_name is not None
+            or self.is_offline
+            or self.source != self.model
+            or self.is_streamed
+        ):
+            # Otherwise vLLM uses the path of a folder as its name.
             derived["served-model-name"] = list(self.served_names)
         if self.port != 8000:
             derived["port"] = self.port
@@ -432,7 +500,7 @@ class PodFacts(PodParts):
             # On Linux a socket of all IPv6 addresses accepts IPv4, too.
             derived["host"] = "::"
         engine = self.engine
-        tensor = Parallelism.of(engine, self.gpu.count).tensor
+        tensor = Parallelism.of(engine, self.gpu.devices).tensor
         if engine.tensor_parallel_size is None and tensor > 1:
             derived["tensor-parallel-size"] = tensor
         share = self.gpu.gpu_memory_utilization

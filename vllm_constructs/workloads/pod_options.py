@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Required, TypedDict
 
+from vllm_constructs.accelerators.kinds import Gpu
 from vllm_constructs.accelerators.nodes import Nodes
-from vllm_constructs.accelerators.nvidia import Gpu
 from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.kube.references import HasEnvValue, HasName
 
@@ -14,12 +14,15 @@ from .availability import Drain, Startup
 from .container import Container
 from .dns import Dns
 from .env_sources import EnvFromSource, EnvVarSource
+from .kv_offload import Offload
+from .lora_adapter import LoraAdapter
 from .pod_security import PodSecurity
 from .probes import Probes
 from .scheduling import Affinity, Toleration, TopologySpread
 from .secrets import ApiKey, HuggingFaceToken
 from .storage import Cache
 from .volumes import PullPolicy, Volume
+from .weights import Weights
 
 
 class PodOptions(TypedDict, total=False):
@@ -31,10 +34,12 @@ class PodOptions(TypedDict, total=False):
     """
 
     model: Required[str]
-    """Hugging Face id such as `Qwen/Qwen2.5-7B-Instruct`, or an absolute path in the image or
-    in the cache."""
+    """Hugging Face id such as `Qwen/Qwen2.5-7B-Instruct`, an absolute path in the image or in the
+    cache, or the URL of a bucket such as `s3://weights/qwen`. With a name, the model's memory plan
+    is known wherever `weights` come from."""
     gpu: Required[Gpu]
-    """GPU of the pod: a `WholeGpu`, `MigSlice`, `TimeSlicedGpu` or `VirtualGpu`."""
+    """Accelerator of the pod: a `WholeGpu`, `MigSlice`, `TimeSlicedGpu`, `VirtualGpu`,
+    `DeviceClaim`, `AmdGpu`, `IntelGpu`, `Gaudi`, `Tpu` or `Cpu`."""
     nodes: Nodes | None
     """How the nodes of the GPU are found. Default: by the labels of GPU feature discovery; those of
     clouds are others."""
@@ -42,7 +47,8 @@ class PodOptions(TypedDict, total=False):
     """Name of the model in requests; with several, each is accepted. The first is the `model_name`
     of all metrics. Default: `model`."""
     image: str | None
-    """vLLM image with a tag or digest. Default: the newest release that this library knows."""
+    """vLLM image with a tag or digest. Default: the newest one for the accelerator that this
+    library knows; none is published for `Gaudi`."""
     vllm: str | None
     """vLLM release in the image, such as `"0.33.0"`, if the tag does not name it: an image of
     your own, or a digest. Default: the release in the tag, otherwise the newest known one."""
@@ -61,16 +67,30 @@ class PodOptions(TypedDict, total=False):
     throttling slows down every token."""
     memory: str | tuple[str, str] | None
     """Memory: one quantity for both request and limit, or (request, limit). Default: 16Gi and
-    32Gi per GPU."""
+    32Gi per GPU, and what is offloaded to it."""
     resources: Mapping[str, int | str] | None
     """Extended resources and huge pages, such as `{"rdma/ib": 1, "hugepages-2Mi": "1Gi"}`, each
     both request and limit. Default: none."""
     shared_memory: str | None
-    """Size of `/dev/shm`. Default: the size that vLLM's workers and NCCL need."""
+    """Size of `/dev/shm`. Default: the size that vLLM's workers and NCCL need, and KV cache that is
+    offloaded to it."""
+    kv_offload: Offload | None
+    """KV cache outside of the GPU: a `KvOffload`, an `LmCache` or an `LmCacheServer`. Default:
+    none."""
+    weights: Weights | None
+    """Where the weights come from: an `S3Bucket`, `GcsBucket`, `AzureContainer`, `OciImage`,
+    `ModelScope`, `HuggingFaceMirror` or `ModelDownload`. Default: the bucket that `model` names,
+    otherwise the Hugging Face Hub."""
     cache: Cache | None
     """Volume for the weights: a `ModelCache`, `ExistingClaim`, `EphemeralCache` or a cdk8s-plus
     claim. A cdk8s-plus claim without access modes counts as `ReadWriteMany`. Default: an
     `EphemeralCache`, to which every pod downloads the weights again."""
+    lora_adapters: Sequence[LoraAdapter] | None
+    """LoRA adapters, each with a name of its own in requests. Default: none."""
+    runtime_lora_loading: bool | None
+    """Whether clients may load and unload LoRA adapters (`/v1/load_lora_adapter`). Whoever may send
+    requests can then load any folder of the pod and any repository; only the pod that answers
+    loads it, until it restarts. Default: False."""
     hf_token: HuggingFaceToken | None
     """Hugging Face token for downloads. Default: none."""
     api_key: ApiKey | None

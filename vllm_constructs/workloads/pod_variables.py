@@ -29,6 +29,12 @@ _USER = ("is set together with the user of the pod", _LEAVE_OUT)
 RESERVED = {
     "CUDA_VISIBLE_DEVICES": _GPUS,
     "NVIDIA_VISIBLE_DEVICES": _GPUS,
+    "HIP_VISIBLE_DEVICES": _GPUS,
+    "ROCR_VISIBLE_DEVICES": _GPUS,
+    "TPU_VISIBLE_CHIPS": _GPUS,
+    "HABANA_VISIBLE_DEVICES": _GPUS,
+    "ZE_AFFINITY_MASK": _GPUS,
+    "VLLM_CPU_KVCACHE_SPACE": ("is set by {gpu}", "give {Cpu.kv_cache_gib}"),
     "HF_HOME": ("is the path where {cache} is mounted", _LEAVE_OUT),
     "HF_HUB_CACHE": _BESIDE,
     "HUGGINGFACE_HUB_CACHE": _BESIDE,
@@ -47,6 +53,10 @@ RESERVED = {
         "leave it out, or give {port} for the API",
     ),
     "VLLM_HOST_IP": ("is only for engines on several nodes", _LEAVE_OUT),
+    "VLLM_ALLOW_RUNTIME_LORA_UPDATING": (
+        "lets every client load adapters from any folder and repository",
+        "leave it out, or give {runtime_lora_loading=True} if that is meant",
+    ),
     "VLLM_SERVER_DEV_MODE": ("opens administrative endpoints to every client", _LEAVE_OUT),
 }
 
@@ -57,19 +67,24 @@ _REFERENCE = re.compile(r"\$\$\(|\$\$|\$\((\w*)(\))?", re.ASCII)
 Variable: TypeAlias = "str | EnvVarSource"
 
 
-def check_variables(env: object, release: VllmRelease, *, is_offline: bool) -> FrozenDict:
+def check_variables(
+    env: object, release: VllmRelease, *, is_offline: bool, added: Container[str] = ()
+) -> FrozenDict:
     """The variables that a user gives to the engine, checked and sorted.
 
     Args:
         env: The variables.
         release: The vLLM release in the image.
         is_offline: Whether the cache is read-only, so that downloads are switched off.
+        added: Variables that other options of the pod add, so that a pod which is made again from
+            its own options has them. Default: none.
 
     Raises:
         VllmConstructsError: A variable that this library sets, that the release does not have, a
             value that it cannot read, or a credential. The error shows no value that may be one.
     """
-    variables = check_env("env", env, RESERVED)
+    reserved = {name: why for name, why in RESERVED.items() if name not in added}
+    variables = check_env("env", env, reserved)
     for name, value in variables.items():
         if name == "HF_HUB_OFFLINE" and is_offline:
             where = f"env[{name!r}]"

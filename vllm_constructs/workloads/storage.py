@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, Literal, Protocol, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, get_args
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
@@ -15,11 +15,16 @@ from vllm_constructs.kube.references import HasName, name_of, namespace_of
 
 from .paths import SUB_PATH
 
+if TYPE_CHECKING:
+    from vllm_constructs.engine.kv_offloading import HostCache
+
 AccessMode: TypeAlias = Literal[
     "ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"
 ]
 ACCESS_MODES = get_args(AccessMode)
 
+CACHE = "model-cache"
+"""Name of the cache's volume."""
 MOUNT_PATH = "/model-cache"
 """Where the cache is mounted: a path that no image has, so that the mount hides no files and no
 parent folder is owned by root."""
@@ -279,34 +284,55 @@ def shared_memory_needed(gpus: int) -> int:
     return (160 + 240 * gpus + 24 + nccl) * quantity.MI
 
 
-def shared_memory(gpus: int, given: str | None, memory_limit: str, *, offloaded: int = 0) -> str:
+def shared_memory(
+    gpus: int,
+    given: str | None,
+    memory_limit: str,
+    *,
+    weights: int = 0,
+    cache: HostCache | None = None,
+) -> str:
     """The `sizeLimit` of `/dev/shm`: the given size, or what is needed in whole Gi.
 
     Args:
         gpus: GPUs of the pod.
         given: The given size, if any.
         memory_limit: Memory limit of the container.
-        offloaded: Bytes of weights that are kept in the container's memory. Default: none.
+        weights: Bytes of weights that are kept in the container's memory. Default: none.
+        cache: KV cache that is kept there. Default: none.
 
     Raises:
         VllmConstructsError: The size is less than what is needed, or not below the memory limit,
-            or the limit has no room for it beside the offloaded weights.
+            or the limit has no room for it beside what is offloaded.
     """
-    needed = shared_memory_needed(gpus)
+    in_shared = 0 if cache is None else cache.shared_memory
+    needed = shared_memory_needed(gpus) + in_shared
     size = given if given is not None else quantity.gibibytes(needed)
     amount = quantity.memory("shared_memory", size)
     limit = quantity.memory("memory", memory_limit)
     if amount < needed:
+        who = f"the workers of {gpus} GPU{'s' * (gpus > 1)}"
+        if in_shared:
+            who += f" and {in_shared / quantity.GI:g} GiB of offloaded KV cache"
         refuse(
             Problem(
                 where="shared_memory",
-                text=f"is {size!r}, less than the workers of {gpus} GPU{'s' * (gpus > 1)} need",
+                text=f"is {size!r}, less than {who} need",
                 value=repr(size),
                 allowed=f"at least '{needed // quantity.MI}Mi'",
                 advice="leave it out to get what they need",
             )
         )
-    if amount >= limit:
+    offloaded = {
+        "{cpu_offload_gb} keeps {} GiB of weights": weights,
+        "{kv_offload} keeps {} GiB of KV cache": 0 if cache is None else cache.size - in_shared,
+    }
+    beside = sum(offloaded.values())
+    if amount + beside < limit:
+        return size
+    if cache is not None:
+        offloaded["{kv_offload} keeps {} GiB of KV cache"] = cache.size
+    if not any(offloaded.values()):
         refuse(
             Problem(
                 where="shared_memory",
@@ -316,19 +342,21 @@ def shared_memory(gpus: int, given: str | None, memory_limit: str, *, offloaded:
                 advice="lower it, or raise {memory}",
             )
         )
-    if offloaded and amount + offloaded >= limit:
-        refuse(
-            Problem(
-                where="memory",
-                text=f"has a limit of {memory_limit!r}, but {{cpu_offload_gb}} keeps "
-                f"{offloaded // quantity.GI} GiB of weights there, beside {size} of "
-                "{shared_memory}",
-                value=repr(memory_limit),
-                advice="raise it, lower {cpu_offload_gb}, or leave {memory} out",
-                kind="does not fit",
-            )
+    what = " and ".join(
+        text.replace("{}", f"{amount / quantity.GI:g}")
+        for text, amount in offloaded.items()
+        if amount
+    )
+    return refuse(
+        Problem(
+            where="memory",
+            text=f"has a limit of {memory_limit!r}, but {what} there, with {size} of "
+            "{shared_memory}",
+            value=repr(memory_limit),
+            advice="raise it, offload less, or leave {memory} out",
+            kind="does not fit",
         )
-    return size
+    )
 
 
 class HasClaim(Protocol):

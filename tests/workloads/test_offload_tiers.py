@@ -1,0 +1,45 @@
+"""Tiers on disks and in buckets."""
+
+import pytest
+
+from tests.workloads.offloads import BUCKET, DISK, pod
+from vllm_constructs import (
+    DiskTier,
+    EnvVarSource,
+    KvOffload,
+    VllmConstructsWarning,
+    Volume,
+)
+
+
+def test_roles() -> None:
+    """A bucket without keys in the pod is read with a role, which is fetched elsewhere."""
+    store = "https://s3.eu-west-1.amazonaws.com"
+    keys = {
+        name: EnvVarSource.from_secret("s3", key=name)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    }
+    offload = KvOffload(gib=1, tiers=[DISK, BUCKET])
+
+    roles = ("http://169.254.170.23:80", "https://sts.amazonaws.com")
+    assert (store, *roles) == pod(offload).addresses
+    assert (store,) == pod(offload, env=keys).addresses
+
+
+@pytest.mark.parametrize(
+    ("volume", "effect"),
+    [
+        (Volume.from_empty_dir(), "the disk of the node is full"),
+        (Volume.from_host_path("/mnt/kv"), "the disk of the node is full"),
+        (Volume.from_empty_dir(size_limit="100Gi"), "the pod is evicted"),
+    ],
+)
+def test_disk_of_node(volume: Volume, effect: str) -> None:
+    """A tier that only grows is warned about on the disk of the node."""
+    sentence = (
+        f"DiskTier.volume is on the disk of the node, and vLLM deletes none of its files until "
+        f"{effect}; give a claim, such as Volume.from_claim(...)."
+    )
+    with pytest.warns(VllmConstructsWarning) as caught:
+        DiskTier(volume)
+    assert [sentence] == [str(one.message) for one in caught]

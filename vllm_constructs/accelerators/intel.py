@@ -1,0 +1,174 @@
+"""Intel's GPUs and Gaudi accelerators.
+
+Sources: Intel's device plugins; vLLM 0.33, docker/Dockerfile.xpu; vllm-gaudi 0.26.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import field
+from typing import ClassVar, Literal
+
+from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
+from vllm_constructs.releases.image import Platform
+
+from .accelerator import RENDER_GROUPS, Accelerator, check_groups, check_product
+
+PRODUCT = "gpu.intel.com/product"
+RESOURCES = ("gpu.intel.com/xe", "gpu.intel.com/i915")
+GAUDI_RESOURCE = "habana.ai/gaudi"
+_GIB = 1024
+# Memory of one GPU in GiB, by the value of its node label.
+MEMORY = {"Arc_B580": 12, "Arc_Pro_B60": 24, "Max_1100": 48, "Max_1550": 128}
+GAUDI_MEMORY = {"Gaudi2": 96, "Gaudi3": 128}
+_MOST = 8
+
+
+@dataclass(frozen=True)
+class IntelGpu(Accelerator):
+    """One or more GPUs of Intel, which vLLM calls XPU.
+
+    The image is vLLM's for XPU by default, which there is for x86_64 only.
+
+    Args:
+        product: The value of the node label `gpu.intel.com/product`, such as `Max_1550` or
+            `Arc_Pro_B60`. Default: any GPU of Intel, whose memory is not known.
+        count: GPUs per pod, from 1 to 8. Default 1.
+        driver: The kernel driver of the nodes, which names the resource: `"xe"` (default) or
+            `"i915"`.
+        memory_mib: Memory of one GPU in MiB. Default: that of the product.
+        render_groups: Groups that own the device files on the nodes. Default: the usual ones, 44,
+            105, 109 and 110.
+
+    Raises:
+        VllmConstructsError: An unknown product without its memory, or an invalid number.
+    """
+
+    platform: ClassVar[Platform] = "XPU"
+    product: str | None = None
+    # A field may be what is a property by default.
+    count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
+    driver: Literal["xe", "i915"] = field(default="xe", kw_only=True)
+    memory_mib: int | None = field(default=None, kw_only=True)
+    render_groups: Sequence[int] = field(default=RENDER_GROUPS, kw_only=True)
+
+    def __post_init__(self) -> None:
+        require.integer("IntelGpu.count", self.count, 1, _MOST, "GPUs")
+        require.choice("IntelGpu.driver", self.driver, ("xe", "i915"))
+        if self.memory_mib is not None:
+            require.integer("IntelGpu.memory_mib", self.memory_mib, 1024, 2**24, "MiB")
+        if self.product is not None:
+            name = require.text("IntelGpu.product", self.product, "a GPU such as 'Max_1550'")
+            known = name.replace(" ", "_").replace("-", "_")
+            if known in MEMORY:
+                object.__setattr__(self, "product", known)
+            else:
+                check_product("IntelGpu", name, self.memory_mib, MEMORY, PRODUCT)
+        groups = check_groups("IntelGpu.render_groups", self.render_groups)
+        object.__setattr__(self, "render_groups", groups)
+
+    @property
+    def resource(self) -> str:
+        """`gpu.intel.com/xe`, or `gpu.intel.com/i915` with the older driver."""
+        return f"gpu.intel.com/{self.driver}"
+
+    @property
+    def node_labels(self) -> dict[str, str]:
+        """The product; none for any GPU."""
+        return {} if self.product is None else {PRODUCT: self.product}
+
+    @property
+    def tolerations(self) -> list[dict[str, str]]:
+        """The toleration of the resource's name as a taint."""
+        return [{"key": self.resource, "operator": "Exists", "effect": "NoSchedule"}]
+
+    @property
+    def parallel(self) -> bool:
+        """True: one engine can use several GPUs."""
+        return True
+
+    @property
+    def most(self) -> int:
+        """8."""
+        return _MOST
+
+    @property
+    def device_mib(self) -> int | None:
+        """Memory of one GPU in MiB; None for any GPU."""
+        if self.memory_mib is not None:
+            return self.memory_mib
+        known = MEMORY.get(self.product or "")
+        return None if known is None else known * _GIB
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """The groups that own the device files."""
+        return tuple(self.render_groups)
+
+
+@dataclass(frozen=True)
+class Gaudi(Accelerator):
+    """One or more Gaudi accelerators of Intel.
+
+    No image is published: build one from vllm-gaudi, and give it as `image`. The resource alone
+    selects nodes, since no label of theirs is documented; give `nodes=Nodes(labels=...)` where a
+    cluster has both generations. Loading compiles for long: give `startup` a long time.
+
+    Args:
+        product: `"Gaudi2"` or `"Gaudi3"`. Default: any, whose memory is not known.
+        count: Accelerators per pod, from 1 to 8. Default 1.
+        lazy_mode: Whether PyTorch runs in lazy mode (`PT_HPU_LAZY_MODE`). Default: True.
+
+    Raises:
+        VllmConstructsError: Another product, or an invalid number.
+    """
+
+    platform: ClassVar[Platform] = "Gaudi"
+    unit: ClassVar[str] = "accelerators"
+    product: Literal["Gaudi2", "Gaudi3"] | None = None
+    # A field may be what is a property by default.
+    count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
+    lazy_mode: bool = field(default=True, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.product is not None:
+            require.choice("Gaudi.product", self.product, tuple(GAUDI_MEMORY))
+        require.integer("Gaudi.count", self.count, 1, _MOST, "accelerators")
+        require.boolean("Gaudi.lazy_mode", self.lazy_mode)
+
+    @property
+    def resource(self) -> str:
+        """`habana.ai/gaudi`."""
+        return GAUDI_RESOURCE
+
+    @property
+    def node_labels(self) -> dict[str, str]:
+        """None: no label of their nodes is documented."""
+        return {}
+
+    @property
+    def tolerations(self) -> list[dict[str, str]]:
+        """The toleration of `habana.ai/gaudi`, the usual taint of their nodes."""
+        return [{"key": GAUDI_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}]
+
+    @property
+    def parallel(self) -> bool:
+        """True: one engine can use several."""
+        return True
+
+    @property
+    def most(self) -> int:
+        """8."""
+        return _MOST
+
+    @property
+    def device_mib(self) -> int | None:
+        """Memory of one accelerator in MiB; None for any."""
+        known = GAUDI_MEMORY.get(self.product or "")
+        return None if known is None else known * _GIB
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The mode of PyTorch."""
+        return {"PT_HPU_LAZY_MODE": "1" if self.lazy_mode else "0"}

@@ -1,0 +1,175 @@
+"""The LMCache server of each node: a DaemonSet, its Service and its NetworkPolicy.
+
+Source: LMCache 0.5.6, docs/source/mp/deployment.rst and lmcache/v1/multiprocess.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from vllm_constructs import require
+from vllm_constructs.accelerators.nodes import Nodes
+from vllm_constructs.accelerators.nvidia import KINDS, Gpu, MigSlice
+from vllm_constructs.dataclass import dataclass
+from vllm_constructs.errors import Problem, refuse
+from vllm_constructs.kube import names
+from vllm_constructs.kube.peers import from_namespace
+
+from .container import Container
+from .pod_security import PodSecurity
+from .scheduling import Affinity, NodeRequirement
+from .volumes import Volume
+from .workload import NAME_LABEL
+
+PORT = 5555
+_HTTP, _METRICS = 8080, 9090
+_CONTAINER = "lmcache-server"
+_CDI = f"nvidia.cdi.k8s.io/container.{_CONTAINER}"
+_HOME = "/home/lmcache"
+_USER = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class LmCacheDaemon:
+    """The servers as a value; `LmCacheServer` documents the options."""
+
+    name: str
+    gib: int
+    gpu: Gpu
+    nodes: Nodes
+    image: str
+    runtime_class: str | None
+    management_cdi: bool
+    security: PodSecurity
+
+    def __post_init__(self) -> None:
+        names.service("LmCacheServer.name", self.name)
+        require.integer("LmCacheServer.gib", self.gib, 1, 2**16, "GiB")
+        allowed = "a WholeGpu, TimeSlicedGpu or VirtualGpu"
+        require.instance("LmCacheServer.gpu", self.gpu, KINDS, allowed)
+        if isinstance(self.gpu, MigSlice):
+            text = "is a MigSlice, and a server can see one slice of its node only"
+            advice = "use {KvOffload} or {LmCache} for the models on slices"
+            refuse(Problem(where="LmCacheServer.gpu", text=text, advice=advice))
+        require.instance("LmCacheServer.nodes", self.nodes, Nodes, "Nodes(...)")
+        require.boolean("LmCacheServer.management_cdi", self.management_cdi)
+        require.instance("LmCacheServer.security", self.security, PodSecurity, "PodSecurity(...)")
+        if self.runtime_class is not None:
+            names.subdomain("LmCacheServer.runtime_class", self.runtime_class)
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """The labels of its pods."""
+        return {NAME_LABEL: "lmcache", "app.kubernetes.io/instance": self.name}
+
+    def _container(self) -> dict[str, Any]:
+        # The process itself takes a few GiB.
+        gpus = {} if self.runtime_class is None else {"NVIDIA_VISIBLE_DEVICES": "all"}
+        memory = f"{self.gib + math.ceil(self.gib / 10) + 5}Gi"
+        container = Container(
+            name=_CONTAINER,
+            image=self.image,
+            command=["/opt/venv/bin/lmcache", "server"],
+            args=[
+                "--host=0.0.0.0",
+                f"--port={PORT}",
+                "--http-host=0.0.0.0",
+                f"--http-port={_HTTP}",
+                f"--l1-size-gb={self.gib}",
+                "--eviction-policy=LRU",
+                "--max-workers=4",
+                "--isolated-ipc",
+            ],
+            env={"HOME": _HOME, "USER": "lmcache"} | gpus,
+            ports={"lmcache": PORT, "http": _HTTP, "metrics": _METRICS},
+            volumes={_HOME: Volume.from_empty_dir(name="home")},
+            cpu="4",
+            memory=memory,
+        ).manifest(self.security)
+        probe = {"httpGet": {"path": "/healthcheck", "port": "http"}, "periodSeconds": 10}
+        return container | {
+            # It answers when the cache is pinned, for which LMCache's operator has 1 s for each GB.
+            "startupProbe": {**probe, "failureThreshold": 30 + math.ceil(self.gib / 10)},
+            "readinessProbe": probe,
+            "livenessProbe": {**probe, "failureThreshold": 6},
+        }
+
+    def daemon_set(self) -> dict[str, Any]:
+        """The DaemonSet."""
+        user: dict[str, Any] = {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+        if self.security.is_root:
+            user = {"runAsUser": 0, "seccompProfile": {"type": "RuntimeDefault"}}
+        elif self.security.user != "platform":
+            own = _USER if self.security.user == "image" else self.security.user
+            user |= {"runAsUser": own, "runAsGroup": own, "fsGroup": own}
+        pod: dict[str, Any] = {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "securityContext": user,
+            "tolerations": self.nodes.tolerations(self.gpu),
+            "containers": [self._container()],
+            "volumes": [{"name": "home", "emptyDir": {}}],
+        }
+        if self.security.read_only_root:
+            pod["volumes"].append({"name": "tmp", "emptyDir": {}})
+        if self.runtime_class is not None:
+            pod["runtimeClassName"] = self.runtime_class
+        labels = self.nodes.labels_for(self.gpu)
+        selector = {key: values[0] for key, values in labels.items() if len(values) == 1}
+        if selector:
+            pod["nodeSelector"] = dict(sorted(selector.items()))
+        several = [NodeRequirement(key, one) for key, one in labels.items() if len(one) > 1]
+        if several:
+            pod["affinity"] = Affinity(nodes=several).manifest()
+        metadata: dict[str, Any] = {"labels": self.selector}
+        if self.management_cdi:
+            metadata["annotations"] = {_CDI: "management.nvidia.com/gpu=all"}
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "metadata": {"name": self.name},
+            "spec": {
+                "selector": {"matchLabels": self.selector},
+                "template": {"metadata": metadata, "spec": pod},
+            },
+        }
+
+    def service(self) -> dict[str, Any]:
+        """The Service, which leads each pod to the server of its own node."""
+        return {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": self.name},
+            "spec": {
+                "selector": self.selector,
+                "internalTrafficPolicy": "Local",
+                "ports": [{"name": "lmcache", "port": PORT, "targetPort": PORT}],
+            },
+        }
+
+    def network_policy(self, metrics_from: tuple[str, ...]) -> dict[str, Any]:
+        """The policy: engines of the namespace connect to it, and whoever reads its metrics.
+
+        Args:
+            metrics_from: Namespaces of Prometheus.
+        """
+        readers = [from_namespace(one) for one in metrics_from]
+        engines: dict[str, Any] = {"podSelector": {"matchLabels": {NAME_LABEL: "vllm"}}}
+        ingress = [{"from": [engines], "ports": [{"port": PORT, "protocol": "TCP"}]}]
+        if readers:
+            ingress.append({"from": readers, "ports": [{"port": _METRICS, "protocol": "TCP"}]})
+        return {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": self.name},
+            "spec": {
+                "podSelector": {"matchLabels": self.selector},
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": ingress,
+                "egress": [],
+            },
+        }

@@ -1,0 +1,148 @@
+"""Tiers of offloaded KV cache behind the memory of the host: disks and buckets.
+
+Source: vLLM 0.33, vllm/v1/kv_offload/tiering.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import field
+from typing import Any
+
+from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
+from vllm_constructs.errors import Problem, refuse, warn
+
+from .paths import check_path
+from .volumes import Volume
+
+# The agent of EKS Pod Identity, and where roles are fetched.
+_ROLES = ("http://169.254.170.23:80", "https://sts.amazonaws.com")
+_BUCKET = re.compile(r"[A-Za-z0-9][\w.-]{1,61}[A-Za-z0-9]", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", re.ASCII)
+_ENDPOINT = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?(:\d{1,5})?", re.ASCII)
+
+
+def check_disk(where: str, volume: object) -> Volume:
+    """A volume that can be written, and is on a disk."""
+    found = require.instance(where, volume, Volume, "a Volume, such as Volume.from_claim(...)")
+    if not found.can_write:
+        text = f"is read-only ({found.kind}), and KV cache is written to it"
+        refuse(Problem(where=where, text=text, advice="give another volume"))
+    if found.kind == "emptyDir" and found.source["emptyDir"].get("medium"):
+        text = "is in the memory of the host, and not on a disk"
+        refuse(Problem(where=where, text=text, advice="give another volume, or raise {gib}"))
+    return found
+
+
+@dataclass(frozen=True)
+class DiskTier:
+    """A tier of files behind the memory of the host.
+
+    vLLM never deletes its files, so the volume needs a quota: a claim has one, whose writes fail
+    when it is full. Pods that mount one volume share what they have computed, if model, data types
+    and parallel sizes are the same.
+
+    Args:
+        volume: Where the files are, such as `Volume.from_claim(...)`. One on the disk of the node
+            causes a warning.
+        path: Where it is mounted. Default: `/kv-cache`.
+        read_threads: Threads that read first of all. Default: vLLM's, 16.
+        write_threads: Threads that write first of all. Default: vLLM's, 16.
+
+    Raises:
+        VllmConstructsError: A volume that cannot be written, or an invalid path or number.
+    """
+
+    volume: Volume
+    path: str = field(default="/kv-cache", kw_only=True)
+    read_threads: int | None = field(default=None, kw_only=True)
+    write_threads: int | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_disk("DiskTier.volume", self.volume)
+        check_path("DiskTier.path", self.path)
+        for name in ("read_threads", "write_threads"):
+            if getattr(self, name) is not None:
+                require.integer(f"DiskTier.{name}", getattr(self, name), 1, 1024)
+        kind = self.volume.kind
+        if kind in ("hostPath", "emptyDir"):
+            # Kubernetes evicts a pod whose emptyDir exceeds its limit.
+            is_limited = "sizeLimit" in self.volume.source[kind]
+            effect = "the pod is evicted" if is_limited else "the disk of the node is full"
+            text = f"is on the disk of the node, and vLLM deletes none of its files until {effect}"
+            advice = "give a claim, such as Volume.from_claim(...)"
+            warn(Problem(where="DiskTier.volume", text=text, advice=advice))
+
+    def config(self) -> dict[str, Any]:
+        """The tier as vLLM's JSON has it."""
+        threads = {"n_read_threads": self.read_threads, "n_write_threads": self.write_threads}
+        given = {name: count for name, count in threads.items() if count is not None}
+        return {"type": "fs", "root_dir": self.path, **given}
+
+    def volumes(self) -> dict[str, Volume]:
+        """The volumes that the engine mounts for it, by their paths."""
+        return {self.path: self.volume}
+
+    def addresses(self, *, has_keys: bool) -> tuple[str, ...]:  # noqa: ARG002  # one of two
+        """None: it is in the pod; see `BucketTier.addresses`."""
+        return ()
+
+
+@dataclass(frozen=True)
+class BucketTier:
+    """A tier of objects in a bucket that speaks the S3 protocol.
+
+    Its credentials are those that AWS' libraries find: the role of the pod's `service_account`,
+    or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` from a Secret, in `env`.
+
+    Args:
+        bucket: Name of the bucket.
+        endpoint: Host of the object store, such as `s3.eu-west-1.amazonaws.com`, or with a port.
+        scheme: `"https"` (default) or `"http"`.
+        prefix: What the keys begin with. Default: nothing.
+        region: Region of the bucket. Default: none.
+
+    Raises:
+        VllmConstructsError: An invalid name, host or scheme.
+    """
+
+    bucket: str
+    endpoint: str = field(kw_only=True)
+    scheme: str = field(default="https", kw_only=True)
+    prefix: str | None = field(default=None, kw_only=True)
+    region: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        allowed = "3 to 63 letters, digits, '.', '-' and '_'"
+        require.matching("BucketTier.bucket", self.bucket, _BUCKET, allowed)
+        endpoint = self.endpoint
+        if not isinstance(endpoint, str) or not _ENDPOINT.fullmatch(endpoint):
+            allowed = "a host, such as 's3.eu-west-1.amazonaws.com' or 'minio.minio.svc:9000'"
+            is_url = isinstance(endpoint, str) and "//" in endpoint
+            advice = "give the scheme in {scheme}" if is_url else ""
+            require.wrong("BucketTier.endpoint", endpoint, allowed, advice)
+        require.choice("BucketTier.scheme", self.scheme, ("https", "http"))
+        for name in ("prefix", "region"):
+            if getattr(self, name) is not None:
+                require.text(f"BucketTier.{name}", getattr(self, name))
+
+    def config(self) -> dict[str, Any]:
+        """The tier as vLLM's JSON has it."""
+        store = {"bucket": self.bucket, "endpoint_override": self.endpoint, "scheme": self.scheme}
+        if self.region is not None:
+            store["region"] = self.region
+        prefix = {} if self.prefix is None else {"prefix": self.prefix}
+        return {"type": "obj", "store_config": store, **prefix}
+
+    def volumes(self) -> dict[str, Volume]:
+        """None: the objects are not in the pod."""
+        return {}
+
+    def addresses(self, *, has_keys: bool) -> tuple[str, ...]:
+        """The address of the object store, and those from which roles are had.
+
+        Args:
+            has_keys: Whether the credentials are variables of the pod.
+        """
+        return (f"{self.scheme}://{self.endpoint}", *(() if has_keys else _ROLES))

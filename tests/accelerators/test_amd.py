@@ -124,8 +124,8 @@ REFUSED: list[tuple[strategies.Call, str]] = [
     (
         lambda: AmdGpu("MI300"),
         (
-            "AmdGpu.product is 'MI300', a GPU whose memory is not known; did you mean 'MI300A'? "
-            "Otherwise give AmdGpu.memory_mib too."
+            "AmdGpu.product is 'MI300', a GPU whose memory is not known; did you mean 'MI300A' or "
+            "'MI300X'? Otherwise give AmdGpu.memory_mib too."
         ),
     ),
     (

@@ -12,6 +12,7 @@ from tests.support import assert_valid
 from vllm_constructs import (
     DeviceClaim,
     EngineArgs,
+    ExistingClaim,
     GpuPodSpec,
     KedaScaler,
     Kubernetes,
@@ -383,3 +384,24 @@ def test_old_cluster(release: str | None) -> None:
 
     assert "which Kubernetes has since 1.34" in sentence
     assert f"the target is {release or '1.27'}" in sentence
+
+
+def test_claim_of_several_models() -> None:
+    """Models of one claim have no more pods together than it is for."""
+    app = App()
+    Kubernetes("1.34").set_on(app)
+    here = Chart(app, "here", namespace="llm")
+    gpu = DeviceClaim(L40S, shared_by=3, resource_claim="gpu")
+    weights = ExistingClaim("weights")
+    ModelDeployment(here, "one", model="a/one", gpu=gpu, cache=weights, replicas=2)
+    ModelDeployment(here, "two", model="a/two", gpu=gpu)
+
+    sentence = strategies.refusal(lambda: ModelDeployment(here, "three", model="a/three", gpu=gpu))
+
+    assert sentence == (
+        "ModelDeployment 'three' has 1 pod, and the ResourceClaim 'gpu' is for 3 of all models, of "
+        "which 0 are left; raise DeviceClaim(shared_by=) of all of them, so that each takes a "
+        "smaller part of the memory."
+    )
+    elsewhere = Chart(app, "elsewhere", namespace="other")
+    ModelDeployment(elsewhere, "three", model="a/three", gpu=gpu)

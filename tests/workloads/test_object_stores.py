@@ -20,6 +20,7 @@ from vllm_constructs import (
     GpuPodSpec,
     IntelGpu,
     S3Bucket,
+    Tpu,
     VllmConstructsWarning,
     WholeGpu,
 )
@@ -171,10 +172,11 @@ class TestStreaming:
         )
 
     def test_image(self) -> None:
-        """The image for XPU cannot stream; that for ROCm can."""
+        """The images for XPU and TPU cannot stream; that for ROCm can."""
         container(weights=KEYS, gpu=AmdGpu("AMD_Instinct_MI300X_OAM"))
-        sentence = reasons(weights=KEYS, gpu=IntelGpu())
-        assert "weights is in a bucket, and the image for XPU has no Run:ai Model" in sentence
+        for platform, gpu in (("XPU", IntelGpu()), ("TPU", Tpu("v6e", topology="1x1"))):
+            start = f"weights is in a bucket, and the image for {platform} has no Run:ai Model"
+            assert reasons(weights=KEYS, gpu=gpu).startswith(start)
 
 
 class TestUrls:

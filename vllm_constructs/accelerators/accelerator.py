@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from vllm_constructs import require
@@ -47,7 +47,9 @@ def check_product(
         return
     names.label_map(f"{owner}.product", {label: name})
     if memory_mib is None:
-        near, own = require.nearest(name, known), f"therwise give {{{owner}.memory_mib}} too"
+        several = [repr(one) for one in known if one.startswith(name)]
+        near = f"did you mean {' or '.join(several)}?" if several else require.nearest(name, known)
+        own = f"therwise give {{{owner}.memory_mib}} too"
         refuse(
             Problem(
                 where=f"{owner}.product",
@@ -148,3 +150,43 @@ class Accelerator:
         allocates for itself.
         """
         return int(self.share * 90) / 100 if self.share < 1 else None
+
+
+class WholeDevices(Accelerator):
+    """Devices that a vendor's device plugin hands out whole, and over which an engine is split."""
+
+    limit: ClassVar[int] = 8
+    """How many a pod can request."""
+    memories: ClassVar[Mapping[str, int]] = {}
+    """Memory of one device in GiB, by product."""
+    product: str | None
+    memory_mib: int | None = None
+    render_groups: Sequence[int] = ()
+
+    @property
+    def tolerations(self) -> list[dict[str, str]]:
+        """The toleration of the resource's name, the usual taint of their nodes."""
+        return [{"key": str(self.resource), "operator": "Exists", "effect": "NoSchedule"}]
+
+    @property
+    def parallel(self) -> bool:
+        """True: one engine can use several of them."""
+        return True
+
+    @property
+    def most(self) -> int:
+        """The limit."""
+        return self.limit
+
+    @property
+    def device_mib(self) -> int | None:
+        """Memory of one device in MiB, as given or that of the product; None for any device."""
+        if self.memory_mib is not None:
+            return self.memory_mib
+        known = self.memories.get(self.product or "")
+        return None if known is None else known * 1024
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """The groups that own the device files."""
+        return tuple(self.render_groups)

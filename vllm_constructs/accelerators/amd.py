@@ -5,7 +5,7 @@ Sources: ROCm's device plugin and node labeller; vLLM 0.33, docker/Dockerfile.ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import ClassVar
 
@@ -14,11 +14,10 @@ from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.releases.image import Platform
 
-from .accelerator import RENDER_GROUPS, Accelerator, check_groups, check_product
+from .accelerator import RENDER_GROUPS, WholeDevices, check_groups, check_product
 
 PRODUCT = "amd.com/gpu.product-name"
 RESOURCE = "amd.com/gpu"
-_GIB = 1024
 # Memory of one device in GiB: MI250 and MI250X are two devices each.
 MEMORY = {
     "MI210": 64,
@@ -33,7 +32,6 @@ MEMORY = {
 }
 # Values of the label as the node labeller writes them, where they are documented.
 _LABELS = {"MI300X": "AMD_Instinct_MI300X_OAM", "MI325X": "AMD_Instinct_MI325_OAM"}
-_MOST = 16
 
 
 def product_of(label: str) -> str | None:
@@ -48,7 +46,7 @@ def product_of(label: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class AmdGpu(Accelerator):
+class AmdGpu(WholeDevices):
     """One or more GPUs of AMD.
 
     The image is vLLM's for ROCm by default. Its processes run as user 2000 and get the groups that
@@ -67,6 +65,8 @@ class AmdGpu(Accelerator):
     """
 
     platform: ClassVar[Platform] = "ROCm"
+    limit: ClassVar[int] = 16
+    memories: ClassVar[Mapping[str, int]] = MEMORY
     product: str | None = None
     # A field may be what is a property by default.
     count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -74,7 +74,7 @@ class AmdGpu(Accelerator):
     render_groups: Sequence[int] = field(default=RENDER_GROUPS, kw_only=True)
 
     def __post_init__(self) -> None:
-        require.integer("AmdGpu.count", self.count, 1, _MOST, "GPUs")
+        require.integer("AmdGpu.count", self.count, 1, self.limit, "GPUs")
         if self.memory_mib is not None:
             require.integer("AmdGpu.memory_mib", self.memory_mib, 1024, 2**24, "MiB")
         if self.product is not None:
@@ -108,31 +108,3 @@ class AmdGpu(Accelerator):
                 )
             )
         return {PRODUCT: _LABELS.get(self.product, self.product)}
-
-    @property
-    def tolerations(self) -> list[dict[str, str]]:
-        """The toleration of `amd.com/gpu`, the usual taint of their nodes."""
-        return [{"key": RESOURCE, "operator": "Exists", "effect": "NoSchedule"}]
-
-    @property
-    def parallel(self) -> bool:
-        """True: one engine can use several GPUs."""
-        return True
-
-    @property
-    def most(self) -> int:
-        """16."""
-        return _MOST
-
-    @property
-    def device_mib(self) -> int | None:
-        """Memory of one GPU in MiB; None for any GPU."""
-        if self.memory_mib is not None:
-            return self.memory_mib
-        known = MEMORY.get(self.product or "")
-        return None if known is None else known * _GIB
-
-    @property
-    def groups(self) -> tuple[int, ...]:
-        """The groups that own the device files."""
-        return tuple(self.render_groups)

@@ -5,7 +5,7 @@ Sources: Intel's device plugins; vLLM 0.33, docker/Dockerfile.xpu; vllm-gaudi 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import ClassVar, Literal
 
@@ -13,20 +13,18 @@ from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.releases.image import Platform
 
-from .accelerator import RENDER_GROUPS, Accelerator, check_groups, check_product
+from .accelerator import RENDER_GROUPS, WholeDevices, check_groups, check_product
 
 PRODUCT = "gpu.intel.com/product"
 RESOURCES = ("gpu.intel.com/xe", "gpu.intel.com/i915")
 GAUDI_RESOURCE = "habana.ai/gaudi"
-_GIB = 1024
 # Memory of one GPU in GiB, by the value of its node label.
 MEMORY = {"Arc_B580": 12, "Arc_Pro_B60": 24, "Max_1100": 48, "Max_1550": 128}
 GAUDI_MEMORY = {"Gaudi2": 96, "Gaudi3": 128}
-_MOST = 8
 
 
 @dataclass(frozen=True)
-class IntelGpu(Accelerator):
+class IntelGpu(WholeDevices):
     """One or more GPUs of Intel, which vLLM calls XPU.
 
     The image is vLLM's for XPU by default, which there is for x86_64 only.
@@ -46,6 +44,7 @@ class IntelGpu(Accelerator):
     """
 
     platform: ClassVar[Platform] = "XPU"
+    memories: ClassVar[Mapping[str, int]] = MEMORY
     product: str | None = None
     # A field may be what is a property by default.
     count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -54,7 +53,7 @@ class IntelGpu(Accelerator):
     render_groups: Sequence[int] = field(default=RENDER_GROUPS, kw_only=True)
 
     def __post_init__(self) -> None:
-        require.integer("IntelGpu.count", self.count, 1, _MOST, "GPUs")
+        require.integer("IntelGpu.count", self.count, 1, self.limit, "GPUs")
         require.choice("IntelGpu.driver", self.driver, ("xe", "i915"))
         if self.memory_mib is not None:
             require.integer("IntelGpu.memory_mib", self.memory_mib, 1024, 2**24, "MiB")
@@ -78,37 +77,9 @@ class IntelGpu(Accelerator):
         """The product; none for any GPU."""
         return {} if self.product is None else {PRODUCT: self.product}
 
-    @property
-    def tolerations(self) -> list[dict[str, str]]:
-        """The toleration of the resource's name as a taint."""
-        return [{"key": self.resource, "operator": "Exists", "effect": "NoSchedule"}]
-
-    @property
-    def parallel(self) -> bool:
-        """True: one engine can use several GPUs."""
-        return True
-
-    @property
-    def most(self) -> int:
-        """8."""
-        return _MOST
-
-    @property
-    def device_mib(self) -> int | None:
-        """Memory of one GPU in MiB; None for any GPU."""
-        if self.memory_mib is not None:
-            return self.memory_mib
-        known = MEMORY.get(self.product or "")
-        return None if known is None else known * _GIB
-
-    @property
-    def groups(self) -> tuple[int, ...]:
-        """The groups that own the device files."""
-        return tuple(self.render_groups)
-
 
 @dataclass(frozen=True)
-class Gaudi(Accelerator):
+class Gaudi(WholeDevices):
     """One or more Gaudi accelerators of Intel.
 
     No image is published: build one from vllm-gaudi, and give it as `image`. The resource alone
@@ -126,6 +97,7 @@ class Gaudi(Accelerator):
 
     platform: ClassVar[Platform] = "Gaudi"
     unit: ClassVar[str] = "accelerators"
+    memories: ClassVar[Mapping[str, int]] = GAUDI_MEMORY
     product: Literal["Gaudi2", "Gaudi3"] | None = None
     # A field may be what is a property by default.
     count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -134,7 +106,7 @@ class Gaudi(Accelerator):
     def __post_init__(self) -> None:
         if self.product is not None:
             require.choice("Gaudi.product", self.product, tuple(GAUDI_MEMORY))
-        require.integer("Gaudi.count", self.count, 1, _MOST, "accelerators")
+        require.integer("Gaudi.count", self.count, 1, self.limit, "accelerators")
         require.boolean("Gaudi.lazy_mode", self.lazy_mode)
 
     @property
@@ -146,27 +118,6 @@ class Gaudi(Accelerator):
     def node_labels(self) -> dict[str, str]:
         """None: no label of their nodes is documented."""
         return {}
-
-    @property
-    def tolerations(self) -> list[dict[str, str]]:
-        """The toleration of `habana.ai/gaudi`, the usual taint of their nodes."""
-        return [{"key": GAUDI_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}]
-
-    @property
-    def parallel(self) -> bool:
-        """True: one engine can use several."""
-        return True
-
-    @property
-    def most(self) -> int:
-        """8."""
-        return _MOST
-
-    @property
-    def device_mib(self) -> int | None:
-        """Memory of one accelerator in MiB; None for any."""
-        known = GAUDI_MEMORY.get(self.product or "")
-        return None if known is None else known * _GIB
 
     @property
     def variables(self) -> dict[str, str]:

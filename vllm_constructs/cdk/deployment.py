@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from vllm_constructs import require
+from vllm_constructs.accelerators.device_claim import DeviceClaim
 from vllm_constructs.arguments import with_options
 from vllm_constructs.engine.flag_types import Json
 from vllm_constructs.errors import Problem, refuse, warn
@@ -30,7 +31,7 @@ from . import plus, tree
 from .base import VllmConstruct
 from .links import ModelLinks
 from .model_objects import ModelObjects
-from .registry import ChartContext, chart_context
+from .registry import ChartContext, Key, chart_context
 
 if TYPE_CHECKING:
     import cdk8s_plus_27 as kplus
@@ -210,14 +211,7 @@ class ModelDeployment(VllmConstruct):
                 "namespace whose metrics a scaler or monitor reads already; make it before that "
                 "one, so that queries tell the two apart by their pods, or change the served_name=."
             )
-        alone = [("mounted claim", context.namespace, claim) for claim in self.pod.exclusive_claims]
-        for claim in alone:
-            other = context.app.maker(claim)
-            if other is not None:
-                refuse(
-                    f"ModelDeployment {self.name!r} mounts the claim {claim[2]!r}, which is "
-                    f"ReadWriteOncePod, as {other} does; give each its own claim."
-                )
+        alone = [*self._mounted(context), *self._device_shares(context)]
         behind = {}
         if plus.implement(ModelDeployment):
             # The Service is an object of cdk8s-plus then; the order of objects stays the same.
@@ -246,6 +240,40 @@ class ModelDeployment(VllmConstruct):
             return None
         storage.check_size(where, self.pod.cache, weights)
         return weights
+
+    def _mounted(self, context: ChartContext) -> list[Key]:
+        """The claims that no other pod may mount."""
+        found: list[Key] = [
+            ("mounted claim", context.namespace, claim) for claim in self.pod.exclusive_claims
+        ]
+        for claim in found:
+            other = context.app.maker(claim)
+            if other is not None:
+                refuse(
+                    f"ModelDeployment {self.name!r} mounts the claim {claim[2]!r}, which is "
+                    f"ReadWriteOncePod, as {other} does; give each its own claim."
+                )
+        return found
+
+    def _device_shares(self, context: ChartContext) -> list[Key]:
+        """The shares of a ResourceClaim that exists, of which models together have so many."""
+        gpu = self.pod.gpu
+        if not isinstance(gpu, DeviceClaim) or gpu.resource_claim is None:
+            return []
+        shares: list[Key] = [
+            ("share of a claim", context.namespace, f"{gpu.resource_claim}/{number}")
+            for number in range(gpu.shared_by)
+        ]
+        free = [key for key in shares if context.app.maker(key) is None]
+        needed = max(1, self.replicas)
+        if len(free) < needed:
+            refuse(
+                f"ModelDeployment {self.name!r} has {needed} pod{'s' * (needed > 1)}, and the "
+                f"ResourceClaim {gpu.resource_claim!r} is for {gpu.shared_by} of all models, of "
+                f"which {len(free)} are left; raise DeviceClaim(shared_by=) of all of them, so "
+                "that each takes a smaller part of the memory."
+            )
+        return free[:needed]
 
     def _check_references(self, context: ChartContext, pod: PodOptions) -> None:
         """Reject objects of other namespaces and apps, which pods cannot refer to."""

@@ -68,10 +68,13 @@ def check_image(where: str, pod: AddedPod) -> None:
         pod: The pod.
 
     Raises:
-        VllmConstructsError: It is the official image for XPU.
+        VllmConstructsError: It is the official image for XPU or TPU.
     """
-    if pod.release.is_official and pod.release.family.accelerator == "XPU":
-        text = "is in a bucket, and the image for XPU has no Run:ai Model Streamer to read it"
+    platform = pod.release.family.accelerator
+    if pod.release.is_official and platform in ("XPU", "TPU"):
+        text = (
+            f"is in a bucket, and the image for {platform} has no Run:ai Model Streamer to read it"
+        )
         refuse(Problem(where=where, text=text, advice="use the {cache}, or an image of your own"))
 
 

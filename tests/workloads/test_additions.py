@@ -127,3 +127,15 @@ def test_credentials() -> None:
 
     assert "kv_offload['LMCACHE_REMOTE_URL'] looks like a credential" in sentence
     assert "secret@" not in sentence
+
+
+def test_more_keys() -> None:
+    """What is JSON gets more keys, and none of the user's is changed."""
+    addition = added(engine={"model_loader_extra_config": {"a": 1, "b": 2}})
+    own = options(engine=EngineArgs(model_loader_extra_config={"a": 1}))
+    assert {"a": 1, "b": 2} == merged(own, [addition])["engine"].model_loader_extra_config
+
+    other = options(engine=EngineArgs(model_loader_extra_config={"a": 3}))
+    assert "EngineArgs.model_loader_extra_config is set by kv_offload; leave one of them out." == (
+        strategies.refusal(lambda: merged(other, [addition]))
+    )

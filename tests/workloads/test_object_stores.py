@@ -1,5 +1,6 @@
 """Buckets: what vLLM is told to stream from them, and what gives it access."""
 
+import json
 import warnings
 from functools import partial
 from typing import Any
@@ -142,10 +143,15 @@ class TestStreaming:
             assert "or put the weights into a cache" in sentence
 
     def test_extra_configuration(self) -> None:
-        """A configuration of the loader is the user's, as it is."""
-        engine = EngineArgs(model_loader_extra_config={"distributed": True})
-        args = " ".join(container(weights=KEYS, engine=engine)["args"])
-        assert 'config={"distributed":true}' in args
+        """A configuration of the loader is the user's; the buffer is added, unless it is there."""
+        for own, found in (
+            ({"distributed": True}, {"distributed": True, "memory_limit": 8 * 2**30}),
+            ({"memory_limit": 4 * 2**30}, {"memory_limit": 4 * 2**30}),
+        ):
+            engine = EngineArgs(model_loader_extra_config=own)
+            text = json.dumps(found, separators=(",", ":"))
+            args = container(weights=KEYS, engine=engine)["args"]
+            assert f"--model-loader-extra-config={text}" in args
 
     def test_buffer(self) -> None:
         """The buffer of each GPU fits into a memory that is given."""

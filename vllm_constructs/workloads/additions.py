@@ -137,8 +137,15 @@ def _with_flags(engine: EngineArgs, one: Additions) -> EngineArgs:
 def _check(where: str, current: Mapping[str, Any], own: Mapping[str, Any], option: str) -> None:
     """Reject values in a place where others are added."""
     for name, value in own.items():
-        if current.get(name) is not None and current[name] != frozen(value):
+        if not _extends(current.get(name), frozen(value)):
             _refuse(f"{where}.{name}" if where == "EngineArgs" else f"{where}[{name!r}]", option)
+
+
+def _extends(current: object, value: object) -> bool:
+    """Whether a value takes nothing from what is there: it is the same, or has more keys."""
+    if isinstance(current, Mapping) and isinstance(value, Mapping):
+        return current.items() <= value.items()
+    return current is None or current == value
 
 
 def _refuse(where: str, option: str, verb: str = "is set by") -> None:

@@ -7,7 +7,7 @@ vllm/transformers_utils/runai_utils.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any, ClassVar, Protocol
 
@@ -215,10 +215,12 @@ class _Bucket:
         if not (pod.env_from or any(name in pod.env for name in self.variables)):
             self.check_identity("weights", pod)
         engine: dict[str, Any] = {} if load_format else {"load_format": "runai_streamer"}
-        has_own = pod.engine.get("model_loader_extra_config") is not None
-        if (load_format is None or load_format in _STREAMERS) and not has_own:
+        own = pod.engine.get("model_loader_extra_config") or {}
+        is_streamer = load_format is None or load_format in _STREAMERS
+        if is_streamer and isinstance(own, Mapping) and "memory_limit" not in own:
             # The default is larger than the memory of the pod (40 GB for each GPU).
-            engine["model_loader_extra_config"] = {"memory_limit": self._check_buffer(pod)}
+            limit = {"memory_limit": self._check_buffer(pod)}
+            engine["model_loader_extra_config"] = {**own, **limit}
         return replace(access, option="weights", source=url, engine=engine)
 
     def _access(self, **more: Any) -> Additions:

@@ -193,3 +193,9 @@ def test_lmcache() -> None:
     """The image for CPUs has no LMCache."""
     expected = "kv_offload is LMCache, which the image for CPU does not have"
     assert strategies.refusal(lambda: spec(kv_offload=LmCache(gib=8))).startswith(expected)
+
+
+@pytest.mark.parametrize(("nodes", "gib"), [(1, 16), (2, 8), (4, 4)])
+def test_default_cache(nodes: int, gib: int) -> None:
+    """The KV caches of all NUMA nodes take a quarter of the memory by default."""
+    assert gib == Cpu(cores=32, memory_gib=64, numa_nodes=nodes).cache_gib

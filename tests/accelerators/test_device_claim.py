@@ -399,9 +399,37 @@ def test_claim_of_several_models() -> None:
     sentence = strategies.refusal(lambda: ModelDeployment(here, "three", model="a/three", gpu=gpu))
 
     assert sentence == (
-        "ModelDeployment 'three' has 1 pod, and the ResourceClaim 'gpu' is for 3 of all models, of "
-        "which 0 are left; raise DeviceClaim(shared_by=) of all of them, so that each takes a "
+        "ModelDeployment 'three' has up to 1 pod, and other models of the ResourceClaim 'gpu' up "
+        "to 3, but it is for 3; raise DeviceClaim(shared_by=) of all of them, so that each takes a "
         "smaller part of the memory."
     )
     elsewhere = Chart(app, "elsewhere", namespace="other")
     ModelDeployment(elsewhere, "three", model="a/three", gpu=gpu)
+
+
+def test_claim_of_scaled_models() -> None:
+    """The most pods of scalers count, too."""
+    app = App()
+    Kubernetes("1.34").set_on(app)
+    here = Chart(app, "here", namespace="llm")
+    gpu = DeviceClaim(L40S, shared_by=3, resource_claim="gpu")
+    models = [
+        ModelDeployment(here, name, model=f"a/{name}", gpu=gpu, cache=ExistingClaim("weights"))
+        for name in ("one", "two")
+    ]
+
+    def scale(model: ModelDeployment) -> KedaScaler:
+        return KedaScaler(
+            here,
+            f"{model.name}-scaler",
+            target=model,
+            max_replicas=2,
+            prometheus="http://prometheus.monitoring.svc:9090",
+            triggers=[QueueDepth(5)],
+        )
+
+    scale(models[0])
+    assert (
+        "'two' has up to 2 pods, and other models of the ResourceClaim 'gpu' up to 2, but it"
+        in (strategies.refusal(lambda: scale(models[1])))
+    )

@@ -167,7 +167,7 @@ def test_refusals(call: strategies.Call, sentence: str) -> None:
 @pytest.mark.parametrize("plugins", ["", "lora_filesystem_resolver", "tpu"])
 def test_plugins(plugins: str) -> None:
     """A list of plugins needs that of the platform, without which there is no device (L04)."""
-    expected = f"env['VLLM_PLUGINS'] is '{plugins}', without the plugin for Gaudi, with which vLLM"
+    expected = f"env['VLLM_PLUGINS'] is '{plugins}', without the plugin for Gaudi, so vLLM"
 
     def call() -> object:
         return spec(Gaudi(), env={"VLLM_PLUGINS": plugins})

@@ -436,6 +436,7 @@ SAMPLES: dict[str, dict[str, Make]] = {
             "image": "registry.example.com/lmcache/standalone:v0.5.6",
             "runtime_class": "nvidia-cdi",
             "security": PodSecurity(user=1000, read_only_root=True),
+            "tolerations": [Toleration(key="team", value="llm")],
             "metrics_from": ["monitoring"],
             "name": "kv-cache",
             "labels": MARKS,

@@ -25,7 +25,7 @@ TLS = ClusterIssuerRef("letsencrypt", secret="llm-tls")
 
 def gateway(scope: Chart, **options: Any) -> Gateway:
     """A Gateway with HTTPS."""
-    return Gateway(scope, "public", **{"gateway_class": "eg", "tls": TLS, **options})
+    return Gateway(scope, "public", **{"gateway_class": "eg", "host": HOST, "tls": TLS, **options})
 
 
 def rejected(make: Callable[[], object]) -> str:
@@ -132,6 +132,10 @@ def test_refusals() -> None:
     assert (
         "Gateway.tls is 'letsencrypt'; expected a ClusterIssuerRef(...) or TlsSecret(...)."
     ) == rejected(lambda: gateway(chart(), tls=tls))
+    assert (
+        "Gateway.host is missing, and cert-manager requests no certificate for a listener without "
+        "one; give it, or a TlsSecret."
+    ) == rejected(lambda: gateway(chart(), host=None))
     other = TlsSecret("tls", namespace="other")
     assert "'other'" in rejected(lambda: gateway(chart(), tls=other))
 

@@ -94,3 +94,11 @@ def test_hybrid() -> None:
     assert sized.memory_plan is not None
     assert 16 * 2**30 == sized.memory_plan.host_kv_cache
     assert ("16Gi", "32Gi") == made.pod.memory_pair
+
+
+def test_nodes() -> None:
+    """A model on other nodes than the servers is refused."""
+    scope = chart()
+    server = LmCacheServer(scope, "lmcache", gib=60, gpu=H100)
+    with rejected(scope, "the LmCacheServer 'lmcache' on those where it is NVIDIA-H100-80GB-HBM3"):
+        model(scope, gpu=WholeGpu("NVIDIA-L40S"), kv_offload=server)

@@ -174,7 +174,7 @@ class TestModels:
         ({"cache": None}, "cache is None; expected a ModelCache, ExistingClaim"),
         (
             {"cache": EphemeralCache()},
-            "ModelDownload.cache is empty for each pod, so that no Job can fill it; give a ModelC",
+            "ModelDownload.cache is empty for each pod, so no Job can fill it; give a ModelC",
         ),
         ({"cache": ExistingClaim("w", namespace="other")}, "ModelDownload.cache is in namespace"),
         (
@@ -190,7 +190,7 @@ class TestModels:
         ({"labels": 7}, "ModelDownload.labels is 7; expected a dict of strings"),
         ({"annotations": ["a"]}, "ModelDownload.annotations is ['a']; expected a dict of strings"),
         ({"labels": {"a": 7}}, "ModelDownload.labels"),
-        ({"revision": "main"}, "ModelDownload.revision is 'main', which may name other files"),
+        ({"revision": "main"}, "ModelDownload.revision is 'main', whose commit can change"),
     ],
 )
 def test_refused(options: dict[str, Any], sentence: str) -> None:

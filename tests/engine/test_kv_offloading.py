@@ -194,8 +194,8 @@ REPLACED = {"kv_connector": "NixlConnector", "kv_role": "kv_both"}
             {"kv_offloading_size": 8, "kv_offloading_backend": "lmcache"},
             "0.23.0",
             (
-                "is 8, which vLLM 0.23.0 ignores with kv_offloading_backend='lmcache': it is the "
-                "client of an LMCache server; leave both out, and give "
+                "is 8, which vLLM 0.23.0 ignores with kv_offloading_backend='lmcache': that "
+                "backend is the client of an LMCache server; leave both out, and give "
                 "kv_offload=LmCacheServer(...)."
             ),
         ),

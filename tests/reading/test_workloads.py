@@ -540,3 +540,60 @@ class TestWeights:
         (row,) = json.loads(capsys.readouterr().out)["models"]
         assert "Qwen/Qwen2.5-7B-Instruct" == row["model"]
         assert model.memory_plan.as_dict() == row["plan"]
+
+
+@pytest.mark.parametrize(
+    ("image", "resource", "built_for", "has"),
+    [
+        ("vllm/vllm-openai:v0.33.0", "amd.com/gpu", "CUDA", "amd.com/gpu, which needs ROCm"),
+        (
+            "vllm/vllm-openai-rocm:v0.33.0",
+            "nvidia.com/gpu",
+            "ROCm",
+            "NVIDIA-L40S, which needs CUDA",
+        ),
+        ("vllm/vllm-openai-cpu:v0.33.0", "nvidia.com/gpu", "CPU", "NVIDIA-L40S, which needs CUDA"),
+    ],
+)
+def test_image_of_another_accelerator(image: str, resource: str, built_for: str, has: str) -> None:
+    """An image that is built for other devices than the pod has does not start."""
+    found = deployment(image=image, resources={"limits": {resource: "1"}})
+    labels = {PRODUCT: "NVIDIA-L40S", "amd.com/gpu.product-name": "AMD_Instinct_MI300X_OAM"}
+    found["spec"]["template"]["spec"]["nodeSelector"] = labels
+    has = has.replace("amd.com/gpu,", "MI300X,")
+    expected = f"image is {image!r}, which is built for {built_for}, but the pod has {has}; "
+    assert said(only(found).refusal).startswith(expected)
+
+
+@pytest.mark.parametrize("args", [["vllm", "serve", "a/b"], ["a/b"]])
+def test_tpu_without_command(args: list[str]) -> None:
+    """The image for TPUs runs its arguments, so that it needs no command."""
+    found = deployment(
+        image="vllm/vllm-tpu:v0.32.0", args=args, resources={"limits": {"google.com/tpu": "1"}}
+    )
+    assert "a/b" == only(found).model
+
+
+def test_part_of_a_claim() -> None:
+    """An engine that uses fewer GPUs than its pod claims is planned with those."""
+    found = deployment(resources={"claims": [{"name": "gpu"}]})
+    inside = found["spec"]["template"]["spec"]
+    inside["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": "four"}]
+    request = {"deviceClassName": "gpu.nvidia.com", "count": 4}
+
+    def template(version: str, **exactly: Any) -> dict[str, Any]:
+        return {
+            "apiVersion": f"resource.k8s.io/{version}",
+            "kind": "ResourceClaimTemplate",
+            "metadata": {"name": "four", "namespace": "llm"},
+            "spec": {"spec": {"devices": {"requests": [{"name": "gpu", **exactly}]}}},
+        }
+
+    for one in (template("v1", exactly=request), template("v1beta1", **request)):
+        (made,) = deployed_models([found, one], "NVIDIA-L40S")
+        assert made.gpu is not None
+        assert (1, None) == (made.gpu.count, made.refusal)
+        assert "vLLM uses 1 of the pod's 4 GPUs" in said(made.notes[0])
+    every = template("v1", exactly={**request, "allocationMode": "All"})
+    (made,) = deployed_models([found, every], "NVIDIA-L40S")
+    assert made.gpu is None

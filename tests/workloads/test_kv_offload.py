@@ -235,11 +235,11 @@ REFUSED: list[tuple[strategies.Call, str]] = [
     ),
     (
         lambda: LmCache(gib=8, disk=CLAIM),
-        "LmCache needs both disk and disk_gib, or none; give both.",
+        "LmCache needs both disk and disk_gib, or neither; give both.",
     ),
     (
         lambda: LmCache(gib=8, disk_gib=8),
-        "LmCache needs both disk and disk_gib, or none; give both.",
+        "LmCache needs both disk and disk_gib, or neither; give both.",
     ),
     (
         lambda: LmCache(gib=8, disk=Volume.from_secret("kv"), disk_gib=8),
@@ -340,7 +340,7 @@ REFUSED: list[tuple[strategies.Call, str]] = [
     (
         lambda: pod(CLIENT, gpu=MigSlice("1g.10gb")),
         (
-            "kv_offload is an LMCache server, which can see one MIG slice only; use KvOffload or "
+            "kv_offload is an LMCache server, which can see only one MIG slice; use KvOffload or "
             "LmCache."
         ),
     ),
@@ -361,10 +361,10 @@ REFUSED: list[tuple[strategies.Call, str]] = [
     (
         lambda: kv_offload.for_hybrid(LmCache(gib=8), EngineArgs()),
         (
-            "kv_offload is an LmCache, and the model has layers of several kinds, whose KV cache "
-            "it cannot keep apart: vLLM turns its hybrid manager off, or does not start; use "
-            "KvOffload or an LmCacheServer, or, for sliding windows, give "
-            "EngineArgs(disable_hybrid_kv_cache_manager=True)."
+            "kv_offload is an LmCache, but the model has layers of several kinds, and LMCache "
+            "cannot keep their KV cache apart: vLLM turns its hybrid KV cache manager off, or does "
+            "not start; use KvOffload or an LmCacheServer, or, for layers with a sliding window, "
+            "give EngineArgs(disable_hybrid_kv_cache_manager=True)."
         ),
     ),
 ]

@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.workloads.offloads import CLAIM, config, pod
+from tests import strategies
+from tests.workloads.offloads import CLAIM, CLIENT, config, pod
 from vllm_constructs import (
     EnvVarSource,
     LmCache,
@@ -78,3 +79,11 @@ def test_client() -> None:
     assert expected == config(made)
     assert ("tcp://lmcache.llm.svc:6555",) == made.addresses
     assert ("16Gi", "32Gi") == made.memory_pair
+
+
+def test_ipv6() -> None:
+    """LMCache listens on IPv4, which the pods of an IPv6 cluster do not reach."""
+    pod(CLIENT, ip_families=["IPv4", "IPv6"])
+    assert "kv_offload is an LMCache server, which listens on IPv4 only" in strategies.refusal(
+        lambda: pod(CLIENT, ip_families=["IPv6"])
+    )

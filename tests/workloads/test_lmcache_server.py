@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.support import assert_valid, pod_security_problems, quantity
-from vllm_constructs import MigSlice, Nodes, PodSecurity, TimeSlicedGpu, WholeGpu
+from vllm_constructs import (
+    MigSlice,
+    Nodes,
+    PodSecurity,
+    TimeSlicedGpu,
+    VllmConstructsError,
+    WholeGpu,
+)
+from vllm_constructs.accelerators.nodes import Labels
 from vllm_constructs.workloads.lmcache_server import LmCacheDaemon
 
 H100 = WholeGpu("NVIDIA-H100-80GB-HBM3")
@@ -26,6 +34,7 @@ def daemon(**fields: Any) -> LmCacheDaemon:
         "runtime_class": "nvidia",
         "management_cdi": False,
         "security": PodSecurity(),
+        "tolerations": (),
         **fields,
     }
     return LmCacheDaemon(**given_fields)
@@ -181,7 +190,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"gpu": MigSlice("1g.10gb")},
         (
-            "LmCacheServer.gpu is a MigSlice, and a server can see one slice of its node only; use "
+            "LmCacheServer.gpu is a MigSlice, and a server can see only one slice of its node; use "
             "KvOffload or LmCache for the models on slices."
         ),
     ),
@@ -196,3 +205,21 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_refusals(fields: dict[str, Any], sentence: str) -> None:
     """What cannot work is refused with what would do."""
     assert sentence in strategies.refusal(lambda: daemon(**fields))
+
+
+def test_nodes_of_engines() -> None:
+    """An engine runs only where a server is; one that may run elsewhere is refused."""
+    key = "nvidia.com/gpu.product"
+    own = daemon()
+    own.check_nodes("qwen", {key: (str(H100.product),), "zone": ("a",)})
+    daemon(nodes=Nodes("any")).check_nodes("qwen", {})
+
+    elsewhere: list[tuple[Labels, str]] = [({}, "any"), ({key: ("NVIDIA-L40S",)}, "NVIDIA-L40S")]
+    for labels, found in elsewhere:
+        with pytest.raises(VllmConstructsError) as refusal:
+            own.check_nodes("qwen", labels)
+        assert str(refusal.value) == (
+            f"qwen runs on nodes whose {key} is {found}, and the LmCacheServer 'lmcache' on those "
+            f"where it is {H100.product}, so that a pod may have no server on its node; give both "
+            "the same product and nodes."
+        )

@@ -259,8 +259,8 @@ class TestNames:
         )
         for served in ("qwen", ["x", "qwen"]):
             assert (
-                "LoraAdapter('qwen').name is also a name of the model, which clients could not "
-                "reach any more; give it another name."
+                "LoraAdapter('qwen').name is also a name of the model, so clients could no "
+                "longer reach the model; give it another name."
             ) == reasons(LoraAdapter("qwen", HUB), served_name=served)
         assert "is also a name of the model" in reasons(LoraAdapter("gpt2", HUB), model="gpt2")
 
@@ -344,7 +344,7 @@ class TestRoom:
         two = (LoraAdapter("a", HUB), LoraAdapter("b", HUB, rank=32))
         pod(*two, **engine(enable_lora=True, max_loras=8, max_lora_rank=64, max_cpu_loras=9))
         assert (
-            "EngineArgs.max_lora_rank is 16, but the adapter 'b' has the rank 32; leave it out to "
+            "EngineArgs.max_lora_rank is 16, but the adapter 'b' has rank 32; leave it out to "
             "get what the adapters need."
         ) == reasons(*two, **engine(max_lora_rank=16))
         assert "EngineArgs.enable_lora is set by lora_adapters; leave one of them out." == (
@@ -411,7 +411,7 @@ class TestByHand:
         """What vLLM cannot read is refused."""
         sentence = reasons(**engine(enable_lora=True, lora_modules=[module]))
         assert "EngineArgs.lora_modules has " in sentence
-        assert "which vLLM does not read; expected 'name=path', or JSON with a name" in sentence
+        assert "which vLLM cannot parse; expected 'name=path', or JSON with a name" in sentence
 
     def test_read(self) -> None:
         """What vLLM reads, and what a variable has, is the user's."""
@@ -452,7 +452,7 @@ class TestRuntime:
         """Without a key every client may load, which is warned about (L03)."""
         (sentence,) = warned(runtime_lora_loading=True)
         assert (
-            "runtime_lora_loading is True without an api_key, so that every client that reaches "
+            "runtime_lora_loading is True without an api_key, so every client that reaches "
             "the port can load any folder of the pod and any repository of the Hub; give api_key."
         ) == sentence
         assert [] == warned(runtime_lora_loading=True, api_key=KEY)
@@ -514,3 +514,12 @@ class TestRuntime:
             assert "without the plugin for TPU" in reasons(gpu=gpu, env=env)
         else:
             pod(gpu=gpu, env=env)
+
+
+def test_empty_source() -> None:
+    """An empty folder has no adapter."""
+    sentence = strategies.refusal(lambda: LoraAdapter("sql", Volume.from_empty_dir()))
+    assert sentence == (
+        "LoraAdapter.source is an emptyDir, in which there is no adapter; give a repository, an "
+        "absolute path, a Volume or a bucket."
+    )

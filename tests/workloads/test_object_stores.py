@@ -14,6 +14,7 @@ from tests.support import assert_valid, pod_security_problems
 from vllm_constructs import (
     AmdGpu,
     AzureContainer,
+    Cpu,
     EngineArgs,
     EnvFromSource,
     EnvVarSource,
@@ -127,7 +128,38 @@ class TestStreaming:
         )
         assert "load-format: runai_streamer" in str(spec.config_files())
 
-    @pytest.mark.parametrize("name", ["auto", "runai_streamer", "runai_streamer_sharded"])
+    def test_sharded(self) -> None:
+        """The loader of shards takes no settings of the streamer, which has a variable."""
+        found = container(weights=KEYS, engine=EngineArgs(load_format="runai_streamer_sharded"))
+        assert "memory_limit" not in " ".join(found["args"])
+        limit = {"name": "RUNAI_STREAMER_MEMORY_LIMIT", "value": str(8 * 2**30)}
+        assert limit in found["env"]
+
+    @pytest.mark.parametrize(
+        ("options", "start"),
+        [
+            (
+                {"weights": S3Bucket("s3://a/b", secret="x", buffer="32Gi")},
+                "S3Bucket.buffer is '32Gi', not below the memory limit '32Gi'; lower it, or raise",
+            ),
+            (
+                {"weights": KEYS, "gpu": Cpu(cores=8, memory_gib=8, kv_cache_gib=1)},
+                "S3Bucket.buffer is '8Gi', not below the memory limit '8Gi'; lower it, or raise",
+            ),
+            (
+                {
+                    "weights": KEYS,
+                    "engine": EngineArgs(model_loader_extra_config={"memory_limit": 10**11}),
+                },
+                "EngineArgs.model_loader_extra_config['memory_limit'] is 100000000000 bytes, not",
+            ),
+        ],
+    )
+    def test_large_buffer(self, options: dict[str, Any], start: str) -> None:
+        """The buffer is below the memory that a pod has by default, and that of CPUs."""
+        assert reasons(**options).startswith(start)
+
+    @pytest.mark.parametrize("name", ["auto", "runai_streamer"])
     def test_format(self, name: Any) -> None:
         """A format that streams is kept, with the buffer."""
         args = container(weights=KEYS, engine=EngineArgs(load_format=name))["args"]
@@ -139,7 +171,7 @@ class TestStreaming:
         assert "memory_limit" not in " ".join(args)
         for name in ("safetensors", "tensorizer", "dummy"):
             sentence = reasons(weights=KEYS, engine=EngineArgs(load_format=name))
-            assert f"EngineArgs.load_format is {name!r}, in which vLLM does not load" in sentence
+            assert f"EngineArgs.load_format is {name!r}, with which vLLM does not load" in sentence
             assert "or put the weights into a cache" in sentence
 
     def test_extra_configuration(self) -> None:
@@ -307,8 +339,8 @@ class TestS3:
         (sentence,) = warned(weights=bucket)
         assert (
             "weights is in an S3Bucket without a secret, and the pod has no service_account, so "
-            "that it is read with the role of the node or of the ServiceAccount 'default', if they "
-            "have one; give service_account, or S3Bucket.secret."
+            "the bucket is read with the role of the node or of the ServiceAccount 'default', if "
+            "either has one; give service_account, or S3Bucket.secret."
         ) == sentence
         assert 1 == len(warned(model="s3://a/b"))
         with pytest.warns(VllmConstructsWarning, match="role of the node"):

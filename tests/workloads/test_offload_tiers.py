@@ -37,8 +37,8 @@ def test_roles() -> None:
 def test_disk_of_node(volume: Volume, effect: str) -> None:
     """A tier that only grows is warned about on the disk of the node."""
     sentence = (
-        f"DiskTier.volume is on the disk of the node, and vLLM deletes none of its files until "
-        f"{effect}; give a claim, such as Volume.from_claim(...)."
+        f"DiskTier.volume is on the disk of the node, and vLLM never deletes its files: it fills "
+        f"until {effect}; give a claim, such as Volume.from_claim(...)."
     )
     with pytest.warns(VllmConstructsWarning) as caught:
         DiskTier(volume)

@@ -182,8 +182,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"engine": EngineArgs(kv_offloading_size=8, kv_offloading_backend="lmcache")},
         (
             "EngineArgs.kv_offloading_size is 8, which vLLM 0.33.0 ignores with "
-            "kv_offloading_backend='lmcache': it is the client of an LMCache server; leave both "
-            "out, and give kv_offload=LmCacheServer(...)."
+            "kv_offloading_backend='lmcache': that backend is the client of an LMCache server; "
+            "leave both out, and give kv_offload=LmCacheServer(...)."
         ),
     ),
 ]

@@ -129,7 +129,7 @@ class TestMirror:
             reasons(weights=MIRROR, env={"HF_ENDPOINT": "https://x.example"})
         )
         assert (
-            "env['VLLM_USE_MODELSCOPE'] lets vLLM download from ModelScope, but there are weights; "
+            "env['VLLM_USE_MODELSCOPE'] makes vLLM download from ModelScope, but weights is given; "
             "leave one of them out."
         ) == reasons(weights=MIRROR, env={"VLLM_USE_MODELSCOPE": "1"})
 
@@ -323,5 +323,5 @@ class TestDownloaded:
     def test_variables(self, name: str, value: str) -> None:
         """Variables with which vLLM would not find the weights are refused."""
         assert (
-            f"env[{name!r}] lets vLLM look elsewhere, but there are weights; leave one of them out."
+            f"env[{name!r}] makes vLLM look elsewhere, but weights is given; leave one of them out."
         ) == reasons(weights=DOWNLOADED, cache=CLAIM, env={name: value})

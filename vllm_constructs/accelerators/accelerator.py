@@ -15,7 +15,7 @@ RENDER_GROUPS = (44, 105, 109, 110)
 
 
 def check_groups(where: str, value: object) -> tuple[int, ...]:
-    """Group ids.
+    """The group ids that an option has.
 
     Args:
         where: Name of the option.
@@ -89,7 +89,7 @@ class Accelerator:
 
     @property
     def fixed_labels(self) -> dict[str, str]:
-        """Labels of its nodes on every platform, however they are found. Default: none."""
+        """Labels that the pod selects with any `Nodes`. Default: none."""
         return {}
 
     @property
@@ -153,7 +153,7 @@ class Accelerator:
 
 
 class WholeDevices(Accelerator):
-    """Devices that a vendor's device plugin hands out whole, and over which an engine is split."""
+    """Devices that a vendor's device plugin allocates whole, and over which an engine is split."""
 
     limit: ClassVar[int] = 8
     """How many a pod can request."""
@@ -165,7 +165,7 @@ class WholeDevices(Accelerator):
 
     @property
     def tolerations(self) -> list[dict[str, str]]:
-        """The toleration of the resource's name, the usual taint of their nodes."""
+        """The toleration of a taint with the resource's name, which their nodes usually have."""
         return [{"key": str(self.resource), "operator": "Exists", "effect": "NoSchedule"}]
 
     @property

@@ -1,4 +1,4 @@
-"""AMD's GPUs.
+"""AMD GPUs.
 
 Sources: ROCm's device plugin and node labeller; vLLM 0.33, docker/Dockerfile.rocm.
 """
@@ -47,14 +47,14 @@ def product_of(label: str) -> str | None:
 
 @dataclass(frozen=True)
 class AmdGpu(WholeDevices):
-    """One or more GPUs of AMD.
+    """One or more AMD GPUs.
 
-    The image is vLLM's for ROCm by default. Its processes run as user 2000 and get the groups that
-    may use the devices.
+    The default image is vLLM's for ROCm. The processes run as user 2000 and have the groups that
+    own the device files.
 
     Args:
         product: The GPU, such as `MI300X`, or the value of its node label
-            `amd.com/gpu.product-name`. Default: any GPU of AMD, whose memory is not known.
+            `amd.com/gpu.product-name`. Default: any AMD GPU, whose memory is not known.
         count: GPUs per pod, from 1 to 16. Default 1.
         memory_mib: Memory of one GPU in MiB. Default: that of the product.
         render_groups: Groups that own the device files on the nodes. Default: the usual ones, 44,
@@ -68,7 +68,7 @@ class AmdGpu(WholeDevices):
     limit: ClassVar[int] = 16
     memories: ClassVar[Mapping[str, int]] = MEMORY
     product: str | None = None
-    # A field may be what is a property by default.
+    # A field here, but a property in the base class.
     count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
     memory_mib: int | None = field(default=None, kw_only=True)
     render_groups: Sequence[int] = field(default=RENDER_GROUPS, kw_only=True)

@@ -1,4 +1,4 @@
-"""CPUs as what a model runs on.
+"""Cpu: CPU cores and memory on which a model runs.
 
 Source: vLLM 0.33, docs/getting_started/installation/cpu.md and vllm/platforms/cpu.py.
 """
@@ -26,14 +26,15 @@ _PROCESSES_GIB = 4
 class Cpu(Accelerator):
     """CPU cores and memory, without any accelerator.
 
-    The pod gets whole cores of its own: requests and limits are equal, so that the kubelet's static
-    CPU manager can pin them. The image is vLLM's for CPUs by default.
+    The pod gets whole cores of its own: requests and limits are equal, so the kubelet's static
+    CPU manager can pin them. The default image is vLLM's for CPUs.
 
     Args:
         cores: CPU cores.
         memory_gib: Memory in GiB, for weights, KV cache and processes.
-        kv_cache_gib: GiB of it for the KV cache of each NUMA node (`VLLM_CPU_KVCACHE_SPACE`).
-            Default: a quarter of the memory.
+        kv_cache_gib: GiB of the memory for the KV cache of each NUMA node
+            (`VLLM_CPU_KVCACHE_SPACE`).
+            Default: a quarter of the memory, divided by the NUMA nodes.
         numa_nodes: NUMA nodes over which the engine is split. Default 1.
         architecture: `"amd64"` (default) or `"arm64"`.
 
@@ -71,11 +72,12 @@ class Cpu(Accelerator):
     @property
     def cache_gib(self) -> int:
         """GiB of KV cache of each NUMA node."""
-        return max(1, self.memory_gib // 4) if self.kv_cache_gib is None else self.kv_cache_gib
+        own = self.kv_cache_gib
+        return max(1, self.memory_gib // 4 // self.numa_nodes) if own is None else own
 
     @property
     def product(self) -> None:
-        """None: any cores will do."""
+        """None: CPUs have no product."""
         return
 
     @property
@@ -85,7 +87,7 @@ class Cpu(Accelerator):
 
     @property
     def resource(self) -> None:
-        """None: cores and memory are no extended resources."""
+        """None: cores and memory are not extended resources."""
         return
 
     @property

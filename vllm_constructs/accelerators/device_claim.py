@@ -25,30 +25,30 @@ _DRIVER = "gpu.nvidia.com"
 
 @dataclass(frozen=True)
 class DeviceClaim(NvidiaGpu):
-    """GPUs of NVIDIA, or a MIG slice, that the DRA driver hands out; since Kubernetes 1.34.
+    """NVIDIA GPUs, or a MIG slice, that NVIDIA's DRA driver allocates; since Kubernetes 1.34.
 
-    Nodes with the driver have no device plugin, so that pods with other kinds do not run there.
-    Time-slicing, MPS and MIG slices that are cut on demand are alpha in the driver; a claim that
-    several pods share divides nothing, so each engine gets its part of the memory by
-    `--gpu-memory-utilization`.
+    Nodes with the driver have no device plugin, so pods with `WholeGpu` do not run there.
+    Time-slicing, MPS and MIG slices that are created on demand are alpha in the driver. A claim
+    that several pods share does not divide the GPU, so `--gpu-memory-utilization` limits each
+    engine to its part of the memory.
 
     Args:
-        product: Value of the node label `nvidia.com/gpu.product`, by which the driver's product
-            name is found. Default: any GPU, whose memory is not known.
+        product: Value of the node label `nvidia.com/gpu.product`, from which the driver's product
+            name follows. Default: any GPU, whose memory is not known.
         count: GPUs per pod. Default 1.
-        profile: MIG profile of a slice that there is already, such as `1g.10gb`. Default: whole
+        profile: MIG profile of a slice that exists already, such as `1g.10gb`. Default: whole
             GPUs.
         shared_by: Pods that use the GPU at the same time, by one claim. Default 1: each pod has a
             claim of its own.
-        resource_claim: A ResourceClaim that exists, for pods of several models. Default: the model
-            makes what it needs.
+        resource_claim: Name of a ResourceClaim that exists already, such as one for pods of several
+            models. Default: the model makes its own.
 
     Raises:
         VllmConstructsError: An unknown product or profile, or several parts of one GPU.
     """
 
     product: str | None = None
-    # A field may be what is a property by default.
+    # A field here, but a property in the base class.
     count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
     profile: str | None = field(default=None, kw_only=True)
     shared_by: int = field(default=1, kw_only=True)
@@ -92,7 +92,7 @@ class DeviceClaim(NvidiaGpu):
 
     @property
     def node_labels(self) -> dict[str, str]:
-        """None: the claim selects devices, and by that nodes."""
+        """None: the claim selects devices, and thereby nodes."""
         return {}
 
     @property
@@ -121,7 +121,7 @@ class DeviceClaim(NvidiaGpu):
         return self.shared_by > 1 or self.resource_claim is not None
 
     def spec(self) -> dict[str, Any]:
-        """The `spec` of the ResourceClaim, which its template has, too."""
+        """The `spec` of the ResourceClaim, or of the claims that its template makes."""
         kind = "gpu" if self.profile is None else "mig"
         conditions = []
         if self.product is not None:
@@ -140,7 +140,7 @@ class DeviceClaim(NvidiaGpu):
         return {"devices": {"requests": [{"name": NAME, "exactly": exactly}]}}
 
     def object_name(self, workload: str) -> str:
-        """Name of the claim or its template, which tells what it asks for: it cannot be changed.
+        """Name of the claim or its template, with a checksum of its spec, which cannot be changed.
 
         Args:
             workload: Name of the workload.

@@ -31,7 +31,7 @@ class _Tpu(TypedDict):
     devices: int
 
 
-# The topologies of one host, the memory of a chip, and the devices that JAX sees of it.
+# The topologies of one host, the memory of a chip, and the devices per chip that JAX sees.
 TPUS: dict[str, _Tpu] = {
     "v4": {"label": "tpu-v4-podslice", "topologies": ("2x2x1",), "gib": 32, "devices": 1},
     "v5e": {
@@ -53,10 +53,10 @@ TPUS: dict[str, _Tpu] = {
 
 @dataclass(frozen=True)
 class Tpu(Accelerator):
-    """The TPU chips of one host of GKE.
+    """All TPU chips of one GKE host.
 
-    A pod requests all chips of its host, which the topology says. The image is `vllm/vllm-tpu` by
-    default, whose newest release is older than vLLM's.
+    The number of chips follows from the topology. The default image is `vllm/vllm-tpu`, whose
+    newest release is older than vLLM's.
 
     Args:
         product: `"v4"`, `"v5e"`, `"v5p"`, `"v6e"` or `"tpu7x"`, or the value of the node label

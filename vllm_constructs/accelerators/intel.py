@@ -1,4 +1,4 @@
-"""Intel's GPUs and Gaudi accelerators.
+"""Intel GPUs and Gaudi accelerators.
 
 Sources: Intel's device plugins; vLLM 0.33, docker/Dockerfile.xpu; vllm-gaudi 0.26.
 """
@@ -25,16 +25,16 @@ GAUDI_MEMORY = {"Gaudi2": 96, "Gaudi3": 128}
 
 @dataclass(frozen=True)
 class IntelGpu(WholeDevices):
-    """One or more GPUs of Intel, which vLLM calls XPU.
+    """One or more Intel GPUs, which vLLM calls XPUs.
 
-    The image is vLLM's for XPU by default, which there is for x86_64 only.
+    The default image is vLLM's for XPU, which is published for x86_64 only.
 
     Args:
         product: The value of the node label `gpu.intel.com/product`, such as `Max_1550` or
-            `Arc_Pro_B60`. Default: any GPU of Intel, whose memory is not known.
+            `Arc_Pro_B60`. Default: any Intel GPU, whose memory is not known.
         count: GPUs per pod, from 1 to 8. Default 1.
-        driver: The kernel driver of the nodes, which names the resource: `"xe"` (default) or
-            `"i915"`.
+        driver: The kernel driver of the nodes, after which the resource is named: `"xe"`
+            (default) or `"i915"`.
         memory_mib: Memory of one GPU in MiB. Default: that of the product.
         render_groups: Groups that own the device files on the nodes. Default: the usual ones, 44,
             105, 109 and 110.
@@ -46,7 +46,7 @@ class IntelGpu(WholeDevices):
     platform: ClassVar[Platform] = "XPU"
     memories: ClassVar[Mapping[str, int]] = MEMORY
     product: str | None = None
-    # A field may be what is a property by default.
+    # A field here, but a property in the base class.
     count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
     driver: Literal["xe", "i915"] = field(default="xe", kw_only=True)
     memory_mib: int | None = field(default=None, kw_only=True)
@@ -80,11 +80,12 @@ class IntelGpu(WholeDevices):
 
 @dataclass(frozen=True)
 class Gaudi(WholeDevices):
-    """One or more Gaudi accelerators of Intel.
+    """One or more of Intel's Gaudi accelerators.
 
-    No image is published: build one from vllm-gaudi, and give it as `image`. The resource alone
-    selects nodes, since no label of theirs is documented; give `nodes=Nodes(labels=...)` where a
-    cluster has both generations. Loading compiles for long: give `startup` a long time.
+    No image is published: build one from vllm-gaudi, and give it as `image`. Only the resource
+    selects nodes, since no label of Gaudi nodes is documented; give `nodes=Nodes(labels=...)` where
+    a cluster has both generations. The engine compiles for a long time when it starts: give a long
+    `startup`.
 
     Args:
         product: `"Gaudi2"` or `"Gaudi3"`. Default: any, whose memory is not known.
@@ -99,7 +100,7 @@ class Gaudi(WholeDevices):
     unit: ClassVar[str] = "accelerators"
     memories: ClassVar[Mapping[str, int]] = GAUDI_MEMORY
     product: Literal["Gaudi2", "Gaudi3"] | None = None
-    # A field may be what is a property by default.
+    # A field here, but a property in the base class.
     count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
     lazy_mode: bool = field(default=True, kw_only=True)
 

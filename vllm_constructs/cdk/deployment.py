@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from vllm_constructs import require
-from vllm_constructs.accelerators.device_claim import DeviceClaim
 from vllm_constructs.arguments import with_options
 from vllm_constructs.engine.flag_types import Json
 from vllm_constructs.errors import Problem, refuse, warn
@@ -30,6 +29,7 @@ from vllm_constructs.workloads.workload import Workload
 from . import plus, tree
 from .base import VllmConstruct
 from .links import ModelLinks
+from .lmcache_server import LmCacheServer
 from .model_objects import ModelObjects
 from .registry import ChartContext, Key, chart_context
 
@@ -211,7 +211,7 @@ class ModelDeployment(VllmConstruct):
                 "namespace whose metrics a scaler or monitor reads already; make it before that "
                 "one, so that queries tell the two apart by their pods, or change the served_name=."
             )
-        alone = [*self._mounted(context), *self._device_shares(context)]
+        alone = self._mounted(context)
         behind = {}
         if plus.implement(ModelDeployment):
             # The Service is an object of cdk8s-plus then; the order of objects stays the same.
@@ -255,30 +255,13 @@ class ModelDeployment(VllmConstruct):
                 )
         return found
 
-    def _device_shares(self, context: ChartContext) -> list[Key]:
-        """The shares of a ResourceClaim that exists, of which models together have so many."""
-        gpu = self.pod.gpu
-        if not isinstance(gpu, DeviceClaim) or gpu.resource_claim is None:
-            return []
-        shares: list[Key] = [
-            ("share of a claim", context.namespace, f"{gpu.resource_claim}/{number}")
-            for number in range(gpu.shared_by)
-        ]
-        free = [key for key in shares if context.app.maker(key) is None]
-        needed = max(1, self.replicas)
-        if len(free) < needed:
-            refuse(
-                f"ModelDeployment {self.name!r} has {needed} pod{'s' * (needed > 1)}, and the "
-                f"ResourceClaim {gpu.resource_claim!r} is for {gpu.shared_by} of all models, of "
-                f"which {len(free)} are left; raise DeviceClaim(shared_by=) of all of them, so "
-                "that each takes a smaller part of the memory."
-            )
-        return free[:needed]
-
     def _check_references(self, context: ChartContext, pod: PodOptions) -> None:
         """Reject objects of other namespaces and apps, which pods cannot refer to."""
         for option in ("cache", "weights", "kv_offload", "hf_token", "api_key", "service_account"):
             context.check_reference(option, pod.get(option))
+        server = pod.get("kv_offload")
+        if isinstance(server, LmCacheServer):
+            server.check_nodes(f"ModelDeployment {self.name!r}", self.pod.all_node_labels)
         for secret in pod.get("image_pull_secrets") or ():
             context.check_reference("image_pull_secrets", secret)
         for option, reference in self.pod.references():

@@ -1,4 +1,4 @@
-"""Gateway: the entry of the Gateway API to which routes of models attach."""
+"""Gateway: a Gateway of the Gateway API, to which routes of models attach."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class Gateway(VllmConstruct):
     """A Gateway with HTTPS, and a redirect from plain HTTP.
 
-    Most clusters have one already, to which a `GatewayRef` refers. A Gateway has an address of its
-    own, which costs money in clouds: make one for all models of a host.
+    Most clusters have a Gateway already; refer to it with a `GatewayRef`. Each Gateway has an
+    address of its own, which costs money in clouds: make one for all models of a host.
 
     Args:
         scope: Chart or construct that it belongs to.
@@ -35,11 +35,12 @@ class Gateway(VllmConstruct):
         gateway_class: Name of the GatewayClass, such as `eg`, `nginx` or
             `gke-l7-global-external-managed`.
         host: Host that it serves, which may begin with `*.`. Default: all hosts.
-        tls: The certificate: `ClusterIssuerRef(...)` or `TlsSecret(...)`. Default: none, so that
-            models are served by plain HTTP.
+        tls: The certificate: `ClusterIssuerRef(...)` or `TlsSecret(...)`. Default: none, so models
+            are served by plain HTTP.
         redirect: Whether plain HTTP is redirected to HTTPS. Default: True if there is a
             certificate.
-        routes_from: Namespaces whose routes may attach: `"Same"` (default), its own, or `"All"`.
+        routes_from: Namespaces whose routes may attach: `"Same"` (default), only its own, or
+            `"All"`.
         implementation: As in `GatewayRef`. Default: `"standard"`.
         proxy_namespace: As in `GatewayRef`.
         proxy_subnets: As in `GatewayRef`.
@@ -50,7 +51,7 @@ class Gateway(VllmConstruct):
     Attributes:
         gateway: The Gateway.
         redirect: The HTTPRoute that sends plain HTTP to HTTPS, or None.
-        ref: What routes refer to.
+        ref: The GatewayRef with which routes refer to it.
 
     Raises:
         VllmConstructsError: An invalid name or host, or a redirect without a certificate.
@@ -78,6 +79,9 @@ class Gateway(VllmConstruct):
             allowed = "a ClusterIssuerRef(...) or TlsSecret(...)"
             require.wrong("Gateway.tls", tls, allowed)
         context.check_reference("Gateway.tls", tls)
+        if isinstance(tls, ClusterIssuerRef) and host is None:
+            text = "is missing, and cert-manager requests no certificate for a listener without one"
+            refuse(Problem(where="Gateway.host", text=text, advice="give it, or a TlsSecret"))
         redirects = tls is not None if redirect is None else redirect
         if require.boolean("Gateway.redirect", redirects) and tls is None:
             require.wrong("Gateway.redirect", redirects, "False without {tls}", "give {tls}")
@@ -114,8 +118,8 @@ class Gateway(VllmConstruct):
             hosts: Their hosts.
 
         Raises:
-            VllmConstructsError: Another app, a namespace whose routes may not attach, or a host
-                that the Gateway does not serve.
+            VllmConstructsError: Routes in another app, or in a namespace whose routes may not
+                attach, or with a host that the Gateway does not serve.
         """
         if context.app is not self._context.app:
             refuse(f"{owner}.gateway is in another app; put both into one app.")
@@ -177,7 +181,7 @@ def gateway_of(
         warn(
             Problem(
                 where=f"{owner}.gateway",
-                text="has no certificate, so that clients send the API key of "
+                text="has no certificate, so clients send the API key of "
                 f"{', '.join(map(repr, named))} in clear",
                 advice="give {Gateway.tls=ClusterIssuerRef(...)} or {Gateway.tls=TlsSecret(...)}",
             )

@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
 
 from vllm_constructs import require
+from vllm_constructs.accelerators.device_claim import DeviceClaim
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, refuse, warn
 from vllm_constructs.kube.pod_security_standards import LEVELS, Level, Need
@@ -207,8 +208,31 @@ class ModelLinks:
             budget.check(where, least, scaler=replicas.scaler, most=most)
 
     def check_sharing(self, replicas: int) -> None:
-        """Reject more replicas than can mount the cache and the volumes."""
+        """Reject more replicas than can mount the cache and the volumes, or share a device."""
         self.pod.check_sharing(self._who, replicas)
+        gpu, claim = self.pod.gpu, self.resource_claim
+        if not isinstance(gpu, DeviceClaim) or claim is None:
+            return
+        same = self.context.app.of_claim(self.context.namespace, claim)
+        others = sum(other.most for other in same if other is not self)
+        if others and others + max(1, replicas) > gpu.shared_by:
+            refuse(
+                f"{self._who} has up to {max(1, replicas)} pod{'s' * (replicas > 1)}, and other "
+                f"models of the ResourceClaim {claim!r} up to {others}, but it is for "
+                f"{gpu.shared_by}; raise DeviceClaim(shared_by=) of all of them, so that each "
+                "takes a smaller part of the memory."
+            )
+
+    @property
+    def resource_claim(self) -> str | None:
+        """The existing ResourceClaim that the pods use, if they do."""
+        return getattr(self.pod.gpu, "resource_claim", None)
+
+    @property
+    def most(self) -> int:
+        """Pods at most, as far as it is known, and at least one."""
+        scaler = self.facts.scaler
+        return max(1, self.replicas if scaler is None else scaler.maximum)
 
     def need_metrics(self, reader: str) -> None:
         """Reject a reader of metrics that are not exposed."""

@@ -34,28 +34,29 @@ _IMAGE = "vllm/vllm-openai:v0.33.0"
 class ModelDownload(VllmConstruct):
     """A Job that downloads a model at a fixed revision into a cache.
 
-    Given to a model as `weights=`, its pods wait until the Job is done and then load the revision
-    from the cache, without a connection to the Hub. The name of the Job follows from what it
-    downloads and how, so that another revision is another Job: the pods of a Job cannot be changed.
+    With it as `weights=`, the pods of a model wait until the Job is done, and then load the
+    revision from the cache, without a connection to the Hub. The pod template of a Job cannot be
+    changed, so the name of the Job has a checksum of it: another revision makes another Job.
 
     Args:
         scope: Chart or construct that it belongs to.
         id: Its id in the scope, with which the name of the Job begins.
         model: Model of the Hugging Face Hub.
         revision: The commit, with 40 hexadecimal digits.
-        cache: The claim, which pods on several nodes must be able to mount and write.
+        cache: The claim, which pods on several nodes must be able to mount and write to.
         hf_token: Token for gated models. Default: none.
         mirror: A mirror of the Hub. Default: the Hub.
         include: Patterns of files, such as `*.safetensors`. Default: all files.
         exclude: Patterns of files that are left out, such as `original/*`. Default: none.
-        image: An image with the command `hf`. Default: that of vLLM, which nodes have anyway.
-        memory: Memory, as request and limit or both. Default: 2Gi and 8Gi.
+        image: An image with the command `hf`. Default: vLLM's, which the nodes pull anyway.
+        memory: Memory: one quantity for both request and limit, or (request, limit). Default: 2Gi
+            and 8Gi.
         service_account: A ServiceAccount. Default: that of the namespace.
         image_pull_secrets: Secrets for the image registry. Default: none.
         env: More variables of the container, such as a proxy's. Default: none.
         allow_to: More addresses that the pod may connect to. Default: the Hub or the mirror, and
             those that variables name.
-        security: The user of the process. Default: as that of the engines.
+        security: The user of the process. Default: that of the engines.
         network_policy: Whether to make a NetworkPolicy for the pod. Default: True.
         labels: More labels of the objects and the pod. Default: none.
         annotations: More annotations of the objects and the pod. Default: none.
@@ -63,7 +64,7 @@ class ModelDownload(VllmConstruct):
     Attributes:
         job: The Job.
         network_policy: The NetworkPolicy, or None.
-        weights: What a model is given.
+        weights: What a model gets as `weights`.
 
     Raises:
         VllmConstructsError: A revision that may change, a cache that only one node can mount, or
@@ -103,7 +104,7 @@ class ModelDownload(VllmConstruct):
             context.check_reference(where, secret)
         volume = storage.claim_of(cache)
         if not isinstance(volume, storage.ExistingClaim):
-            text = "is empty for each pod, so that no Job can fill it"
+            text = "is empty for each pod, so no Job can fill it"
             refuse(Problem(where="ModelDownload.cache", text=text, advice="give a ModelCache"))
         volume = replace(volume, namespace=context.namespace)
         account = None
@@ -159,5 +160,5 @@ class ModelDownload(VllmConstruct):
 
     @property
     def weights(self) -> DownloadedWeights:
-        """What a model is given as `weights`."""
+        """What a model gets as `weights`."""
         return self._download.weights

@@ -26,6 +26,12 @@ class _Model(Protocol):
     @property
     def is_measured(self) -> bool: ...
 
+    @property
+    def most(self) -> int: ...
+
+    @property
+    def resource_claim(self) -> str | None: ...
+
     def check_level(self, level: Level) -> None: ...
 
 
@@ -97,6 +103,14 @@ class AppRegistry:
     def models(self, namespace: str | None, served_name: str) -> Sequence[_Model]:
         """The models of one namespace and served name."""
         return self._models_of.get((namespace, served_name), ())
+
+    def of_claim(self, namespace: str | None, claim: str) -> list[_Model]:
+        """The models of one namespace that use an existing ResourceClaim."""
+        return [
+            model
+            for (space, _), model in self._models
+            if space == namespace and model.resource_claim == claim
+        ]
 
     def add_endpoints(self, endpoints: Iterable[Endpoint]) -> None:
         """Note hosts and paths through which models are reached."""

@@ -1,4 +1,4 @@
-"""The memory of the host in which engines keep KV cache, as flags and variables ask for it.
+"""Memory of the host in which engines keep KV cache, as flags and variables say.
 
 Sources: vllm/config/vllm.py and vllm/v1/kv_offload/cpu of vLLM 0.33; LMCache 0.5.6,
 lmcache/v1/config.py.
@@ -31,13 +31,13 @@ PINNED = 2
 _LMCACHE_GIB = 5.0
 _FALSE = ("0", "false", "no", "off")
 _MOST = 2**60
-# The connectors of each backend; another one is replaced.
+# The connectors of each backend; vLLM replaces any other.
 _OF_BACKEND = {
     "native": ("OffloadingConnector", "SimpleCPUOffloadConnector"),
     "lmcache": ("LMCacheConnectorV1",),
 }
 TIERING = "TieringOffloadingSpec"
-"""The connector's part that has tiers."""
+"""The `spec_name` of a connector with tiers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,8 @@ class HostCache:
 
     Args:
         size: Bytes that all engines of a pod allocate.
-        shared_memory: Those of them that are files in `/dev/shm`.
-        has_leftovers: Whether a killed engine leaves its files there.
+        shared_memory: Those of them that are in files in `/dev/shm`. Default: 0.
+        has_leftovers: Whether a killed engine leaves its files there. Default: False.
     """
 
     size: int
@@ -56,7 +56,7 @@ class HostCache:
 
 
 def problem(engine: EngineArgs, release: VllmRelease) -> Problem | None:
-    """A size that vLLM does not use as it is meant; None if there is none.
+    """The problem of a `kv_offloading_size` that vLLM ignores or uses in another way, or None.
 
     Args:
         engine: Flags of the engine.
@@ -73,7 +73,7 @@ def problem(engine: EngineArgs, release: VllmRelease) -> Problem | None:
         return Problem(
             where=where,
             text=f"is {size}, which {release.description} ignores with "
-            "{kv_offloading_backend='lmcache'}: it is the client of an LMCache server",
+            "{kv_offloading_backend='lmcache'}: that backend is the client of an LMCache server",
             value=str(size),
             advice="leave both out, and give {kv_offload=LmCacheServer(...)}",
         )
@@ -123,7 +123,7 @@ def host_cache(
     else:
         native = _bytes(size, GIB) * engines
         is_simple = bool(switch(env, "VLLM_USE_SIMPLE_KV_OFFLOAD"))
-    # Tiers read and write the file: they need it on every platform, and in their first releases.
+    # Tiers read and write the file, so every platform and every release with tiers has it.
     is_tiered = has_tiers(config)
     is_file = is_tiered or (
         release.behaves("kv-offload-in-shared-memory") and release.family.accelerator != "ROCm"
@@ -147,7 +147,7 @@ def _lmcache(env: Mapping[str, str], ranks: int) -> int:
 
 
 def _bytes(amount: object, unit: int = 1) -> int:
-    """An amount in bytes; 0 where it is no number that vLLM could allocate."""
+    """An amount in bytes; 0 if it is not a size that vLLM could allocate."""
     if isinstance(amount, bool) or not isinstance(amount, (int, float, str)):
         return 0
     try:
@@ -158,7 +158,7 @@ def _bytes(amount: object, unit: int = 1) -> int:
 
 
 def connectors(config: object) -> Iterator[str]:
-    """The names of all connectors in a `kv_transfer_config`; one may have others in it."""
+    """The names of all connectors in a `kv_transfer_config`; one may contain others."""
     if isinstance(config, Mapping):
         for key, value in config.items():
             if key == "kv_connector" and isinstance(value, str):

@@ -199,6 +199,9 @@ def _virtual(product: str | None, annotations: PlanAnnotations) -> VirtualGpu:
     return VirtualGpu(product, memory_mib=annotations.gpu_memory_mib)
 
 
+_DIVISIBLE = (WholeGpu, DeviceClaim, AmdGpu, IntelGpu, Gaudi)
+
+
 def gpus_in_use(gpu: Gpu, engine: EngineArgs) -> tuple[Gpu | None, Problem | None]:
     """The GPUs of the pod that the engine uses, and why it uses others than the pod has.
 
@@ -210,7 +213,7 @@ def gpus_in_use(gpu: Gpu, engine: EngineArgs) -> tuple[Gpu | None, Problem | Non
     problem = sizes.problem(gpu)
     if problem is None:
         return gpu, None
-    if sizes.gpus < gpu.count and isinstance(gpu, (WholeGpu, AmdGpu, IntelGpu, Gaudi)):
+    if sizes.gpus < gpu.count and isinstance(gpu, _DIVISIBLE):
         text = f"vLLM uses {sizes.gpus} of the pod's {gpu.count} {gpu.unit}"
         return replace(gpu, count=sizes.gpus), Problem(text=text)
     if not isinstance(gpu, WholeGpu):

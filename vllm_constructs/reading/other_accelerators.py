@@ -1,4 +1,4 @@
-"""Accelerators of a pod that are not NVIDIA's, or that it claims, from its manifest."""
+"""Accelerators of other vendors, CPUs and device claims of a pod, from its manifest."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def of_resources(
         counts: Whole amounts of the container's limits.
         labels: Labels of the node.
         annotations: Annotations of the workload.
-        assumed: The product of a pod whose manifest does not name it; another vendor's does not
-            count. Default: none.
+        assumed: The product if the manifest does not name it; ignored if it is another vendor's.
+            Default: none.
 
     Raises:
         VllmConstructsError: The memory of the product is not known.
@@ -67,7 +67,7 @@ def of_resources(
 def of_cpus(
     limits: Mapping[str, Any], env: Mapping[str, str], ranks: int, labels: Mapping[str, str]
 ) -> Cpu | None:
-    """The CPUs and the memory of a container; None if its limits do not have memory.
+    """The CPUs and the memory of a container; None if it has no memory limit.
 
     Args:
         limits: The container's limits.
@@ -103,7 +103,7 @@ def of_claims(
     Args:
         pod: The `spec` of the pod.
         container: The container.
-        specs: The specs of claims and templates by their kinds and names, of one namespace.
+        specs: The specs of claims and templates in one namespace, by kind and name.
         annotations: Annotations of the workload.
         assumed: The product where a claim does not name it.
         ranks: The GPUs over which the engine is split.
@@ -123,11 +123,13 @@ def of_claims(
         _, pods = annotations.gpu_sharing or ("", 1)
         spec = specs.get((kind, str(template or shared)), {})
         for request in map(mapping, items(mapping(spec, "devices").get("requests"))):
-            exactly = mapping(request, "exactly")
+            # In v1beta1 the request itself has the fields.
+            exactly = mapping(request, "exactly") or request
             selectors = map(mapping, items(exactly.get("selectors")))
             text = " ".join(str(mapping(one, "cel").get("expression")) for one in selectors)
             profile = _PROFILE.search(text)
-            if exactly.get("deviceClassName") not in CLASSES.values():
+            is_counted = exactly.get("allocationMode", "ExactCount") == "ExactCount"
+            if exactly.get("deviceClassName") not in CLASSES.values() or not is_counted:
                 continue
             return DeviceClaim(
                 _named(text) or assumed,
@@ -148,7 +150,7 @@ def of_claims(
 
 
 def _named(expression: str) -> str | None:
-    """The product that an expression asks for by its whole name."""
+    """The product whose whole name an expression has; None if the catalog lacks it."""
     found = _PRODUCT.search(expression)
     name = found[1].replace(" ", "-") if found else None
     return name if name in catalog() else None

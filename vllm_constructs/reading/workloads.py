@@ -35,6 +35,8 @@ from .gpus import gpus_in_use, pod_gpus
 from .nodes import selected_nodes
 from .other_accelerators import of_claims, of_cpus
 
+# Images that start vLLM without a command; that for TPUs runs its arguments.
+_STARTS_VLLM = re.compile(r"vllm-(openai|tpu|gaudi)")
 _REFERENCE = re.compile(r"\$\$|\$\(([^()\s]+)\)")
 _SHELLS = ("sh", "bash", "dash")
 _SHELL_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::?-([^}]*))?\}?", re.ASCII)
@@ -151,7 +153,7 @@ def after_serve(
         env: Variables that a shell would expand. Default: none.
     """
     if not command:
-        return list(args)
+        return list(args[2:] if list(args[:2]) == ["vllm", "serve"] else args)
     tokens = [*command, *args]
     if tokens[0].rpartition("/")[2] in _SHELLS:
         script = next(
@@ -252,7 +254,7 @@ def _engine_container(template: Mapping[str, Any]) -> dict[str, Any] | None:
         if command:
             if after_serve(command, strings(container.get("args"))) is not None:
                 return container
-        elif "vllm-openai" in str(container.get("image")):
+        elif _STARTS_VLLM.search(str(container.get("image"))):
             return container
     return None
 
@@ -323,6 +325,8 @@ def _model(
         has_claims=bool(items(mapping(container, "resources").get("claims"))),
         found_elsewhere=other,
     )
+    if gpus.gpu is not None and release.named_accelerator not in (None, gpus.gpu.platform):
+        refusals.append(_mismatch(release, gpus.gpu))
     if gpus.problem is not None:
         (problems if gpus.gpu is None else notes).append(gpus.problem)
     if not release.is_certain:
@@ -414,6 +418,18 @@ def _release(image: str, vllm: str | None) -> tuple[VllmRelease, list[Problem]]:
         kind="not counted",
     )
     return release, [] if release.version else [note]
+
+
+def _mismatch(release: VllmRelease, gpu: Gpu) -> Problem:
+    """An image that is built for another accelerator than the pod's."""
+    value = require.shown(release.image)
+    return Problem(
+        where="image",
+        text=f"is {escaped(value)}, which is built for {release.named_accelerator}, but the pod "
+        f"has {escaped(gpu.product or gpu.resource or gpu.platform)}, which needs {gpu.platform}",
+        value=value,
+        advice="use an image for it",
+    )
 
 
 def _built_for(release: VllmRelease, gpu: Gpu | None) -> VllmRelease:

@@ -17,6 +17,7 @@ Behavior: TypeAlias = Literal[
     "kv-offload-in-shared-memory",
     "kv-offload-tiers",
     "kv-offload-unlinked",
+    "kv-offloading-size",
     "latent-block-of-backend",
     "lmcache-backend-is-client",
     "mxfp4-scales-twice",

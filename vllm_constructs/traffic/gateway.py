@@ -1,4 +1,4 @@
-"""Gateway: the listeners of the Gateway API through which clients reach models."""
+"""Gateway: the manifest, with the listeners through which clients reach models."""
 
 from __future__ import annotations
 

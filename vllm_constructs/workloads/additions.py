@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class AddedPod(Protocol):
-    """The parts of a pod on which it depends what is added."""
+    """The parts of a pod on which additions depend."""
 
     @property
     def model(self) -> str:
@@ -33,7 +33,7 @@ class AddedPod(Protocol):
 
     @property
     def gpu(self) -> Gpu:
-        """GPU of the pod."""
+        """Accelerator of the pod."""
         ...
 
     @property
@@ -67,7 +67,7 @@ class Additions:
     """What an option adds to flags, variables, volumes and containers.
 
     Args:
-        option: Name of the option, for sentences.
+        option: Name of the option, for error sentences.
         engine: Flags of the engine by their Python names. Default: none.
         excludes: Flags of the engine that would change what is added. Default: none.
         env: Variables of the engine's container. Default: none.
@@ -91,10 +91,9 @@ class Additions:
 
 
 def merged(options: Mapping[str, Any], additions: Iterable[Additions]) -> dict[str, Any]:
-    """The options of a pod that have something added.
+    """The options of a pod to which something is added, with their new values.
 
-    What is there already with the same value is left as it is, so that a pod can be made again
-    from its own options.
+    An option may already have what is added, so a pod can be made again from its own options.
 
     Args:
         options: All options of the pod by their names, checked.
@@ -106,7 +105,7 @@ def merged(options: Mapping[str, Any], additions: Iterable[Additions]) -> dict[s
     found: dict[str, Any] = {}
     for one in additions:
         current = {**options, **found}
-        # The user may have given what is written into them.
+        # Parts of the values may come from the user.
         check_env(one.option, one.env)
         for name in one.excludes:
             if current["engine"].get(name) is not None:
@@ -135,14 +134,14 @@ def _with_flags(engine: EngineArgs, one: Additions) -> EngineArgs:
 
 
 def _check(where: str, current: Mapping[str, Any], own: Mapping[str, Any], option: str) -> None:
-    """Reject values in a place where others are added."""
+    """Reject a value that differs from what is added in its place."""
     for name, value in own.items():
         if not _extends(current.get(name), frozen(value)):
             _refuse(f"{where}.{name}" if where == "EngineArgs" else f"{where}[{name!r}]", option)
 
 
 def _extends(current: object, value: object) -> bool:
-    """Whether a value takes nothing from what is there: it is the same, or has more keys."""
+    """Whether a value keeps all of the current one: it is equal, or has more keys."""
     if isinstance(current, Mapping) and isinstance(value, Mapping):
         return current.items() <= value.items()
     return current is None or current == value

@@ -27,13 +27,13 @@ class KvOffload:
     Flags, `/dev/shm`, and the pod's request and limit of memory follow from its size.
 
     Args:
-        gib: GiB of one engine, for all of its GPUs. With data parallelism each engine in the pod
-            has as much.
-        tiers: Where KV cache goes from there, the first one first: `DiskTier`s and `BucketTier`s.
-            Default: nowhere.
-        hybrid: Whether the model has layers of several kinds, for which vLLM was measured to take
-            1.92 times as much; twice as much memory is reserved then. Default: as the model's
-            shape says; False where it is not known.
+        gib: GiB for one engine, in total for its GPUs. With data parallelism, each engine in the
+            pod has that much.
+        tiers: `DiskTier`s and `BucketTier`s to which KV cache goes from the memory, in this order.
+            Default: none.
+        hybrid: Whether the model has layers of several kinds. vLLM was measured to allocate 1.92
+            times the size for such a model, so twice the size is reserved. Default: as the model's
+            shape says; False if the shape is not known.
 
     Raises:
         VllmConstructsError: A size below 0.1, or tiers of another type.
@@ -64,18 +64,22 @@ class KvOffload:
             pod: The pod.
 
         Raises:
-            VllmConstructsError: The release or its accelerator cannot do it.
+            VllmConstructsError: The release or its accelerator does not support it.
         """
         release = pod.release
         if release.family.accelerator not in PLATFORMS:
             text = f"is given, but vLLM's connector does not run on {release.family.accelerator}"
             refuse(Problem(where="kv_offload", text=text, advice="leave it out"))
+        if not release.behaves("kv-offloading-size"):
+            text = f"is not yet in {release.description}"
+            advice = "use an image of vLLM 0.12 or newer, or leave it out"
+            refuse(Problem(where="kv_offload", text=text, advice=advice))
         if not self.tiers:
             is_other = pod.engine.get("kv_offloading_backend") == "lmcache"
             return Additions(
                 option="kv_offload",
                 engine={"kv_offloading_size": self.gib},
-                # vLLM replaces its connector.
+                # vLLM would replace its connector.
                 excludes=("kv_transfer_config", *SIZED[1 : 1 + is_other]),
             )
         if not release.behaves("kv-offload-tiers"):
@@ -128,7 +132,7 @@ def offload_of(given: object) -> KvOffload | LmCache | LmCacheClient | None:
 
 
 def for_hybrid(offload: Offload | None, engine: object) -> Offload | None:
-    """What a pod offloads whose model is hybrid, so that it takes more memory.
+    """The offload of a pod whose model is hybrid, for which more memory is reserved.
 
     Args:
         offload: What the option `kv_offload` has.
@@ -143,11 +147,11 @@ def for_hybrid(offload: Offload | None, engine: object) -> Offload | None:
     is_native = flags.get("kv_offloading_backend") != "lmcache"
     if isinstance(offload, LmCache) and not flags.get("disable_hybrid_kv_cache_manager"):
         text = (
-            "is an LmCache, and the model has layers of several kinds, whose KV cache it cannot "
-            "keep apart: vLLM turns its hybrid manager off, or does not start"
+            "is an LmCache, but the model has layers of several kinds, and LMCache cannot keep "
+            "their KV cache apart: vLLM turns its hybrid KV cache manager off, or does not start"
         )
         advice = (
-            "use {KvOffload} or an {LmCacheServer}, or, for sliding windows, give "
+            "use {KvOffload} or an {LmCacheServer}, or, for layers with a sliding window, give "
             "{EngineArgs.disable_hybrid_kv_cache_manager=True}"
         )
         refuse(Problem(where="kv_offload", text=text, advice=advice))

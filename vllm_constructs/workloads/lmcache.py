@@ -33,15 +33,15 @@ class LmCache:
     all pods of a node share, use an `LmCacheServer`.
 
     Args:
-        gib: GiB in the memory of the pod, for all of its GPUs.
-        disk: A volume for more of them. Default: none.
-        disk_gib: GiB on it, for all GPUs. Required with `disk`.
+        gib: GiB in the memory of the pod, in total for its GPUs.
+        disk: A volume for more KV cache. Default: none.
+        disk_gib: GiB on the volume, in total for the GPUs. Required with `disk`.
         remote_url: A server that pods share, such as `lm://cache.llm.svc:65432`, or
-            `redis://redis.cache.svc:6379`; a password is a variable in `env`, written as
-            `$(NAME)`. Default: none.
-        serde: How data for the server are written: `"naive"` (default) as they are, or
-            `"cachegen"` compressed with losses.
-        chunk_size: Tokens of a chunk. Default: 256.
+            `redis://redis.cache.svc:6379`. Write a password as `$(NAME)`, a variable in `env`.
+            Default: none.
+        serde: Format of the data on the server: `"naive"` (default), uncompressed, or `"cachegen"`,
+            with lossy compression.
+        chunk_size: Tokens per chunk. Default: 256.
 
     Raises:
         VllmConstructsError: An invalid size, volume or URL.
@@ -57,7 +57,7 @@ class LmCache:
     def __post_init__(self) -> None:
         require.integer("LmCache.gib", self.gib, 1, 2**16, "GiB")
         if (self.disk is None) != (self.disk_gib is None):
-            text = "needs both {disk} and {disk_gib}, or none"
+            text = "needs both {disk} and {disk_gib}, or neither"
             refuse(Problem(where="LmCache", text=text, advice="give both"))
         if self.disk is not None:
             self._check_disk()
@@ -104,7 +104,7 @@ class LmCache:
             env["LMCACHE_MAX_LOCAL_DISK_SIZE"] = _part(self.disk_gib, gpus)
             volumes[_DISK] = self.disk
         if self.remote_url is not None:
-            # Keys of chunks depend on Python's hashes, which pods that share them must agree on.
+            # Keys of chunks depend on Python's hashes, which must be equal in pods that share them.
             env |= {"LMCACHE_REMOTE_URL": self.remote_url, "LMCACHE_REMOTE_SERDE": self.serde}
             env["PYTHONHASHSEED"] = "0"
         config = {"kv_connector": "LMCacheConnectorV1", "kv_role": "kv_both"}
@@ -121,8 +121,8 @@ class LmCache:
 class LmCacheClient:
     """KV cache that an LMCache server on the node keeps for all engines there; since vLLM 0.23.
 
-    An `LmCacheServer` has one as its `client`; this class is for servers of other tools. They must
-    run with `--isolated-ipc`, since the pod shares no memory with others of its host.
+    An `LmCacheServer` has one as its `client`; this class is for servers that other tools deploy.
+    They must run with `--isolated-ipc`, since the pod shares no memory with its host.
 
     Args:
         host: Name of the server's Service.
@@ -157,10 +157,14 @@ class LmCacheClient:
             refuse(Problem(where="kv_offload", text=text, advice=advice))
         # A `MigSlice`, or a `DeviceClaim` of one.
         if getattr(pod.gpu, "profile", None) is not None:
-            text = "is an LMCache server, which can see one MIG slice only"
+            text = "is an LMCache server, which can see only one MIG slice"
             refuse(Problem(where="kv_offload", text=text, advice="use {KvOffload} or {LmCache}"))
         if pod.release.family.accelerator == "ROCm":
             text = "is an LMCache server, which cannot share memory of AMD's GPUs with a pod"
+            refuse(Problem(where="kv_offload", text=text, advice="use {KvOffload} or {LmCache}"))
+        families = tuple(getattr(pod, "ip_families", ()))
+        if families[:1] == ("IPv6",):
+            text = "is an LMCache server, which listens on IPv4 only"
             refuse(Problem(where="kv_offload", text=text, advice="use {KvOffload} or {LmCache}"))
         self._check_memory(pod)
         extra = {
@@ -181,7 +185,7 @@ class LmCacheClient:
         )
 
     def _check_memory(self, pod: AddedPod) -> None:
-        """Reject virtual memory of CUDA, which has no handles for other processes."""
+        """Reject CUDA's virtual memory, which other processes cannot open."""
         cannot = "cannot be shared with an LMCache server"
         if pod.engine.get("enable_sleep_mode"):
             text = f"is True, and its memory {cannot}"
@@ -203,13 +207,13 @@ class HasClient(Protocol):
 
 
 def _part(gib: int, gpus: int) -> str:
-    """A size for each GPU, rounded down to MiB, so that all of them do not exceed the whole."""
+    """The part of each GPU, rounded down to MiB, so that the parts do not exceed the total."""
     part = math.floor(gib * 1024 / gpus) / 1024
     return f"{part:.6f}".rstrip("0").rstrip(".")
 
 
 def check_lmcache(release: VllmRelease) -> None:
-    """Reject an official image without LMCache: those for CPUs and Intel's GPUs.
+    """Reject an official image without LMCache: any but those for CUDA and ROCm.
 
     Args:
         release: The vLLM release in the image.

@@ -6,10 +6,11 @@ Source: LMCache 0.5.6, docs/source/mp/deployment.rst and lmcache/v1/multiprocess
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from vllm_constructs import require
-from vllm_constructs.accelerators.nodes import Nodes
+from vllm_constructs.accelerators.nodes import Labels, Nodes
 from vllm_constructs.accelerators.nvidia import KINDS, Gpu, MigSlice
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, refuse
@@ -18,7 +19,7 @@ from vllm_constructs.kube.peers import from_namespace
 
 from .container import Container
 from .pod_security import PodSecurity
-from .scheduling import Affinity, NodeRequirement
+from .scheduling import Affinity, NodeRequirement, Toleration
 from .volumes import Volume
 from .workload import NAME_LABEL
 
@@ -42,6 +43,7 @@ class LmCacheDaemon:
     runtime_class: str | None
     management_cdi: bool
     security: PodSecurity
+    tolerations: Sequence[Toleration]
 
     def __post_init__(self) -> None:
         names.service("LmCacheServer.name", self.name)
@@ -49,14 +51,39 @@ class LmCacheDaemon:
         allowed = "a WholeGpu, TimeSlicedGpu or VirtualGpu"
         require.instance("LmCacheServer.gpu", self.gpu, KINDS, allowed)
         if isinstance(self.gpu, MigSlice):
-            text = "is a MigSlice, and a server can see one slice of its node only"
+            text = "is a MigSlice, and a server can see only one slice of its node"
             advice = "use {KvOffload} or {LmCache} for the models on slices"
             refuse(Problem(where="LmCacheServer.gpu", text=text, advice=advice))
         require.instance("LmCacheServer.nodes", self.nodes, Nodes, "Nodes(...)")
         require.boolean("LmCacheServer.management_cdi", self.management_cdi)
         require.instance("LmCacheServer.security", self.security, PodSecurity, "PodSecurity(...)")
+        allowed = "a list of Toleration(...)"
+        require.instances("LmCacheServer.tolerations", self.tolerations, Toleration, allowed)
         if self.runtime_class is not None:
             names.subdomain("LmCacheServer.runtime_class", self.runtime_class)
+
+    def check_nodes(self, where: str, labels: Labels) -> None:
+        """Reject a pod that may run on a node without a server, which it could not reach.
+
+        Args:
+            where: Name of the model, for the sentence.
+            labels: Labels of the pod's nodes with their allowed values.
+
+        Raises:
+            VllmConstructsError: Such a pod.
+        """
+        for key, values in self.nodes.labels_for(self.gpu).items():
+            if not labels.get(key) or not set(labels[key]) <= set(values):
+                found = " or ".join(labels.get(key, ())) or "any"
+                refuse(
+                    Problem(
+                        where=where,
+                        text=f"runs on nodes whose {key} is {found}, and the LmCacheServer "
+                        f"{self.name!r} on those where it is {' or '.join(values)}, so that a pod "
+                        "may have no server on its node",
+                        advice="give both the same product and {nodes}",
+                    )
+                )
 
     @property
     def selector(self) -> dict[str, str]:
@@ -64,8 +91,8 @@ class LmCacheDaemon:
         return {NAME_LABEL: "lmcache", "app.kubernetes.io/instance": self.name}
 
     def _container(self) -> dict[str, Any]:
-        # The process itself takes a few GiB.
         gpus = {} if self.runtime_class is None else {"NVIDIA_VISIBLE_DEVICES": "all"}
+        # The process itself takes a few GiB.
         memory = f"{self.gib + math.ceil(self.gib / 10) + 5}Gi"
         container = Container(
             name=_CONTAINER,
@@ -89,7 +116,7 @@ class LmCacheDaemon:
         ).manifest(self.security)
         probe = {"httpGet": {"path": "/healthcheck", "port": "http"}, "periodSeconds": 10}
         return container | {
-            # It answers when the cache is pinned, for which LMCache's operator has 1 s for each GB.
+            # It answers after it has pinned the cache; LMCache's operator allows 1 s for each GB.
             "startupProbe": {**probe, "failureThreshold": 30 + math.ceil(self.gib / 10)},
             "readinessProbe": probe,
             "livenessProbe": {**probe, "failureThreshold": 6},
@@ -110,7 +137,10 @@ class LmCacheDaemon:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "securityContext": user,
-            "tolerations": self.nodes.tolerations(self.gpu),
+            "tolerations": [
+                *self.nodes.tolerations(self.gpu),
+                *(one.manifest() for one in self.tolerations),
+            ],
             "containers": [self._container()],
             "volumes": [{"name": "home", "emptyDir": {}}],
         }
@@ -139,7 +169,7 @@ class LmCacheDaemon:
         }
 
     def service(self) -> dict[str, Any]:
-        """The Service, which leads each pod to the server of its own node."""
+        """The Service, which routes each pod to the server on its own node."""
         return {
             "apiVersion": "v1",
             "kind": "Service",
@@ -152,7 +182,7 @@ class LmCacheDaemon:
         }
 
     def network_policy(self, metrics_from: tuple[str, ...]) -> dict[str, Any]:
-        """The policy: engines of the namespace connect to it, and whoever reads its metrics.
+        """The NetworkPolicy, which admits engines of the namespace, and readers of the metrics.
 
         Args:
             metrics_from: Namespaces of Prometheus.
@@ -169,7 +199,7 @@ class LmCacheDaemon:
             "spec": {
                 "podSelector": {"matchLabels": self.selector},
                 "policyTypes": ["Ingress", "Egress"],
+                # Without rules, nothing is let out; an empty list would not be stored.
                 "ingress": ingress,
-                "egress": [],
             },
         }

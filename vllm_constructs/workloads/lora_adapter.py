@@ -1,4 +1,4 @@
-"""LoraAdapter: small weights beside those of a model, each served under a name of its own.
+"""LoraAdapter: a small set of weights that adapts a model, served under a name of its own.
 
 Source: vLLM 0.33, docs/features/lora.md, vllm/lora/utils.py and vllm/config/lora.py.
 """
@@ -41,10 +41,10 @@ RUNTIME = "VLLM_ALLOW_RUNTIME_LORA_UPDATING"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,62}", re.ASCII)
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[\w.-]+)+/?", re.ASCII)
-# vLLM keeps as many adapters on the GPU as a batch may use; each takes the memory of the rank.
+# The most slots by default: each takes GPU memory for the highest rank.
 _MOST_LOADED = 4
-# The library with which vLLM streams weights has the function; a folder ends with a slash. Where
-# there is none, it finds no files and says nothing.
+# `pull_files` is from the library with which vLLM streams weights. The URL of a folder must end
+# with a slash; if there is no such folder, it copies nothing and raises nothing.
 _PULL = (
     "import os, sys; from runai_model_streamer import pull_files; url, folder = sys.argv[1:]; "
     "pull_files(url, folder); found = os.path.exists(os.path.join(folder, 'adapter_config.json')); "
@@ -52,7 +52,7 @@ _PULL = (
 )
 _KEYS = ("name", "path")
 _RESOLVERS = ("VLLM_LORA_RESOLVER_CACHE_DIR", "VLLM_LORA_RESOLVER_HF_REPO_LIST")
-# Platforms that are plugins of vLLM's, not in vLLM itself (vllm/platforms/__init__.py).
+# Platforms that are plugins, and not in vLLM itself (vllm/platforms/__init__.py).
 _PLUGGED = {"TPU": ("tpu",), "Gaudi": ("hpu", "gaudi")}
 _BUCKETS = (S3Bucket, GcsBucket, AzureContainer)
 
@@ -63,7 +63,7 @@ AdapterSource: TypeAlias = str | Volume | S3Bucket | GcsBucket | AzureContainer
 class LoraAdapter:
     """A LoRA adapter, which clients use by its name instead of the model's.
 
-    Flags, mounts and the room for adapters on the GPU follow from all adapters of a pod.
+    Flags, mounts and the slots on the GPU are derived from all adapters of a pod.
 
     Args:
         name: Name of the adapter in requests.
@@ -71,8 +71,7 @@ class LoraAdapter:
             the cache or a volume; a `Volume` of a claim or an OCI image; or a bucket such as
             `S3Bucket("s3://adapters/sql", secret="s3")`, from which a container downloads it before
             the engine starts.
-        rank: Its rank, `r` in its `adapter_config.json`. Default: 16, vLLM's limit unless a higher
-            one is given.
+        rank: Its rank, `r` in its `adapter_config.json`. Default: 16, vLLM's default limit.
         base_model_name: What `/v1/models` shows as its parent. Default: the model's served name.
 
     Raises:
@@ -99,6 +98,9 @@ class LoraAdapter:
         else:
             allowed = "a repository, an absolute path, a Volume or a bucket"
             require.instance("LoraAdapter.source", source, (Volume, *_BUCKETS), allowed)
+            if isinstance(source, Volume) and source.kind == "emptyDir":
+                text = "is an emptyDir, in which there is no adapter"
+                refuse(Problem(where="LoraAdapter.source", text=text, advice=f"give {allowed}"))
         if isinstance(source, _BUCKETS) and source.url is None:
             text = f"is {article(type(source).__name__)} without a URL"
             refuse(Problem(where="LoraAdapter.source", text=text, advice="give it one"))
@@ -127,13 +129,13 @@ class AdaptedPod(StreamingPod, Protocol):
 
 
 def check_adapters(value: object) -> tuple[LoraAdapter, ...]:
-    """The adapters of a pod, each of another name.
+    """The adapters of a pod, each with another name.
 
     Args:
         value: What the option `lora_adapters` has.
 
     Raises:
-        VllmConstructsError: Another type, or a name twice.
+        VllmConstructsError: A value of another type, or two adapters with the same name.
     """
     allowed = "a list of LoraAdapter(name, source)"
     found = require.instances("lora_adapters", value, LoraAdapter, allowed)
@@ -153,13 +155,13 @@ def additions(pod: AdaptedPod, adapters: Sequence[LoraAdapter]) -> Additions:
         adapters: Its adapters, one or more.
 
     Raises:
-        VllmConstructsError: An adapter has a name of the model, a higher rank than the engine
+        VllmConstructsError: An adapter has a name of the model or a higher rank than the engine
             allows, or cannot be downloaded.
     """
     for one in adapters:
         if one.name in pod.served_names:
             where = f"LoraAdapter({one.name!r}).name"
-            text = "is also a name of the model, which clients could not reach any more"
+            text = "is also a name of the model, so clients could no longer reach the model"
             refuse(Problem(where=where, text=text, advice="give it another name"))
     engine = pod.engine
     loaded = engine.max_loras or min(len(adapters), _MOST_LOADED)
@@ -193,7 +195,7 @@ def _rank(engine: EngineArgs, adapters: Iterable[LoraAdapter]) -> int:
         refuse(
             Problem(
                 where="EngineArgs.max_lora_rank",
-                text=f"is {given}, but the adapter {highest.name!r} has the rank {highest.rank}",
+                text=f"is {given}, but the adapter {highest.name!r} has rank {highest.rank}",
                 value=str(given),
                 advice="leave it out to get what the adapters need",
             )
@@ -232,13 +234,15 @@ def _pull(
             TEMPORARY: Volume.from_empty_dir(name="tmp"),
             **access.volumes,
         },
-        memory=("512Mi", "2Gi"),
+        # On CPUs the pod is Guaranteed only if all containers have equal limits.
+        cpu=("100m", "100m") if pod.gpu.platform == "CPU" else "100m",
+        memory="2Gi" if pod.gpu.platform == "CPU" else ("512Mi", "2Gi"),
     )
     return container, access
 
 
 def _label(name: str) -> str:
-    """The name of an adapter as a part of a label, which no other adapter of the pod has."""
+    """The name of an adapter as a part of a DNS label, unique in the pod."""
     found = names.sanitized(name, 46)
     return found if found == name else f"{found}-{sha256(name.encode()).hexdigest()[:8]}"
 
@@ -258,7 +262,7 @@ class LoadingPod(Protocol):
 
 
 class CheckedPod(LoadingPod, Protocol):
-    """The parts of a pod that are looked at."""
+    """The parts of a pod that are checked."""
 
     @property
     def engine(self) -> EngineArgs:
@@ -298,9 +302,9 @@ def check(pod: CheckedPod) -> None:
         pod: The pod, with what options have added to its flags.
 
     Raises:
-        VllmConstructsError: A name twice, too few slots, an adapter that cannot be downloaded,
-            several API servers that would not agree on adapters, or plugins without that of the
-            platform.
+        VllmConstructsError: Two adapters with the same name, fewer adapters in memory than slots,
+            an adapter that cannot be downloaded, several API servers, of which only one would load
+            an adapter, or a list of plugins without the one for the platform.
     """
     _check_names(pod)
     _check_plugins(pod)
@@ -327,7 +331,7 @@ def check(pod: CheckedPod) -> None:
         _check_runtime(pod)
     elif any(name in pod.plain_env for name in _RESOLVERS):
         name = next(name for name in _RESOLVERS if name in pod.plain_env)
-        text = "has no effect: vLLM asks its resolvers only where adapters may be loaded later"
+        text = "has no effect: vLLM asks its resolvers only if clients may load adapters"
         advice = "give {runtime_lora_loading=True} too, or leave it out"
         warn(Problem(where=f"env[{name!r}]", text=text, advice=advice))
 
@@ -340,8 +344,8 @@ def _check_plugins(pod: CheckedPod) -> None:
         refuse(
             Problem(
                 where="env['VLLM_PLUGINS']",
-                text=f"is {escaped(repr(given))}, without the plugin for {pod.gpu.platform}, with "
-                "which vLLM finds no device",
+                text=f"is {escaped(repr(given))}, without the plugin for {pod.gpu.platform}, so "
+                "vLLM finds no device",
                 value=repr(given),
                 advice="leave it out: {runtime_lora_loading} and a resolver's own variable suffice",
             )
@@ -361,8 +365,8 @@ def check_replicas(where: str, pod: LoadingPod, replicas: int) -> None:
         warn(
             Problem(
                 where=where,
-                text=f"has up to {replicas} replicas and {{runtime_lora_loading}}, and only the "
-                "replica that answers loads an adapter, so that others do not know it",
+                text=f"has up to {replicas} replicas and {{runtime_lora_loading}}, but only the "
+                "replica that answers loads an adapter, and the others do not know it",
                 advice="give {lora_adapters}, one replica, or a folder for vLLM's resolver "
                 "(VLLM_LORA_RESOLVER_CACHE_DIR in {env})",
             )
@@ -389,7 +393,7 @@ def _check_names(pod: CheckedPod) -> None:
 def _name_of(module: str) -> str:
     """The name of an adapter, which is given as `name=path` or as JSON (`LoRAParserAction`)."""
     if "$(" in module:
-        # What a variable has is not known here.
+        # The value of a variable is not known here.
         return module
     if "=" in module and "," not in module:
         return module.partition("=")[0]
@@ -402,7 +406,7 @@ def _name_of(module: str) -> str:
         refuse(
             Problem(
                 where=where,
-                text=f"has {escaped(require.shown(module))}, which vLLM does not read",
+                text=f"has {escaped(require.shown(module))}, which vLLM cannot parse",
                 value=require.shown(module),
                 allowed=allowed,
             )
@@ -411,7 +415,7 @@ def _name_of(module: str) -> str:
 
 
 def _check_runtime(pod: CheckedPod) -> None:
-    """Run-time loading: one process must answer, and every client that reaches it may load."""
+    """Reject run-time loading with several API servers; warn if it needs no API key."""
     servers = pod.engine.api_server_count
     ranks = pod.engine.data_parallel_size or 1
     count = servers if servers is not None else ranks
@@ -428,8 +432,8 @@ def _check_runtime(pod: CheckedPod) -> None:
         warn(
             Problem(
                 where="runtime_lora_loading",
-                text="is True without an {api_key}, so that every client that reaches the port can "
-                "load any folder of the pod and any repository of the Hub",
+                text="is True without an {api_key}, so every client that reaches the port can load "
+                "any folder of the pod and any repository of the Hub",
                 advice="give {api_key}",
             )
         )

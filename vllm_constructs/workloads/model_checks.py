@@ -199,7 +199,7 @@ def _files(pod: CheckedPod) -> Iterator[Problem]:
     if not pod.release.is_official:
         return
     mounted = (MOUNT_PATH, *pod.mounted)
-    named: list[tuple[str, Any]] = [("model", pod.model)]
+    named: list[tuple[str, Any]] = [("model", pod.source)]
     named += [(f"EngineArgs.{name}", pod.engine.get(name)) for name in _FILES]
     for module in pod.engine.get("lora_modules") or ():
         named.append(("EngineArgs.lora_modules", _adapter_path(str(module))))

@@ -36,12 +36,12 @@ _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _OWN = ("is set by ModelDownload", "leave it out")
 _RESERVED = {
     **dict.fromkeys(("HOME", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "MARKER"), _OWN),
-    "HF_HUB_OFFLINE": ("would keep it from downloading", "leave it out"),
+    "HF_HUB_OFFLINE": ("would prevent the download", "leave it out"),
     "HF_ENDPOINT": ("has an option of its own", "give {mirror=HuggingFaceMirror(...)}"),
     "HF_TOKEN": ("would put the token into the manifests", "give {hf_token}"),
     "HUGGING_FACE_HUB_TOKEN": ("would put the token into the manifests", "give {hf_token}"),
 }
-# The marker comes last, so that pods never start with a part of the files.
+# The marker is written last, so that pods never start with only some of the files.
 _SCRIPT = 'hf download "$@" && mkdir -p "$(dirname "$MARKER")" && touch "$MARKER"'
 
 
@@ -73,7 +73,7 @@ class Download:
             refuse(
                 Problem(
                     where="ModelDownload.revision",
-                    text=f"is {self.revision!r}, which may name other files tomorrow",
+                    text=f"is {self.revision!r}, whose commit can change",
                     value=repr(self.revision),
                     advice="give the commit, with 40 hexadecimal digits",
                 )
@@ -93,11 +93,11 @@ class Download:
         if not self.cache.can_be_shared or self.cache.is_read_only:
             why = "pods cannot write to it"
             if not self.cache.is_read_only:
-                why = "the pods that wait would keep it from the node of the Job"
+                why = "the Job cannot mount it while a pod on another node waits with it mounted"
             refuse(
                 Problem(
                     where="ModelDownload.cache",
-                    text=f"is {self.cache.access}, so that {why}",
+                    text=f"is {self.cache.access}, so {why}",
                     advice="use storage with {access='ReadWriteMany'}, or download in a container "
                     "of {init_containers}",
                 )
@@ -122,7 +122,7 @@ class Download:
 
     @property
     def checksum(self) -> str:
-        """What tells this download from others."""
+        """The checksum of what is downloaded."""
         what = (self.model, self.revision, sorted(self.include), sorted(self.exclude))
         return sha256(repr(what).encode()).hexdigest()[:8]
 
@@ -167,7 +167,7 @@ class Download:
 def job(
     name: str, download: Download, marks: Sequence[Mapping[str, str] | None] = ()
 ) -> dict[str, Any]:
-    """The Job, whose name tells what it downloads and how: its template cannot be changed.
+    """The Job, whose name has a checksum of its pod template, which cannot be changed.
 
     Args:
         name: The first part of its name.
@@ -205,7 +205,7 @@ def _labels(name: str) -> dict[str, str]:
 
 
 def network_policy(name: str, download: Download) -> dict[str, Any]:
-    """The policy of its pod, which connects to the Hub and nothing else.
+    """The NetworkPolicy of its pod, which connects to the Hub or mirror and to given addresses.
 
     Args:
         name: Name of the Job.
@@ -227,4 +227,6 @@ def network_policy(name: str, download: Download) -> dict[str, Any]:
         downloads=not is_mirrored(plain),
         egress=rules,
     )
-    return {**made, "spec": {**made["spec"], "ingress": []}}
+    # Without rules, nothing is let in; an empty list would not be stored.
+    spec = {key: value for key, value in made["spec"].items() if key != "ingress"}
+    return {**made, "spec": spec}

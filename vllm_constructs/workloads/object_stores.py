@@ -19,6 +19,7 @@ from vllm_constructs.kube.references import HasName, name_of, namespace_of, reje
 
 from .additions import AddedPod, Additions
 from .env_sources import EnvVarSource
+from .storage import memory_limit
 from .volumes import Volume
 
 URL = re.compile(r"(s3|gs|az)://[A-Za-z0-9][\w.-]*(/(?!\.{1,2}(/|$))[\w.-]+)*/?", re.ASCII)
@@ -29,11 +30,13 @@ _HTTP = re.compile(
 _KEY = "/var/run/secrets/google"
 _REGION = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}", re.ASCII)
-# Where a node has its role. Other identities are fetched from other addresses.
+# The metadata server of a node, which issues the credentials of the node's role.
 _METADATA = "http://169.254.169.254:80"
-# The formats in which vLLM loads from a URL (vllm/config/vllm.py).
-_STREAMERS = ("auto", "runai_streamer", "runai_streamer_sharded")
-_FORMATS = (*_STREAMERS, "modelexpress")
+# The formats with which vLLM loads from a URL (vllm/config/vllm.py).
+_STREAMERS = ("auto", "runai_streamer")
+# Its loader takes no settings of the streamer (vLLM, sharded_state_loader.py).
+_SHARDED = "runai_streamer_sharded"
+_FORMATS = (*_STREAMERS, _SHARDED, "modelexpress")
 
 
 class StreamingPod(AddedPod, Protocol):
@@ -140,7 +143,7 @@ class _Bucket:
         raise NotImplementedError
 
     def check_identity(self, where: str, pod: StreamingPod) -> None:
-        """Warn about a pod that has no identity of its own with which it could read the bucket.
+        """Warn about a pod without an identity of its own for reading the bucket.
 
         Args:
             where: Name of the option that has the bucket.
@@ -152,24 +155,34 @@ class _Bucket:
                 Problem(
                     where=where,
                     text=f"is in {article(name)} without a {{secret}}, and the pod has no "
-                    "{service_account}, so that it is read with the role of the node or of the "
-                    "ServiceAccount 'default', if they have one",
+                    "{service_account}, so the bucket is read with the role of the node or of the "
+                    "ServiceAccount 'default', if either has one",
                     advice=f"give {{service_account}}, or {{{name}.secret}}",
                 )
             )
 
-    def _check_buffer(self, pod: StreamingPod) -> int:
-        """The bytes of the buffer; rejected where the memory of the pod is smaller."""
-        buffer, gpus = int(quantity.memory("buffer", self.buffer)), pod.gpu.count
-        limit = pod.memory[1] if isinstance(pod.memory, tuple) else pod.memory
-        if limit is not None and buffer * gpus >= quantity.memory("memory", limit):
-            each = f" for each of {gpus} GPUs" if gpus > 1 else ""
+    def _check_buffer(self, pod: StreamingPod, given: object = None) -> int:
+        """The bytes of the buffer; rejected where the memory of the pod is smaller.
+
+        Args:
+            pod: The pod.
+            given: Bytes that the user has set among the loader's settings. Default: none.
+        """
+        buffer = int(quantity.memory("buffer", self.buffer))
+        where, shown = f"{type(self).__name__}.buffer", repr(self.buffer)
+        if isinstance(given, int) and given > 0:
+            buffer, shown = given, f"{given} bytes"
+            where = "EngineArgs.model_loader_extra_config['memory_limit']"
+        count, limit = pod.gpu.devices, memory_limit(pod.gpu, pod.memory)
+        if buffer * count >= quantity.memory("memory", limit):
+            each = f" for each of {count} {pod.gpu.unit}" if count > 1 else ""
+            option = "{Cpu.memory_gib}" if pod.gpu.platform == "CPU" else "{memory}"
             refuse(
                 Problem(
-                    where=f"{type(self).__name__}.buffer",
-                    text=f"is {self.buffer!r}{each}, not below the {{memory}} limit {limit!r}",
-                    value=repr(self.buffer),
-                    advice="lower it, or raise {memory}",
+                    where=where,
+                    text=f"is {shown}{each}, not below the {{memory}} limit {limit!r}",
+                    value=shown,
+                    advice=f"lower it, or raise {option}",
                     kind="does not fit",
                 )
             )
@@ -206,7 +219,7 @@ class _Bucket:
             refuse(
                 Problem(
                     where="EngineArgs.load_format",
-                    text=f"is {load_format!r}, in which vLLM does not load from a bucket",
+                    text=f"is {load_format!r}, with which vLLM does not load from a bucket",
                     value=repr(load_format),
                     allowed=require.one_of(_FORMATS),
                     advice="leave it out, or put the weights into a {cache}",
@@ -217,10 +230,17 @@ class _Bucket:
         engine: dict[str, Any] = {} if load_format else {"load_format": "runai_streamer"}
         own = pod.engine.get("model_loader_extra_config") or {}
         is_streamer = load_format is None or load_format in _STREAMERS
-        if is_streamer and isinstance(own, Mapping) and "memory_limit" not in own:
+        if not is_streamer or not isinstance(own, Mapping):
+            pass
+        elif "memory_limit" not in own:
             # The default is larger than the memory of the pod (40 GB for each GPU).
             limit = {"memory_limit": self._check_buffer(pod)}
             engine["model_loader_extra_config"] = {**own, **limit}
+        else:
+            self._check_buffer(pod, own["memory_limit"])
+        if load_format == _SHARDED:
+            variable = {"RUNAI_STREAMER_MEMORY_LIMIT": str(self._check_buffer(pod))}
+            access = replace(access, env={**access.env, **variable})
         return replace(access, option="weights", source=url, engine=engine)
 
     def _access(self, **more: Any) -> Additions:
@@ -234,21 +254,24 @@ def article(name: str) -> str:
 
 @dataclass(frozen=True)
 class S3Bucket(_Bucket):
-    """Weights in a bucket of S3, or of a store that speaks its protocol.
+    """Weights in an S3 bucket, or in a bucket of another store with the S3 protocol.
 
-    vLLM streams them into the GPU, so that the cache stays empty.
+    vLLM streams them into the GPU, so the cache stays empty.
 
     Args:
         url: Folder of the model, such as `s3://weights/qwen`. Default: the pod's `model`.
         secret: Secret with the keys `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. Default: the
             role of the pod's `service_account`.
         buffer: Memory in which each GPU's tensors arrive. Default: `8Gi`.
-        access_key_id: Key in the Secret. Default: `AWS_ACCESS_KEY_ID`.
-        secret_access_key: Key in the Secret. Default: `AWS_SECRET_ACCESS_KEY`.
+        access_key_id: The first of these keys, if it has another name. Default:
+            `AWS_ACCESS_KEY_ID`.
+        secret_access_key: The second of these keys, if it has another name. Default:
+            `AWS_SECRET_ACCESS_KEY`.
         region: Region of the bucket. Default: that of the environment.
-        endpoint: URL of another store than AWS', such as `http://minio.minio.svc:9000`.
-        path_style: Whether the bucket is in the path of URLs, as MinIO has it, not in the host
-            name, as AWS has it. Default: True with an endpoint.
+        endpoint: URL of a store other than AWS, such as `http://minio.minio.svc:9000`. Default:
+            AWS.
+        path_style: Whether the name of the bucket is in the path of URLs, as for MinIO, and not in
+            the host name, as for AWS. Default: True with an endpoint.
 
     Raises:
         VllmConstructsError: An invalid URL, name or size.
@@ -318,14 +341,14 @@ class S3Bucket(_Bucket):
 class GcsBucket(_Bucket):
     """Weights in a bucket of Google Cloud Storage.
 
-    vLLM streams them into the GPU, so that the cache stays empty.
+    vLLM streams them into the GPU, so the cache stays empty.
 
     Args:
         url: Folder of the model, such as `gs://weights/qwen`. Default: the pod's `model`.
-        secret: Secret with the key of a service account of Google as a file. Default: the role of
-            the pod's `service_account`, by Workload Identity of GKE.
+        secret: Secret with the key file of a Google service account. Default: the role of the pod's
+            `service_account`, through GKE's Workload Identity.
         buffer: Memory in which each GPU's tensors arrive. Default: `8Gi`.
-        key: Key in the Secret. Default: `key.json`.
+        key: Key of the file in the Secret. Default: `key.json`.
 
     Raises:
         VllmConstructsError: An invalid URL, name or size.
@@ -362,13 +385,13 @@ class GcsBucket(_Bucket):
 class AzureContainer(_Bucket):
     """Weights in a container of Azure Blob Storage; since vLLM 0.18.
 
-    vLLM streams them into the GPU, so that the cache stays empty.
+    vLLM streams them into the GPU, so the cache stays empty.
 
     Args:
         url: Folder of the model, such as `az://container/qwen`. Default: the pod's `model`.
         secret: Secret with the keys `AZURE_CLIENT_ID`, `AZURE_TENANT_ID` and
-            `AZURE_CLIENT_SECRET`. Default: the identity of the pod's `service_account`, by
-            Microsoft Entra Workload ID, for which the pods get their label.
+            `AZURE_CLIENT_SECRET`. Default: the identity of the pod's `service_account`, through
+            Microsoft Entra Workload ID, whose label the pods get.
         buffer: Memory in which each GPU's tensors arrive. Default: `8Gi`.
         account: Name of the storage account.
 
@@ -389,7 +412,7 @@ class AzureContainer(_Bucket):
         """What a container needs to read the bucket; see `S3Bucket.access`.
 
         Raises:
-            VllmConstructsError: A release that does not know its URLs.
+            VllmConstructsError: The release does not support its URLs.
         """
         if not pod.release.behaves("azure-streaming"):
             text = f"is not yet in {pod.release.description}"

@@ -16,7 +16,7 @@ from vllm_constructs.errors import Problem, refuse, warn
 from .paths import check_path
 from .volumes import Volume
 
-# The agent of EKS Pod Identity, and where roles are fetched.
+# Where pods get a role's credentials: the agent of EKS Pod Identity, and AWS STS.
 _ROLES = ("http://169.254.170.23:80", "https://sts.amazonaws.com")
 _BUCKET = re.compile(r"[A-Za-z0-9][\w.-]{1,61}[A-Za-z0-9]", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", re.ASCII)
@@ -24,7 +24,7 @@ _ENDPOINT = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?(:\d{1,5})?", re.ASCII)
 
 
 def check_disk(where: str, volume: object) -> Volume:
-    """A volume that can be written, and is on a disk."""
+    """A volume on a disk that the pod can write to."""
     found = require.instance(where, volume, Volume, "a Volume, such as Volume.from_claim(...)")
     if not found.can_write:
         text = f"is read-only ({found.kind}), and KV cache is written to it"
@@ -39,16 +39,16 @@ def check_disk(where: str, volume: object) -> Volume:
 class DiskTier:
     """A tier of files behind the memory of the host.
 
-    vLLM never deletes its files, so the volume needs a quota: a claim has one, whose writes fail
-    when it is full. Pods that mount one volume share what they have computed, if model, data types
-    and parallel sizes are the same.
+    vLLM never deletes its files, so the volume needs a limit, such as the size of a claim: when it
+    is full, vLLM skips the writes that fail. Pods that mount the same volume share KV cache if
+    their model, data types, block size and parallel sizes are the same.
 
     Args:
         volume: Where the files are, such as `Volume.from_claim(...)`. One on the disk of the node
             causes a warning.
         path: Where it is mounted. Default: `/kv-cache`.
-        read_threads: Threads that read first of all. Default: vLLM's, 16.
-        write_threads: Threads that write first of all. Default: vLLM's, 16.
+        read_threads: Threads that prefer reading to writing. Default: vLLM's, 16.
+        write_threads: Threads that prefer writing to reading. Default: vLLM's, 16.
 
     Raises:
         VllmConstructsError: A volume that cannot be written, or an invalid path or number.
@@ -70,12 +70,13 @@ class DiskTier:
             # Kubernetes evicts a pod whose emptyDir exceeds its limit.
             is_limited = "sizeLimit" in self.volume.source[kind]
             effect = "the pod is evicted" if is_limited else "the disk of the node is full"
-            text = f"is on the disk of the node, and vLLM deletes none of its files until {effect}"
+            text = "is on the disk of the node, and vLLM never deletes its files: it fills until "
+            text += effect
             advice = "give a claim, such as Volume.from_claim(...)"
             warn(Problem(where="DiskTier.volume", text=text, advice=advice))
 
     def config(self) -> dict[str, Any]:
-        """The tier as vLLM's JSON has it."""
+        """The tier in vLLM's JSON."""
         threads = {"n_read_threads": self.read_threads, "n_write_threads": self.write_threads}
         given = {name: count for name, count in threads.items() if count is not None}
         return {"type": "fs", "root_dir": self.path, **given}
@@ -85,7 +86,7 @@ class DiskTier:
         return {self.path: self.volume}
 
     def addresses(self, *, has_keys: bool) -> tuple[str, ...]:  # noqa: ARG002  # one of two
-        """None: it is in the pod; see `BucketTier.addresses`."""
+        """None: the volume is in the pod; see `BucketTier.addresses`."""
         return ()
 
 
@@ -93,14 +94,15 @@ class DiskTier:
 class BucketTier:
     """A tier of objects in a bucket that speaks the S3 protocol.
 
-    Its credentials are those that AWS' libraries find: the role of the pod's `service_account`,
+    Its credentials are those that AWS libraries find: the role of the pod's `service_account`,
     or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` from a Secret, in `env`.
 
     Args:
         bucket: Name of the bucket.
-        endpoint: Host of the object store, such as `s3.eu-west-1.amazonaws.com`, or with a port.
+        endpoint: Host of the object store, such as `s3.eu-west-1.amazonaws.com` or
+            `minio.minio.svc:9000`.
         scheme: `"https"` (default) or `"http"`.
-        prefix: What the keys begin with. Default: nothing.
+        prefix: Prefix of the keys. Default: none.
         region: Region of the bucket. Default: none.
 
     Raises:
@@ -128,7 +130,7 @@ class BucketTier:
                 require.text(f"BucketTier.{name}", getattr(self, name))
 
     def config(self) -> dict[str, Any]:
-        """The tier as vLLM's JSON has it."""
+        """The tier in vLLM's JSON."""
         store = {"bucket": self.bucket, "endpoint_override": self.endpoint, "scheme": self.scheme}
         if self.region is not None:
             store["region"] = self.region
@@ -140,7 +142,7 @@ class BucketTier:
         return {}
 
     def addresses(self, *, has_keys: bool) -> tuple[str, ...]:
-        """The address of the object store, and those from which roles are had.
+        """The address of the object store, and those that issue a role's credentials.
 
         Args:
             has_keys: Whether the credentials are variables of the pod.

@@ -46,7 +46,7 @@ class PodAdditions(PodResources):
 
     @property
     def is_streamed(self) -> bool:
-        """Whether weights come from a bucket, and not into the cache."""
+        """Whether weights are streamed from a bucket, and not stored in the cache."""
         return "://" in self.source
 
     @property
@@ -60,7 +60,7 @@ class PodAdditions(PodResources):
         return tuple(address for one in self._additions for address in one.addresses)
 
     def check_sharing(self, where: str, replicas: int) -> None:
-        """Reject volumes that the replicas cannot mount; warn about adapters that one has.
+        """Reject volumes that the replicas cannot mount; warn about adapters that only one loads.
 
         Args:
             where: Name of the model, for the sentence.

@@ -41,8 +41,8 @@ class PodOptions(TypedDict, total=False):
     """Accelerator of the pod: a `WholeGpu`, `MigSlice`, `TimeSlicedGpu`, `VirtualGpu`,
     `DeviceClaim`, `AmdGpu`, `IntelGpu`, `Gaudi`, `Tpu` or `Cpu`."""
     nodes: Nodes | None
-    """How the nodes of the GPU are found. Default: by the labels of GPU feature discovery; those of
-    clouds are others."""
+    """How the nodes of the GPU are found. Default: by the labels of GPU feature discovery; clouds
+    have other labels."""
     served_name: str | Sequence[str] | None
     """Name of the model in requests; with several, each is accepted. The first is the `model_name`
     of all metrics. Default: `model`."""
@@ -56,8 +56,9 @@ class PodOptions(TypedDict, total=False):
     """When the image is pulled. Default: Kubernetes' own, `Always` for the tag `latest`, otherwise
     `IfNotPresent`."""
     command: Sequence[str] | None
-    """Command of the container, before the model and the flags. Default: `["vllm", "serve"]`; an
-    image whose vLLM is not on the path needs another one."""
+    """Command of the container, before the model and the flags. Default: `["vllm", "serve"]`, or
+    that of `lmcache/vllm-openai` for this image; an image of your own whose vLLM is not on the path
+    needs another one."""
     engine: EngineArgs | None
     """Flags of `vllm serve`. Default: none."""
     port: int | None
@@ -67,13 +68,13 @@ class PodOptions(TypedDict, total=False):
     throttling slows down every token."""
     memory: str | tuple[str, str] | None
     """Memory: one quantity for both request and limit, or (request, limit). Default: 16Gi and
-    32Gi per GPU, and what is offloaded to it."""
+    32Gi per GPU, plus what is offloaded to it."""
     resources: Mapping[str, int | str] | None
     """Extended resources and huge pages, such as `{"rdma/ib": 1, "hugepages-2Mi": "1Gi"}`, each
     both request and limit. Default: none."""
     shared_memory: str | None
-    """Size of `/dev/shm`. Default: the size that vLLM's workers and NCCL need, and KV cache that is
-    offloaded to it."""
+    """Size of `/dev/shm`. Default: the size that vLLM's workers and NCCL need, plus the KV cache
+    that is offloaded to it."""
     kv_offload: Offload | None
     """KV cache outside of the GPU: a `KvOffload`, an `LmCache` or an `LmCacheServer`. Default:
     none."""
@@ -88,9 +89,9 @@ class PodOptions(TypedDict, total=False):
     lora_adapters: Sequence[LoraAdapter] | None
     """LoRA adapters, each with a name of its own in requests. Default: none."""
     runtime_lora_loading: bool | None
-    """Whether clients may load and unload LoRA adapters (`/v1/load_lora_adapter`). Whoever may send
-    requests can then load any folder of the pod and any repository; only the pod that answers
-    loads it, until it restarts. Default: False."""
+    """Whether clients may load and unload LoRA adapters (`/v1/load_lora_adapter`). Every
+    client can then load any folder of the pod and any repository; only the pod that answers loads
+    it, until it restarts. Default: False."""
     hf_token: HuggingFaceToken | None
     """Hugging Face token for downloads. Default: none."""
     api_key: ApiKey | None

@@ -78,7 +78,7 @@ class PodResources(PodParts):
 
     @property
     def _given_shared_memory(self) -> str | None:
-        """The given size of `/dev/shm`; for CPUs at least what vLLM's documentation gives."""
+        """The given size of `/dev/shm`; for CPUs at least what vLLM's documentation recommends."""
         is_enough = storage.shared_memory_needed(self.gpu.devices) <= 4 * quantity.GI
         is_default = self.shared_memory is None and isinstance(self.gpu, Cpu)
         return "4Gi" if is_default and is_enough else self.shared_memory

@@ -8,6 +8,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, get_args
 
 from vllm_constructs import require
+from vllm_constructs.accelerators.cpu import Cpu
+from vllm_constructs.accelerators.kinds import Gpu
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, refuse, warn
 from vllm_constructs.kube import names, quantity
@@ -271,6 +273,20 @@ def claim_manifest(
         "metadata": {"name": names.subdomain("ModelCache.name", name)},
         "spec": spec,
     }
+
+
+def memory_limit(gpu: Gpu, given: str | tuple[str, str] | None) -> str:
+    """The memory limit of a pod, without what is offloaded to it.
+
+    Args:
+        gpu: GPU of the pod.
+        given: Memory, as it is given.
+    """
+    if isinstance(gpu, Cpu):
+        return f"{gpu.memory_gib}Gi"
+    if given is not None:
+        return given if isinstance(given, str) else given[1]
+    return f"{32 * gpu.count}Gi"
 
 
 def shared_memory_needed(gpus: int) -> int:

@@ -1,4 +1,4 @@
-"""Weights: where the weights of a model come from, if it is not the Hugging Face Hub itself."""
+"""Weights: where the weights of a model come from, if not from the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ IMAGE = re.compile(
 class HuggingFaceMirror:
     """A mirror of the Hugging Face Hub, such as one in China or behind a firewall.
 
-    Mirrors do not have the servers from which the Hub's newer storage (Xet) is read, so that
-    downloads use plain HTTP. A gated model needs the `hf_token` there, too.
+    Mirrors do not serve Xet, the Hub's newer storage protocol, so downloads do not use it. Gated
+    models need `hf_token` with a mirror, too.
 
     Args:
         url: Its address, such as `https://hf-mirror.com`.
 
     Raises:
-        VllmConstructsError: No URL.
+        VllmConstructsError: An invalid URL.
     """
 
     url: str
@@ -58,7 +58,7 @@ class HuggingFaceMirror:
 
         Raises:
             VllmConstructsError: The model is a path or a URL, which no mirror has, or a variable
-                stands against it.
+                contradicts it.
         """
         _check_is_named(pod.model, "HuggingFaceMirror")
         _check_variables(pod, ("VLLM_USE_MODELSCOPE",), "download from ModelScope")
@@ -73,14 +73,14 @@ class HuggingFaceMirror:
 class ModelScope:
     """ModelScope instead of the Hugging Face Hub: for the model, its tokenizer and adapters.
 
-    The library that it needs is in the official image for CUDA only.
+    Of the official images, only that for CUDA has the library that it needs.
 
     Args:
         token: Where the token for private models is, such as `EnvVarSource.from_secret(...)`.
             Default: none.
 
     Raises:
-        VllmConstructsError: Another type.
+        VllmConstructsError: A token of another type.
     """
 
     token: EnvVarSource | None = None
@@ -91,7 +91,7 @@ class ModelScope:
             allowed = "EnvVarSource.from_secret(name of a Secret, key=...)"
             refuse(Problem(where="ModelScope.token", text=text, allowed=allowed))
 
-    def additions(self, pod: AddedPod) -> Additions:  # one of several
+    def additions(self, pod: AddedPod) -> Additions:
         """What it adds to a pod; see `HuggingFaceMirror.additions`.
 
         Raises:
@@ -117,13 +117,14 @@ class ModelScope:
 class OciImage:
     """Weights in an OCI image, which the kubelet pulls and mounts; since Kubernetes 1.35.
 
-    The pod's `image_pull_secrets` are used. The pull comes before `startup` begins, and the disk
-    of the node must hold the image. containerd mounts OCI images only; CRI-O artifacts, too.
+    The kubelet uses the pod's `image_pull_secrets`, and pulls before the time of `startup` begins.
+    The node's disk must have room for the image. containerd mounts only OCI images; CRI-O also
+    mounts other OCI artifacts.
 
     Args:
         reference: The image with a tag or digest.
-        path: Folder in the image that has the model. Default: all of it.
-        pull_policy: When it is pulled. Default: Kubernetes' own.
+        path: Folder of the model in the image. Default: the root of the image.
+        pull_policy: When the kubelet pulls it. Default: Kubernetes' own.
 
     Raises:
         VllmConstructsError: An invalid reference, path or policy.
@@ -163,13 +164,13 @@ class OciImage:
 class DownloadedWeights:
     """Weights that a Job downloads into the cache, at a fixed revision.
 
-    The pods wait for it, and download nothing themselves. Use a `ModelDownload`, which is the Job.
+    The pods wait for the Job, and download nothing themselves. `ModelDownload` makes the Job.
 
     Args:
         model: The model.
         revision: Its revision.
         cache: The claim with the weights.
-        marker: Path of the file that the Job writes when it is done, inside of the cache.
+        marker: Path in the cache of the file that the Job writes last.
     """
 
     model: str
@@ -187,7 +188,7 @@ class DownloadedWeights:
 
         Raises:
             VllmConstructsError: The Job downloads another model, or into another claim, or a
-                variable stands against it.
+                variable contradicts it.
         """
         _check_variables(pod, ("VLLM_USE_MODELSCOPE", *_FOLDERS), "look elsewhere")
         if pod.model != self.model:
@@ -215,11 +216,13 @@ class DownloadedWeights:
             command=["sh", "-c", 'until [ -e "$0" ]; do sleep 5; done'],
             args=[f"{MOUNT_PATH}/{self.marker}"],
             volumes={MOUNT_PATH: replace(volume, read_only=True)},
+            # On CPUs the pod is Guaranteed only if all containers have equal limits.
+            cpu=("100m", "100m") if pod.gpu.platform == "CPU" else "100m",
         )
         return Additions(
             option="weights",
             engine={"revision": self.revision},
-            # A cache that is read-only has it already.
+            # With a read-only cache, the pod has this variable already.
             env={} if cache.is_read_only else {"HF_HUB_OFFLINE": "1"},
             init_containers=(waiting,),
         )
@@ -236,7 +239,7 @@ def _check_variables(pod: AddedPod, variables: Sequence[str], what: str) -> None
     """Reject variables with which vLLM loads other weights."""
     for name in variables:
         if name in pod.env:
-            text = f"lets vLLM {what}, but there are {{weights}}"
+            text = f"makes vLLM {what}, but {{weights}} is given"
             refuse(Problem(where=f"env[{name!r}]", text=text, advice="leave one of them out"))
 
 
@@ -282,7 +285,7 @@ def weights_of(given: object, model: object) -> WeightsSource | None:
         model: The model, which may be the URL of a bucket.
 
     Raises:
-        VllmConstructsError: Another type, or a URL of Azure without its account.
+        VllmConstructsError: A value of another type, or an Azure URL without a storage account.
     """
     if given is not None:
         value = getattr(given, "weights", given)

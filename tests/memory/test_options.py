@@ -7,7 +7,8 @@ import pytest
 from tests import strategies
 from tests.memory.test_hf_config import read
 from vllm_constructs import EngineArgs, MigSlice, TimeSlicedGpu, VirtualGpu, VllmRelease, WholeGpu
-from vllm_constructs.accelerators.nvidia import Gpu, catalog
+from vllm_constructs.accelerators.kinds import Gpu
+from vllm_constructs.accelerators.nvidia import catalog
 from vllm_constructs.memory.activations import GIB, MIB
 from vllm_constructs.memory.options import (
     UNCOUNTED,

@@ -8,7 +8,7 @@ import pytest
 
 from tests import strategies
 from tests.memory.test_options import options
-from vllm_constructs import VllmConstructsError, WholeGpu
+from vllm_constructs import Tpu, VllmConstructsError, WholeGpu
 from vllm_constructs.memory.shapes import ModelShape, catalog
 from vllm_constructs.memory.split import check_split
 
@@ -145,3 +145,13 @@ def test_too_many_stages() -> None:
 
     sentence = strategies.refusal(partial(split, two, 3, pipeline_parallel_size=3))
     assert "too few for 3 stages; give a pipeline_parallel_size of at most 2." in sentence
+
+
+def test_all_devices() -> None:
+    """A pod that has all chips of its host cannot have fewer: it gets more engines instead."""
+    qwen = ModelShape.named("Qwen/Qwen2.5-7B-Instruct")
+    tpu = Tpu("v6e", topology="2x4")
+    with pytest.raises(VllmConstructsError) as refusal:
+        check_split(qwen, options(tpu, qwen))
+    assert str(refusal.value).endswith("give tensor_parallel_size=4 and data_parallel_size=2.")
+    check_split(qwen, options(tpu, qwen, tensor_parallel_size=4, data_parallel_size=2))

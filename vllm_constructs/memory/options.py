@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from vllm_constructs.accelerators.cpu import Cpu
 from vllm_constructs.accelerators.device_claim import DeviceClaim
+from vllm_constructs.accelerators.google import Tpu
 from vllm_constructs.accelerators.kinds import Gpu
 from vllm_constructs.accelerators.nvidia import (
     MigSlice,
@@ -191,6 +192,7 @@ class MemoryOptions:
         lora_rank: Highest rank of the adapters.
         sharers: Pods that share the memory of the GPU.
         reserved: Bytes that are kept for inputs of other processes.
+        uses_all: Whether the pod must have all devices of its host. Default: False.
     """
 
     memory: int
@@ -211,6 +213,7 @@ class MemoryOptions:
     lora_rank: int
     sharers: int
     reserved: int
+    uses_all: bool = False
 
     @property
     def gpus(self) -> int:
@@ -302,6 +305,7 @@ def resolve(
         loras=loras,
         lora_rank=engine.max_lora_rank or 16,
         sharers=gpu.sharers,
+        uses_all=isinstance(gpu, Tpu),
         reserved=int((engine.get("mm_ipc_gpu_memory_gb") or 0) * GIB),
     )
 

@@ -6,7 +6,7 @@ vllm/model_executor/layers/linear.py, stages in vllm/distributed/utils.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from vllm_constructs.errors import Problem, escaped, refuse
@@ -33,18 +33,24 @@ def check_split(shape: Sizes, options: MemoryOptions) -> None:
     if reason:
         sizes = range(split.tensor - 1, 0, -1)
         others = ((size, replace(options, split=replace(split, tensor=size))) for size in sizes)
-        best = next((size for size, other in others if not any(_tensor(shape, other))), 1)
-        gpus = best * split.pipeline * split.data
-        refuse(
-            Problem(
-                text=reason,
-                advice=(
-                    f"give {{tensor_parallel_size={best}}}, on {gpus} "
-                    f"{'GPU' if gpus == 1 else 'GPUs'}"
-                ),
-                kind="does not fit",
-            )
-        )
+        possible = [size for size, other in others if not any(_tensor(shape, other))] or [1]
+        refuse(Problem(text=reason, advice=_smaller(options, possible), kind="does not fit"))
+
+
+def _smaller(options: MemoryOptions, possible: Sequence[int]) -> str:
+    """The largest smaller split, as advice.
+
+    Args:
+        options: The options of the engine.
+        possible: The tensor parallel sizes that vLLM accepts, the largest first.
+    """
+    split = options.split
+    if options.uses_all:
+        best = next((size for size in possible if split.tensor % size == 0), 1)
+        data = split.data * split.tensor // best
+        return f"give {{tensor_parallel_size={best}}} and {{data_parallel_size={data}}}"
+    gpus = possible[0] * split.pipeline * split.data
+    return f"give {{tensor_parallel_size={possible[0]}}}, on {gpus} GPU{'s' * (gpus > 1)}"
 
 
 def _pipeline(shape: Sizes, options: MemoryOptions) -> Iterator[Problem]:

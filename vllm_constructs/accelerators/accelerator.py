@@ -159,7 +159,6 @@ class WholeDevices(Accelerator):
     """How many a pod can request."""
     memories: ClassVar[Mapping[str, int]] = {}
     """Memory of one device in GiB, by product."""
-    product: str | None
     memory_mib: int | None = None
     render_groups: Sequence[int] = ()
 
@@ -183,7 +182,9 @@ class WholeDevices(Accelerator):
         """Memory of one device in MiB, as given or that of the product; None for any device."""
         if self.memory_mib is not None:
             return self.memory_mib
-        known = self.memories.get(self.product or "")
+        # Each kind has a field of its own type for it.
+        product: str | None = getattr(self, "product", None)
+        known = self.memories.get(product or "")
         return None if known is None else known * 1024
 
     @property

@@ -435,3 +435,9 @@ def test_other_platforms(offload: Any, family: str) -> None:
     pods = [Pod(family), pod(None)]
 
     assert 1 == len({str(offload.additions(one)) for one in pods})
+
+
+def test_old_release() -> None:
+    """A release without the flag is refused."""
+    sentence = strategies.refusal(lambda: pod(KvOffload(gib=8), version="0.11.0"))
+    assert sentence.endswith("use an image of vLLM 0.12 or newer, or leave it out.")

@@ -10,6 +10,7 @@ from tests import strategies
 from tests.support import assert_valid, pod_security_problems
 from vllm_constructs import (
     AmdGpu,
+    Cpu,
     EngineArgs,
     EnvVarSource,
     ExistingClaim,
@@ -325,3 +326,23 @@ class TestDownloaded:
         assert (
             f"env[{name!r}] makes vLLM look elsewhere, but weights is given; leave one of them out."
         ) == reasons(weights=DOWNLOADED, cache=CLAIM, env={name: value})
+
+
+def test_waiting_on_cpus() -> None:
+    """The container that waits has equal limits on CPUs, or the pod would not be Guaranteed."""
+    claim = ExistingClaim("weights")
+    marker = DownloadedWeights(model="a/b", revision="a" * 40, cache=claim, marker="done")
+    made = GpuPodSpec(
+        model="a/b", gpu=Cpu(cores=8, memory_gib=32), cache=claim, weights=marker
+    ).manifest()
+    for one in (*made["initContainers"], *made["containers"]):
+        assert one["resources"]["limits"].keys() >= {"cpu", "memory"}
+        for name in ("cpu", "memory"):
+            assert one["resources"]["limits"][name] == one["resources"]["requests"][name]
+
+
+def test_path_beside_image() -> None:
+    """A model's path is not looked for where an image has the weights."""
+    image = OciImage("reg.example.com/a:v1")
+    made = GpuPodSpec(model="/models/x", gpu=WholeGpu("NVIDIA-L4"), weights=image)
+    assert "/weights" == made.source

@@ -42,12 +42,16 @@ TABLE = {
     "scaling": "dataclass errors frozen kube metrics releases require workloads",
     "monitoring": "dataclass kube metrics releases require workloads",
     "reading": "accelerators dataclass engine errors kube memory releases require workloads",
+    "rules": (
+        "accelerators dataclass engine errors kube memory metrics reading releases require "
+        "scaling traffic workloads"
+    ),
     "importers": "dataclass errors kube require",
     "cdk": (
         "accelerators arguments dataclass engine errors frozen importers kube memory metrics "
         "monitoring platform require scaling traffic workloads"
     ),
-    "cli": "accelerators dataclass engine errors memory node reading releases require",
+    "cli": ("accelerators dataclass engine errors kube memory node reading releases require rules"),
     "__main__": "cli",
 }
 LIBRARIES = ("jsii", "cdk8s", "constructs", "cdk8s_plus_27", "yaml")

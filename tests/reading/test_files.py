@@ -79,14 +79,57 @@ def test_flow(tmp_path: Path) -> None:
 
 
 def test_lists(tmp_path: Path) -> None:
-    """Lists of any kind, in lists too, are read as what is in them; one in itself ends."""
+    """Lists of any kind, in lists too, are read as what is in them; one in itself is not read."""
     (tmp_path / "a.yaml").write_text(
         "kind: DeploymentList\nitems: [{kind: A}, {kind: List, items: [{kind: B}]}]\n"
         "---\nkind: List\nitems: &x\n- *x\n- kind: C\n"
     )
-    kinds = [one["kind"] for one in files.read(tmp_path).objects]
-    assert ["A", "B"] == kinds[:2]
-    assert {"A", "B", "C"} == set(kinds)
+    found = files.read(tmp_path)
+    assert ["A", "B"] == [one["kind"] for one in found.objects]
+    (problem,) = found.unread
+    assert "its aliases expand to more than 2000000 values" in problem.sentence()
+
+
+def test_alias_bomb(tmp_path: Path) -> None:
+    """A document whose aliases expand without end is named, and takes no memory."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    (tmp_path / "a.yaml").write_text("\n".join(lines))
+    (tmp_path / "b.yaml").write_text("x: &x {kind: B}\nkind: A\ny: *x\n")
+    found = files.read(tmp_path)
+    assert ["A"] == [one["kind"] for one in found.objects]
+    (problem,) = found.unread
+    assert "aliases" in problem.sentence()
+
+
+def test_origins(tmp_path: Path) -> None:
+    """Each object has the place of its fields in the file, in lists and later documents too."""
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "# a comment\nkind: A\n---\nkind: List\nitems:\n  - kind: B\n    spec:\n      replicas: 2\n"
+    )
+    found = files.read(file)
+
+    first, second = (one.position(("kind",)) for one in found.origins)
+    assert first is not None
+    assert (2, 1) == (first.line, first.column)
+    assert second is not None
+    assert (6, 5) == (second.line, second.column)
+    replicas = found.origins[1].position(("spec", "replicas"))
+    assert replicas is not None
+    assert (8, 7) == (replicas.line, replicas.column)
+    # The nearest field that is there.
+    assert found.origins[1].position(("spec", "template", "spec")) == found.origins[1].position(
+        ("spec",)
+    )
+
+
+def test_text() -> None:
+    """A text is read as a file is, and has its name."""
+    found = files.read_text("kind: A\n---\nkind: [", "<stdin>")
+    assert [{"kind": "A"}] == found.objects
+    (problem,) = found.unread
+    assert problem.sentence().startswith("<stdin>:")
 
 
 def test_documents_before(tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ from vllm_constructs import (
 )
 from vllm_constructs.cli.main import main
 from vllm_constructs.reading import workloads
+from vllm_constructs.reading.containers import after_serve
 from vllm_constructs.reading.spelling import as_fields
 from vllm_constructs.reading.workloads import (
     DeployedModel,
-    after_serve,
     deployed_models,
     unread_workloads,
 )

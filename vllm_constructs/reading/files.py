@@ -1,22 +1,60 @@
-"""Files of manifests, in YAML or JSON."""
+"""Files of manifests, in YAML or JSON, and where in them each object is.
+
+Memory is bounded: a file has a greatest size, and what its aliases expand to is counted before
+anybody walks through it.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped, refuse
 
 from .fields import items
+from .positions import Position, Text
+
+FieldPath: TypeAlias = "tuple[str | int, ...]"
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 # Lists in lists; an anchor of YAML can be in itself.
 _DEEPEST = 8
+# Nobody writes manifests of this size; the largest CRDs have 4 MB.
+_LARGEST = 256 * 2**20
+# Values of one document with its aliases written out.
+_MOST_VALUES = 2_000_000
+_NOT_JSON = object()
+
+
+class Origin:
+    """Where an object is: its file, its document and the fields in that which lead to it."""
+
+    __slots__ = ("file", "fields", "text")  # noqa: RUF023  # in the order of the arguments
+
+    def __init__(self, file: str, text: Text | None, fields: FieldPath) -> None:
+        """Keep the place.
+
+        Args:
+            file: The file, as its user named it.
+            text: The text of the document; None if it has no positions.
+            fields: The fields that lead to the object in a list; none for a document of its own.
+        """
+        self.file = file
+        self.text = text
+        self.fields = fields
+
+    def position(self, path: FieldPath) -> Position | None:
+        """Line and column of a field of the object, or of the nearest one that is there.
+
+        Args:
+            path: The fields that lead to it.
+        """
+        return None if self.text is None else self.text.position((*self.fields, *path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +63,12 @@ class Manifests:
 
     Args:
         objects: The objects, in the order of the files' names.
+        origins: Where each of them is.
         unread: Which files cannot be read, at which line, and why.
     """
 
     objects: list[dict[str, Any]]
+    origins: list[Origin]
     unread: tuple[Problem, ...] = ()
 
 
@@ -52,40 +92,88 @@ def read(path: Path) -> Manifests:
             f"the folder {str(path)!r} has no YAML or JSON files; give the folder that the app "
             "writes."
         )
-    objects: list[dict[str, Any]] = []
-    unread: list[Problem] = []
+    found = _Found()
     for file in files:
-        documents, problem = _load(file)
-        objects += [item for document in documents for item in _flat(document)]
-        unread += [] if problem is None else [problem]
-    if unread and not objects:
-        refuse(unread[0])
-    return Manifests(objects=objects, unread=tuple(unread))
+        try:
+            if file.stat().st_size > _LARGEST:
+                found.unread.append(_too_large(str(file)))
+                continue
+            text = file.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            found.unread.append(_problem(str(file), "", error))
+            continue
+        found.add(str(file), text, is_json=file.suffix == ".json")
+    if found.unread and not found.objects:
+        refuse(found.unread[0])
+    return found.manifests()
 
 
-def _load(file: Path) -> tuple[list[Any], Problem | None]:
-    """The documents of a file up to one that cannot be read, and what is wrong with that."""
-    import yaml
+def read_text(text: str, name: str) -> Manifests:
+    """All objects in a text.
 
-    documents: list[Any] = []
-    text = ""
-    try:
-        text = file.read_text(encoding="utf-8")
-        if file.suffix == ".json":
-            documents.append(json.loads(text))
-        else:
-            documents.extend(_documents(text))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        documents.extend(_complete(text))
-        return documents, _problem(file, text, error)
-    return documents, None
+    Args:
+        text: YAML or JSON.
+        name: What it is called, such as `<stdin>`.
+    """
+    found = _Found()
+    if len(text) > _LARGEST:
+        found.unread.append(_too_large(name))
+    else:
+        found.add(name, text, is_json=False)
+    return found.manifests()
 
 
-def _problem(file: Path, text: str, error: Exception) -> Problem:
+class _Found:
+    """What was read so far."""
+
+    def __init__(self) -> None:
+        self.objects: list[dict[str, Any]] = []
+        self.origins: list[Origin] = []
+        self.unread: list[Problem] = []
+
+    def manifests(self) -> Manifests:
+        return Manifests(objects=self.objects, origins=self.origins, unread=tuple(self.unread))
+
+    def add(self, file: str, text: str, *, is_json: bool) -> None:
+        """Add the objects of a file up to a document that cannot be read."""
+        import yaml
+
+        try:
+            value = _json(text, is_json=is_json)
+            if value is not _NOT_JSON:
+                self._add(file, value, Text(text, 0))
+                return
+            read = 0
+            try:
+                for value, place in _documents(text, _loader()):
+                    self._add(file, value, place)
+                    read += 1
+            except yaml.YAMLError:
+                # The parser in Python takes more, such as surrogate pairs, and its errors name
+                # the line where the mistake begins.
+                for value, place in islice(_documents(text, yaml.SafeLoader), read, None):
+                    self._add(file, value, place)
+        except (ValueError, RecursionError, yaml.YAMLError) as error:
+            self.unread.append(_problem(file, text, error))
+
+    def _add(self, file: str, document: object, text: Text | None) -> None:
+        for fields, item in _flat(document):
+            self.objects.append(item)
+            self.origins.append(Origin(file, text, fields))
+
+
+def _too_large(file: str) -> Problem:
+    return Problem(
+        text=escaped(f"{file} cannot be read (more than {_LARGEST // 2**20} MiB)"),
+        advice="split it",
+    )
+
+
+def _problem(file: str, text: str, error: Exception) -> Problem:
     """Where and why a file cannot be read."""
     mark = getattr(error, "problem_mark", None)
     line = mark.line + 1 if mark is not None else getattr(error, "lineno", None)
-    where = str(file) if line is None else f"{file}:{line}"
+    where = file if line is None else f"{file}:{line}"
     # The parser's words for YAML, the system's for a file that is not there.
     names = ("problem", "reason", "strerror", "msg")
     found = (getattr(error, name, None) for name in names)
@@ -99,42 +187,73 @@ def _problem(file: Path, text: str, error: Exception) -> Problem:
     )
 
 
-def _complete(text: str) -> Iterator[Any]:
-    """The documents of a YAML file before one that cannot be read."""
-    import yaml
-
-    with suppress(ValueError, RecursionError, yaml.YAMLError):
-        yield from yaml.safe_load_all(text)
-
-
-def _documents(text: str) -> list[Any]:
-    """The documents of a YAML file, which may hold JSON."""
-    import yaml
-
-    if text.lstrip().startswith(("{", "[")):
-        try:
-            return [json.loads(text)]
-        except ValueError:
-            pass
-    # libyaml reads ten times as fast as the loader in Python, and PyYAML's wheels have it. It
-    # takes less: no surrogate pairs in escapes, for example.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def _json(text: str, *, is_json: bool) -> object:
+    """The document of a JSON text; a mark for a text that is not JSON, and need not be."""
+    if not is_json and not text.lstrip().startswith(("{", "[")):
+        return _NOT_JSON
     try:
-        return list(yaml.load_all(text, Loader=loader))
-    except yaml.YAMLError:
-        return list(yaml.safe_load_all(text))
+        return json.loads(text)
+    except ValueError:
+        if is_json:
+            raise
+        return _NOT_JSON
 
 
-def _flat(document: object, depth: int = 0) -> Iterator[dict[str, Any]]:
+def _loader() -> Any:
+    """The parser of libyaml, which is ten times as fast as the one in Python."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _documents(text: str, kind: Any) -> Iterator[tuple[Any, Text]]:
+    """The documents of a YAML file, each with its own text."""
+    loader = kind(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            start, end = node.start_mark, node.end_mark
+            first = text.rfind("\n", 0, start.index) + 1
+            value = loader.construct_document(node)
+            part = text[first : end.index]
+            if "*" in part and "&" in part:
+                _check_aliases(value)
+            yield value, Text(part, start.line)
+    finally:
+        loader.dispose()
+
+
+def _check_aliases(value: object) -> None:
+    """Reject a document whose aliases expand to more than a cluster would take."""
+    sizes: dict[int, int] = {}
+
+    def size(item: object) -> int:
+        if not isinstance(item, (dict, list)):
+            return 1
+        if id(item) not in sizes:
+            # An anchor in itself has no end.
+            sizes[id(item)] = _MOST_VALUES
+            inner = item.values() if isinstance(item, dict) else item
+            sizes[id(item)] = 1 + sum(map(size, inner))
+        return sizes[id(item)]
+
+    if size(value) > _MOST_VALUES:
+        message = f"its aliases expand to more than {_MOST_VALUES} values"
+        raise ValueError(message)
+
+
+def _flat(
+    document: object, fields: FieldPath = (), depth: int = 0
+) -> Iterator[tuple[FieldPath, dict[str, Any]]]:
     """The objects of a document, which may be a list of them."""
     if depth > _DEEPEST:
         return
     if isinstance(document, list):
-        for item in document:
-            yield from _flat(item, depth + 1)
+        for i, item in enumerate(document):
+            yield from _flat(item, (*fields, i), depth + 1)
     elif isinstance(document, dict):
         if str(document.get("kind", "")).endswith("List") and "items" in document:
-            for item in items(document.get("items")):
-                yield from _flat(item, depth + 1)
+            for i, item in enumerate(items(document.get("items"))):
+                yield from _flat(item, (*fields, "items", i), depth + 1)
         else:
-            yield document
+            yield fields, document

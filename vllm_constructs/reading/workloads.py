@@ -6,12 +6,9 @@ What a manifest does not specify is not guessed; a problem or a note states it.
 from __future__ import annotations
 
 import math
-import re
-import shlex
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 from vllm_constructs import require
@@ -28,22 +25,23 @@ from vllm_constructs.workloads.plan_annotations import (
     PlanAnnotations,
     read_plan_annotations,
 )
-from vllm_constructs.workloads.workload import CONTAINER, DEPLOYMENT, KINDS, WorkloadKind
+from vllm_constructs.workloads.workload import DEPLOYMENT, KINDS, WorkloadKind
 
+from .containers import (
+    after_serve,
+    config_file,
+    engine_container,
+    environment,
+    expanded,
+    is_ours,
+    release_of,
+)
 from .fields import integer, items, mapping, namespaced_name, strings
 from .gpus import gpus_in_use, pod_gpus
 from .nodes import selected_nodes
 from .other_accelerators import of_claims, of_cpus
 
-# Images that start vLLM without a command; that for TPUs runs its arguments.
-_STARTS_VLLM = re.compile(r"vllm-(openai|tpu|gaudi)")
-_REFERENCE = re.compile(r"\$\$|\$\(([^()\s]+)\)")
-_SHELLS = ("sh", "bash", "dash")
-_SHELL_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::?-([^}]*))?\}?", re.ASCII)
-_REDIRECTION = re.compile(r"(?<!\S)\d?(?:>>?|<)(?:&\d|\s*[^\s;&|]+)|(?<!\S)#.*")
 _CLAIM_SPECS = {"ResourceClaim": ("spec",), "ResourceClaimTemplate": ("spec", "spec")}
-# Stands for the end of a command in a shell script; no word of a script is it.
-_END = "\0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +125,7 @@ def deployed_models(objects: list[dict[str, Any]], gpu: str | None = None) -> li
         if kind is None:
             continue
         template = mapping(manifest, *kind.pod_template)
-        container = _engine_container(template)
+        container = engine_container(template)
         if container is not None:
             scaled = ranges.get((*namespaced_name(manifest), kind.kind))
             near = {
@@ -140,57 +138,6 @@ def deployed_models(objects: list[dict[str, Any]], gpu: str | None = None) -> li
     return models
 
 
-def after_serve(
-    command: Sequence[str], args: Sequence[str], env: Mapping[str, str] | None = None
-) -> list[str] | None:
-    """The words after `vllm serve` in a container's `command` and `args`; None without it.
-
-    Without a command the image starts vLLM, and all `args` follow.
-
-    Args:
-        command: The container's `command`, which may be empty.
-        args: Its `args`.
-        env: Variables that a shell would expand. Default: none.
-    """
-    if not command:
-        return list(args[2:] if list(args[:2]) == ["vllm", "serve"] else args)
-    tokens = [*command, *args]
-    if tokens[0].rpartition("/")[2] in _SHELLS:
-        script = next(
-            (
-                word
-                for flag, word in pairwise(tokens)
-                if flag.startswith("-") and flag.endswith("c")
-            ),
-            "",
-        )
-        try:
-            tokens = _in_shell(script, {} if env is None else env)
-        except ValueError:
-            return None
-    for at, token in enumerate(tokens):
-        if token == "vllm.entrypoints.openai.api_server" or (
-            token == "serve"
-            and at
-            and tokens[at - 1].rpartition("/")[2] in ("vllm", "vllm.entrypoints.cli.main")
-        ):
-            words = tokens[at + 1 :]
-            return words[: words.index(_END)] if _END in words else words
-    return None
-
-
-def _in_shell(script: str, env: Mapping[str, str]) -> list[str]:
-    """The words of a shell script, with variables of the container and a mark at each operator."""
-
-    def value(found: re.Match[str]) -> str:
-        return env.get(found[1], found[2] or found[0])
-
-    text = _REDIRECTION.sub(" ", _SHELL_VARIABLE.sub(value, script.replace("\\\n", " ")))
-    words = shlex.shlex(text, posix=True, punctuation_chars=";()&|\n")
-    words.whitespace, words.whitespace_split, words.commenters = " \t\r", True, ""
-    return [_END if set(word) <= set(";()&|\n") else word for word in words if word]
-
-
 def unread_workloads(objects: list[dict[str, Any]]) -> list[Problem]:
     """What runs vLLM and is not planned, since its kind is not read.
 
@@ -200,7 +147,7 @@ def unread_workloads(objects: list[dict[str, Any]]) -> list[Problem]:
     found = []
     for manifest in objects:
         is_read = any(kind.is_kind_of(manifest) for kind in KINDS)
-        if not is_read and any(map(_engine_container, _templates(manifest.get("spec")))):
+        if not is_read and any(map(engine_container, _templates(manifest.get("spec")))):
             name = "/".join(filter(None, namespaced_name(manifest)))
             text = f"{manifest.get('kind')} {name!r} runs vLLM, but only Deployments are planned"
             advice = "plan it by its model and flags: vllm-constructs plan --model ..."
@@ -239,26 +186,6 @@ def _ranges(objects: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, ...], tu
             )
 
 
-def _is_ours(template: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
-    """Whether a container is the engine of this library, whatever command starts it."""
-    has_model = MODEL in mapping(template, "metadata", "annotations")
-    return has_model and container.get("name") == CONTAINER
-
-
-def _engine_container(template: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The container that runs vLLM: by its command, or by an image that starts it."""
-    for container in map(mapping, items(mapping(template, "spec").get("containers"))):
-        if _is_ours(template, container):
-            return container
-        command = strings(container.get("command"))
-        if command:
-            if after_serve(command, strings(container.get("args"))) is not None:
-                return container
-        elif _STARTS_VLLM.search(str(container.get("image"))):
-            return container
-    return None
-
-
 def _model(
     workload: dict[str, Any],
     kind: WorkloadKind,
@@ -272,20 +199,19 @@ def _model(
     namespace, name = namespaced_name(workload)
     spec = mapping(workload, "spec")
     pod = mapping(workload, *kind.pod_template, "spec")
-    env = _environment(namespace, container, configs)
+    env = environment(namespace, container, configs)
     command, args = (
-        [_expanded(word, env) for word in strings(container.get(key))]
-        for key in ("command", "args")
+        [expanded(word, env) for word in strings(container.get(key))] for key in ("command", "args")
     )
     annotations = read_plan_annotations(mapping(workload, "metadata", "annotations"))
-    release, notes = _release(str(container.get("image") or ""), annotations.vllm)
-    is_ours = _is_ours(mapping(workload, *kind.pod_template), container)
-    words = args if is_ours else after_serve(command, args, env) or []
+    release, notes = release_of(str(container.get("image") or ""), annotations.vllm)
+    is_own = is_ours(mapping(workload, *kind.pod_template), container)
+    words = args if is_own else after_serve(command, args, env) or []
     line = command_lines.read(words, release)
     problems: list[Problem] = []
     if "config" in line.options:
         path = str(line.options["config"])
-        file = _config_file(path, namespace, pod, container, configs)
+        file = config_file(path, namespace, pod, container, configs)
         if file is None:
             text = f"the flags in {escaped(require.shown(path))} are in none of the manifests"
             problems.append(_unknown(text))
@@ -345,7 +271,7 @@ def _model(
     return DeployedModel(
         namespace=namespace,
         name=name,
-        model=_name(line.model, mapping(workload, *kind.pod_template)) if is_ours else line.model,
+        model=_name(line.model, mapping(workload, *kind.pod_template)) if is_own else line.model,
         shape=annotations.model_shape,
         image=str(container.get("image") or ""),
         release=_built_for(release, gpu),
@@ -399,27 +325,6 @@ def _unknown(text: str) -> Problem:
     return Problem(text=text, kind="not counted")
 
 
-def _release(image: str, vllm: str | None) -> tuple[VllmRelease, list[Problem]]:
-    """The vLLM in an image, and a note if neither the image nor an annotation specifies it."""
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            release = VllmRelease(image, vllm=vllm)
-    except VllmConstructsError:
-        release = VllmRelease("vllm:unknown")
-    value = require.shown(image)
-    note = Problem(
-        where="image",
-        text=(
-            f"is {escaped(value)}, which does not specify its vLLM release, so that vLLM "
-            f"{release.name} is assumed"
-        ),
-        value=value,
-        advice="specify it with {vllm}",
-        kind="not counted",
-    )
-    return release, [] if release.version else [note]
-
-
 def _mismatch(release: VllmRelease, gpu: Gpu) -> Problem:
     """An image that is built for another accelerator than the pod's."""
     value = require.shown(release.image)
@@ -438,62 +343,6 @@ def _built_for(release: VllmRelease, gpu: Gpu | None) -> VllmRelease:
         return release
     with warnings.catch_warnings(action="ignore"):
         return replace(release, accelerator=gpu.platform)
-
-
-def _environment(
-    namespace: str, container: dict[str, Any], configs: Mapping[tuple[str, str], dict[str, Any]]
-) -> dict[str, str]:
-    """The container's variables whose values are in the manifests."""
-    env: dict[str, str] = {}
-    for source in map(mapping, items(container.get("envFrom"))):
-        data = configs.get((namespace, str(mapping(source, "configMapRef").get("name"))), {})
-        env |= {f"{source.get('prefix', '')}{name}": str(value) for name, value in data.items()}
-    for variable in map(mapping, items(container.get("env"))):
-        name, key = str(variable.get("name")), mapping(variable, "valueFrom", "configMapKeyRef")
-        data = configs.get((namespace, str(key.get("name"))), {})
-        if "value" in variable:
-            env[name] = _expanded(str(variable["value"]), env)
-        elif key.get("key") in data:
-            env[name] = str(data[key["key"]])
-        else:
-            env.pop(name, None)
-    return env
-
-
-def _expanded(text: str, env: Mapping[str, str]) -> str:
-    """A string with the container's variables expanded, as kubelet does; `$$` is one `$`."""
-
-    def value(reference: re.Match[str]) -> str:
-        return "$" if reference[0] == "$$" else env.get(reference[1], reference[0])
-
-    return _REFERENCE.sub(value, text)
-
-
-def _config_file(
-    path: str,
-    namespace: str,
-    pod: dict[str, Any],
-    container: dict[str, Any],
-    configs: Mapping[tuple[str, str], dict[str, Any]],
-) -> dict[str, Any] | None:
-    """The flags in a file that is mounted from a ConfigMap in the same manifests."""
-    import yaml
-
-    sources = {
-        str(volume.get("name")): str(mapping(volume, "configMap").get("name"))
-        for volume in map(mapping, items(pod.get("volumes")))
-    }
-    for mount in map(mapping, items(container.get("volumeMounts"))):
-        folder = str(mount.get("mountPath")).rstrip("/")
-        data = configs.get((namespace, sources.get(str(mount.get("name")), "")), {})
-        key = str(mount.get("subPath") or path.removeprefix(f"{folder}/"))
-        if (path == folder or path.startswith(f"{folder}/")) and key in data:
-            try:
-                flags = yaml.safe_load(str(data[key]))
-            except yaml.YAMLError:
-                return None
-            return flags if isinstance(flags, dict) else None
-    return None
 
 
 def _surge(strategy: dict[str, Any], replicas: int) -> int:

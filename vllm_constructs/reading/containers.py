@@ -1,0 +1,175 @@
+"""Containers that run vLLM: how they are recognized, and what they start it with."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import warnings
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from vllm_constructs import require
+from vllm_constructs.errors import Problem, VllmConstructsError, escaped
+from vllm_constructs.releases.release import VllmRelease
+from vllm_constructs.workloads.plan_annotations import MODEL
+from vllm_constructs.workloads.workload import CONTAINER
+
+from .fields import items, mapping, strings
+
+# Images that start vLLM without a command; that for TPUs runs its arguments.
+_STARTS_VLLM = re.compile(r"vllm-(openai|tpu|gaudi)")
+_REFERENCE = re.compile(r"\$\$|\$\(([^()\s]+)\)")
+_SHELLS = ("sh", "bash", "dash")
+_SHELL_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::?-([^}]*))?\}?", re.ASCII)
+_REDIRECTION = re.compile(r"(?<!\S)\d?(?:>>?|<)(?:&\d|\s*[^\s;&|]+)|(?<!\S)#.*")
+# Stands for the end of a command in a shell script; no word of a script is it.
+_END = "\0"
+
+
+def after_serve(
+    command: Sequence[str], args: Sequence[str], env: Mapping[str, str] | None = None
+) -> list[str] | None:
+    """The words after `vllm serve` in a container's `command` and `args`; None without it.
+
+    Without a command the image starts vLLM, and all `args` follow.
+
+    Args:
+        command: The container's `command`, which may be empty.
+        args: Its `args`.
+        env: Variables that a shell would expand. Default: none.
+    """
+    if not command:
+        return list(args[2:] if list(args[:2]) == ["vllm", "serve"] else args)
+    tokens = [*command, *args]
+    if tokens[0].rpartition("/")[2] in _SHELLS:
+        script = next(
+            (
+                word
+                for flag, word in pairwise(tokens)
+                if flag.startswith("-") and flag.endswith("c")
+            ),
+            "",
+        )
+        try:
+            tokens = _in_shell(script, {} if env is None else env)
+        except ValueError:
+            return None
+    for at, token in enumerate(tokens):
+        if token == "vllm.entrypoints.openai.api_server" or (
+            token == "serve"
+            and at
+            and tokens[at - 1].rpartition("/")[2] in ("vllm", "vllm.entrypoints.cli.main")
+        ):
+            words = tokens[at + 1 :]
+            return words[: words.index(_END)] if _END in words else words
+    return None
+
+
+def _in_shell(script: str, env: Mapping[str, str]) -> list[str]:
+    """The words of a shell script, with variables of the container and a mark at each operator."""
+
+    def value(found: re.Match[str]) -> str:
+        return env.get(found[1], found[2] or found[0])
+
+    text = _REDIRECTION.sub(" ", _SHELL_VARIABLE.sub(value, script.replace("\\\n", " ")))
+    words = shlex.shlex(text, posix=True, punctuation_chars=";()&|\n")
+    words.whitespace, words.whitespace_split, words.commenters = " \t\r", True, ""
+    return [_END if set(word) <= set(";()&|\n") else word for word in words if word]
+
+
+def is_ours(template: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
+    """Whether a container is the engine of this library, whatever command starts it."""
+    has_model = MODEL in mapping(template, "metadata", "annotations")
+    return has_model and container.get("name") == CONTAINER
+
+
+def engine_container(template: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The container that runs vLLM: by its command, or by an image that starts it."""
+    for container in map(mapping, items(mapping(template, "spec").get("containers"))):
+        if is_ours(template, container):
+            return container
+        command = strings(container.get("command"))
+        if command:
+            if after_serve(command, strings(container.get("args"))) is not None:
+                return container
+        elif _STARTS_VLLM.search(str(container.get("image"))):
+            return container
+    return None
+
+
+def environment(
+    namespace: str, container: dict[str, Any], configs: Mapping[tuple[str, str], dict[str, Any]]
+) -> dict[str, str]:
+    """The container's variables whose values are in the manifests."""
+    env: dict[str, str] = {}
+    for source in map(mapping, items(container.get("envFrom"))):
+        data = configs.get((namespace, str(mapping(source, "configMapRef").get("name"))), {})
+        env |= {f"{source.get('prefix', '')}{name}": str(value) for name, value in data.items()}
+    for variable in map(mapping, items(container.get("env"))):
+        name, key = str(variable.get("name")), mapping(variable, "valueFrom", "configMapKeyRef")
+        data = configs.get((namespace, str(key.get("name"))), {})
+        if "value" in variable:
+            env[name] = expanded(str(variable["value"]), env)
+        elif key.get("key") in data:
+            env[name] = str(data[key["key"]])
+        else:
+            env.pop(name, None)
+    return env
+
+
+def expanded(text: str, env: Mapping[str, str]) -> str:
+    """A string with the container's variables expanded, as kubelet does; `$$` is one `$`."""
+
+    def value(reference: re.Match[str]) -> str:
+        return "$" if reference[0] == "$$" else env.get(reference[1], reference[0])
+
+    return _REFERENCE.sub(value, text)
+
+
+def config_file(
+    path: str,
+    namespace: str,
+    pod: dict[str, Any],
+    container: dict[str, Any],
+    configs: Mapping[tuple[str, str], dict[str, Any]],
+) -> dict[str, Any] | None:
+    """The flags in a file that is mounted from a ConfigMap in the same manifests."""
+    import yaml
+
+    sources = {
+        str(volume.get("name")): str(mapping(volume, "configMap").get("name"))
+        for volume in map(mapping, items(pod.get("volumes")))
+    }
+    for mount in map(mapping, items(container.get("volumeMounts"))):
+        folder = str(mount.get("mountPath")).rstrip("/")
+        data = configs.get((namespace, sources.get(str(mount.get("name")), "")), {})
+        key = str(mount.get("subPath") or path.removeprefix(f"{folder}/"))
+        if (path == folder or path.startswith(f"{folder}/")) and key in data:
+            try:
+                flags = yaml.safe_load(str(data[key]))
+            except yaml.YAMLError:
+                return None
+            return flags if isinstance(flags, dict) else None
+    return None
+
+
+def release_of(image: str, vllm: str | None) -> tuple[VllmRelease, list[Problem]]:
+    """The vLLM in an image, and a note if neither the image nor an annotation specifies it."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            release = VllmRelease(image, vllm=vllm)
+    except VllmConstructsError:
+        release = VllmRelease("vllm:unknown")
+    value = require.shown(image)
+    note = Problem(
+        where="image",
+        text=(
+            f"is {escaped(value)}, which does not specify its vLLM release, so that vLLM "
+            f"{release.name} is assumed"
+        ),
+        value=value,
+        advice="specify it with {vllm}",
+        kind="not counted",
+    )
+    return release, [] if release.version else [note]

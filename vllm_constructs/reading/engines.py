@@ -1,0 +1,262 @@
+"""Engine: a container that runs vLLM, as a manifest of any origin describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from vllm_constructs.engine import command_line_parser as command_lines
+from vllm_constructs.workloads.plan_annotations import MODEL, VLLM, read_plan_annotations
+
+from .containers import after_serve, config_file, environment, expanded, is_ours, release_of
+from .fields import integer, items, mapping, strings
+from .gpus import PodGpus, pod_gpus
+from .manifest import Manifest, Path
+from .nodes import SelectedNodes, selected_nodes
+from .pods import Pod
+
+if TYPE_CHECKING:
+    from vllm_constructs.engine.command_line_parser import CommandLine
+    from vllm_constructs.releases.release import VllmRelease
+
+    from .graph import Graph
+
+
+class Engine:
+    """A container that runs vLLM.
+
+    Attributes:
+        pod: The pod template that has it.
+        manifest: The object that has that.
+        path: The fields that lead to the container.
+        container: The container.
+        graph: The graph, for what its variables and files refer to.
+    """
+
+    def __init__(self, graph: Graph, pod: Pod, path: Path, container: dict[str, Any]) -> None:
+        """Read a container.
+
+        Args:
+            graph: The graph.
+            pod: The pod template that has it.
+            path: The fields that lead to the container.
+            container: The container.
+        """
+        self.graph = graph
+        self.pod = pod
+        self.manifest: Manifest = pod.manifest
+        self.path = path
+        self.container = container
+
+    @property
+    def name(self) -> str:
+        """Name of the container."""
+        return str(self.container.get("name") or "")
+
+    @cached_property
+    def image(self) -> str:
+        """The image; empty if it is not given."""
+        return str(self.container.get("image") or "")
+
+    @cached_property
+    def release(self) -> VllmRelease:
+        """The vLLM in the image; the newest known one if the manifest does not specify it."""
+        named = self.manifest.annotations.get(VLLM) or self.graph.settings.vllm
+        return release_of(self.image, named if isinstance(named, str) else None)[0]
+
+    @cached_property
+    def is_ours(self) -> bool:
+        """Whether this library has rendered it."""
+        return is_ours({"metadata": self.pod.metadata}, self.container)
+
+    @cached_property
+    def env(self) -> dict[str, str]:
+        """The variables whose values are in the manifests, those of ConfigMaps included."""
+        return environment(self.pod.namespace, self.container, self.graph.config_data)
+
+    @cached_property
+    def env_paths(self) -> dict[str, Path]:
+        """The path of each variable of its own."""
+        return {str(one.get("name")): path for path, one in self.manifest.each(*self.path, "env")}
+
+    def env_place(self, name: str) -> Path:
+        """The path of a variable, or of the list of them.
+
+        Args:
+            name: Name of the variable.
+        """
+        field = "envFrom" if "env" not in self.container else "env"
+        return self.env_paths.get(name, (*self.path, field))
+
+    @cached_property
+    def words(self) -> list[str]:
+        """What follows `vllm serve`, with variables of the container expanded."""
+        command, args = (
+            [expanded(word, self.env) for word in strings(self.container.get(key))]
+            for key in ("command", "args")
+        )
+        if self.is_ours:
+            return args
+        return after_serve(command, args, self.env) or []
+
+    @cached_property
+    def line(self) -> CommandLine:
+        """The command line, with a config file of the manifests in it."""
+        words = self.words
+        line = command_lines.read(words, self.release)
+        file = self.config_file
+        if file is not None:
+            at = 1 if words and not words[0].startswith("-") else 0
+            from_file = command_lines.file_words(file, self.release)
+            line = command_lines.read([*words[:at], *from_file, *words[at:]], self.release)
+        return line
+
+    @cached_property
+    def config_file(self) -> dict[str, Any] | None:
+        """The flags of its `--config` file; None if it has none, or it is in no manifest."""
+        path = self._config_path
+        if path is None:
+            return None
+        configs = self.graph.config_data
+        return config_file(path, self.pod.namespace, self.pod.spec, self.container, configs)
+
+    @cached_property
+    def _config_path(self) -> str | None:
+        words = self.words
+        for i, word in enumerate(words):
+            flag, is_given, value = word.partition("=")
+            if flag == "--config":
+                return value if is_given else next(iter(words[i + 1 : i + 2]), None)
+        return None
+
+    @property
+    def is_line_whole(self) -> bool:
+        """Whether all its flags are in the manifests, so that one that is missing is not given."""
+        return not self.line.unread and (self._config_path is None or self.config_file is not None)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The flags by their names without dashes, such as `tensor-parallel-size`."""
+        return self.line.options
+
+    def flag(self, name: str, default: Any = None) -> Any:
+        """The value of a flag.
+
+        Args:
+            name: Its name without dashes.
+            default: What vLLM takes without it. Default: None.
+        """
+        return self.line.options.get(name, default)
+
+    def size(self, name: str) -> int:
+        """A flag that is a positive number, such as a parallel size; 1 without it.
+
+        Args:
+            name: Its name without dashes.
+        """
+        return max(1, integer(self.line.options.get(name), 1))
+
+    def flag_place(self, *names: str) -> Path:
+        """The path of the word that gives a flag; of `args`, `command` or the container without it.
+
+        Args:
+            *names: Names of flags without dashes, of which the first one found counts; the empty
+                string is the model.
+        """
+        for name in names:
+            for field in ("args", "command"):
+                words = strings(self.container.get(field))
+                for i, word in enumerate(words):
+                    if (_is(word, name) if name else word == self.line.model) or (
+                        ("\n" in word or " " in word)
+                        and name
+                        and f"--{name}" in word.replace("_", "-")
+                    ):
+                        return (*self.path, field, i)
+        given = [one for one in ("args", "command") if one in self.container]
+        return (*self.path, *given[:1])
+
+    @cached_property
+    def model(self) -> str | None:
+        """The model; None if the manifest does not name it."""
+        named = self.pod.annotations.get(MODEL)
+        source = self.line.model
+        is_elsewhere = source is not None and (source.startswith("/") or "://" in source)
+        return named if self.is_ours and is_elsewhere and isinstance(named, str) else source
+
+    @cached_property
+    def served_names(self) -> list[str] | None:
+        """The names under which it serves the model; None if the manifest does not say."""
+        served = self.line.options.get("served-model-name")
+        if "served-model-name" in self.line.unread:
+            return None
+        if served:
+            return [str(one) for one in (served if isinstance(served, list) else [served])]
+        known = self.line.model is not None and "model" not in self.line.unread
+        return [str(self.line.model)] if known and self.is_line_whole else None
+
+    @cached_property
+    def port(self) -> int | None:
+        """The port of its API; None if the manifest does not say."""
+        if "port" in self.line.unread:
+            return None
+        value = self.line.options.get("port", 8000)
+        return value if isinstance(value, int) else None
+
+    @property
+    def is_headless(self) -> bool:
+        """Whether it serves no HTTP."""
+        return self.line.options.get("headless") is True
+
+    @cached_property
+    def limits(self) -> dict[str, Any]:
+        """The limits of its resources."""
+        return mapping(self.container, "resources", "limits")
+
+    @cached_property
+    def nodes(self) -> SelectedNodes:
+        """The nodes on which its pods may run."""
+        return selected_nodes(self.pod.spec)
+
+    @cached_property
+    def gpus(self) -> PodGpus:
+        """Its GPUs, as far as resources and nodes specify them."""
+        return pod_gpus(
+            self.limits,
+            self.nodes,
+            {"tensor-parallel-size": 1, **self.options},
+            read_plan_annotations(self.manifest.annotations),
+            self.graph.settings.gpu,
+            has_claims=bool(items(mapping(self.container, "resources").get("claims"))),
+        )
+
+    def mount(self, path: str) -> tuple[Path, Mapping[str, Any]] | None:
+        """The mount at a path or at the nearest folder above it; None without one.
+
+        Args:
+            path: A path in the container.
+        """
+        found = [
+            (where, one)
+            for where, one in self.manifest.each(*self.path, "volumeMounts")
+            if path == (folder := str(one.get("mountPath")).rstrip("/"))
+            or path.startswith(f"{folder}/")
+        ]
+        return max(found, key=lambda one: len(str(one[1].get("mountPath"))), default=None)
+
+    def volume(self, mount: Mapping[str, Any]) -> tuple[Path, dict[str, Any]] | None:
+        """The volume of a mount, with its path; None if the pod lacks it.
+
+        Args:
+            mount: The mount.
+        """
+        return self.pod.volumes.get(str(mount.get("name")))
+
+    def __repr__(self) -> str:
+        return f"<engine of {self.manifest.title}>"
+
+
+def _is(word: str, name: str) -> bool:
+    flag = word.partition("=")[0].replace("_", "-")
+    return flag in (f"--{name}", f"--no-{name}") or flag.startswith(f"--{name}.")

@@ -1,0 +1,1 @@
+"""Rules: the mistakes that `check` finds in manifests of any origin."""

@@ -1,0 +1,3 @@
+"""Rules of names: H08."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Rules of KV offloading: K01 to K03."""
+
+from __future__ import annotations

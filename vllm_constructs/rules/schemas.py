@@ -1,0 +1,3 @@
+"""Rules of schemas: H09."""
+
+from __future__ import annotations

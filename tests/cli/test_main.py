@@ -22,8 +22,8 @@ ONE = ("--model", "Qwen/Qwen2.5-7B-Instruct", "--gpu", "NVIDIA-L40S")
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "the following arguments are required: plan; see vllm-constructs --help."),
-        (("drive",), "argument plan: invalid choice: 'drive'"),
+        ((), "the following arguments are required: verb; see vllm-constructs --help."),
+        (("drive",), "argument verb: invalid choice: 'drive'"),
         (("plan", "--nonsense"), "'--nonsense' is not an option; see vllm-constructs plan --help."),
         (("plan", "--mod", "x"), "'--mod' is not an option; did you mean 'model'?"),
         (("plan", "--fromat=json"), "'--fromat' is not an option; did you mean 'format'?"),

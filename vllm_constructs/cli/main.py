@@ -14,8 +14,7 @@ from .spelling import as_command
 
 USAGE = 2
 
-_ABOUT = "Check whether models fit on their GPUs, and count the GPUs that they need."
-_EPILOG = "Exit code: 0 if all known models fit, 1 if one does not, 2 for a mistake."
+_ABOUT = "Plan, check and compare manifests of vLLM."
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,79 +47,45 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from . import check, explain, plan
+
     parser = _Parser(prog="vllm-constructs", description=_ABOUT, allow_abbrev=False)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="plan")
-    plan = verbs.add_parser(
-        "plan", help=_ABOUT, description=_ABOUT, epilog=_EPILOG, allow_abbrev=False
-    )
-    plan.add_argument(
-        "app", nargs="?", help="an app (main.py), which is run, or a folder of manifests (dist)"
-    )
-    plan.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
-    plan.add_argument(
-        "--config",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="config.json of a model that the catalog lacks; with an app MODEL=FILE",
-    )
-    single = plan.add_argument_group(
-        "one model, without an app", "flags of `vllm serve` may follow after --"
-    )
-    single.add_argument("--model", help="name on the Hugging Face Hub")
-    single.add_argument(
-        "--gpu",
-        metavar="PRODUCT",
-        help="value of the label nvidia.com/gpu.product; with an app or folder that of pods whose "
-        "manifests do not name their GPU",
-    )
-    single.add_argument("--gpus", type=_number, metavar="COUNT", help="default: 1")
-    single.add_argument(
-        "--gpu-memory-mib",
-        type=_number,
-        metavar="MIB",
-        help="memory of a GPU that the catalog lacks",
-    )
-    single.add_argument("--mig", metavar="PROFILE", help="one MIG slice, of --gpu or of any GPU")
-    single.add_argument("--shared", type=_number, metavar="PODS", help="pods that share the GPU")
-    single.add_argument("--image", help="vLLM image; default: the newest known release")
-    single.add_argument(
-        "--vllm", metavar="RELEASE", help="vLLM release in an image of your own, such as 0.33.0"
-    )
-    single.add_argument("--max-model-len", metavar="TOKENS", help="tokens of the longest request")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
+    for verb in (plan, check, explain):
+        verb.add_parser(verbs)
     return parser
 
 
-def _number(text: str) -> int | str:
-    """An integer; other strings are rejected where all values are checked."""
-    try:
-        return int(text)
-    except ValueError:
-        return text
-
-
 def _run(given: list[str]) -> tuple[str, int]:
-    from . import plan
+    from importlib import import_module
 
     # Everything after the first -- is vLLM's.
     at = given.index("--") if "--" in given else len(given)
     options, unknown = _parser().parse_known_args(given[:at])
     if unknown:
         refuse(_unknown(unknown[0], options))
-    return plan.run(options, given[at + 1 :])
+    flags = given[at + 1 :]
+    if flags and options.verb != "plan":
+        text = f"is for flags of vllm serve, which {options.verb} has no use for"
+        refuse(Problem(where="--", text=text, advice="leave it out"))
+    output: tuple[str, int] = import_module(f".{options.verb}", __package__).run(options, flags)
+    return output
 
 
 def _unknown(word: str, options: argparse.Namespace) -> Problem:
-    """Why a word is rejected that is neither an option of the verb nor its app."""
+    """Why a word is rejected that is neither an option of the verb nor what it works on."""
     from vllm_constructs.releases.release import catalog, other_spelling
 
-    name = word.partition("=")[0]
+    name, verb = word.partition("=")[0], options.verb
+    is_flag = name in catalog()["flags"] or other_spelling(catalog(), name)
     if not name.startswith("-"):
         text, advice = "is a second app or folder", "give one"
-    elif name in catalog()["flags"] or other_spelling(catalog(), name):
+    elif is_flag and verb == "plan":
         text, advice = "is a flag of vllm serve", "give it after --"
     else:
-        known = [key.replace("_", "-") for key in vars(options) if key not in ("app", "verb")]
+        # Arguments have no dashes.
+        given = ("app", "verb", "paths", "rules", "old", "new")
+        known = [key.replace("_", "-") for key in vars(options) if key not in given]
         near = require.nearest(name.lstrip("-"), known)
-        text, advice = "is not an option", near or "see vllm-constructs plan --help"
+        text, advice = "is not an option", near or f"see vllm-constructs {verb} --help"
     return Problem(where=require.shown(name), text=text, advice=advice)

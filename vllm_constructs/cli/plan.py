@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, VllmConstructsError, refuse
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 FITS, DOES_NOT_FIT = 0, 1
 
+_ABOUT = "Check whether models fit on their GPUs, and count the GPUs that they need."
+_EPILOG = "Exit code: 0 if all known models fit, 1 if one does not, 2 for a mistake."
+
 _ALONE = (
     "model",
     "gpu",
@@ -28,6 +31,60 @@ _ALONE = (
     "vllm",
     "max_model_len",
 )
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb to the command.
+
+    Args:
+        verbs: The verbs of the command.
+    """
+    plan = verbs.add_parser(
+        "plan", help=_ABOUT, description=_ABOUT, epilog=_EPILOG, allow_abbrev=False
+    )
+    plan.add_argument(
+        "app", nargs="?", help="an app (main.py), which is run, or a folder of manifests (dist)"
+    )
+    plan.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    plan.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="config.json of a model that the catalog lacks; with an app MODEL=FILE",
+    )
+    single = plan.add_argument_group(
+        "one model, without an app", "flags of `vllm serve` may follow after --"
+    )
+    single.add_argument("--model", help="name on the Hugging Face Hub")
+    single.add_argument(
+        "--gpu",
+        metavar="PRODUCT",
+        help="value of the label nvidia.com/gpu.product; with an app or folder that of pods whose "
+        "manifests do not name their GPU",
+    )
+    single.add_argument("--gpus", type=_number, metavar="COUNT", help="default: 1")
+    single.add_argument(
+        "--gpu-memory-mib",
+        type=_number,
+        metavar="MIB",
+        help="memory of a GPU that the catalog lacks",
+    )
+    single.add_argument("--mig", metavar="PROFILE", help="one MIG slice, of --gpu or of any GPU")
+    single.add_argument("--shared", type=_number, metavar="PODS", help="pods that share the GPU")
+    single.add_argument("--image", help="vLLM image; default: the newest known release")
+    single.add_argument(
+        "--vllm", metavar="RELEASE", help="vLLM release in an image of your own, such as 0.33.0"
+    )
+    single.add_argument("--max-model-len", metavar="TOKENS", help="tokens of the longest request")
+
+
+def _number(text: str) -> int | str:
+    """An integer; other strings are rejected where all values are checked."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
 
 
 def run(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:

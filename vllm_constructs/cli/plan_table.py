@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vllm_constructs.dataclass import dataclass
-from vllm_constructs.errors import Problem, VllmConstructsError, escaped
-from vllm_constructs.memory import fit
+from vllm_constructs.errors import Problem
 from vllm_constructs.memory.activations import GIB
-from vllm_constructs.memory.plan import MemoryPlan
 from vllm_constructs.memory.shapes import ModelShape
+from vllm_constructs.reading.plans import PlannedModel, planned
 from vllm_constructs.reading.spelling import as_fields
 from vllm_constructs.reading.workloads import DeployedModel
 
@@ -20,21 +19,8 @@ _FITS = {"fits": "yes", "tight": "tight", "too large": "no", "refused": "no", "u
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One model of the table.
-
-    Args:
-        model: The model as its manifests describe it.
-        plan: Its plan; None if none can be made.
-        verdict: The plan's verdict; `"refused"` if vLLM would not start, `"unknown"` without a
-            plan.
-        problem: Why it does not fit, or why there is no plan; None if it fits.
-    """
-
-    model: DeployedModel
-    plan: MemoryPlan | None
-    verdict: str
-    problem: Problem | None
+class Row(PlannedModel):
+    """One model of the table; its fields are those of `PlannedModel`."""
 
     @property
     def reason(self) -> str:
@@ -93,25 +79,8 @@ def row(model: DeployedModel, shapes: Mapping[str, ModelShape]) -> Row:
         model: The model.
         shapes: Shapes of models that the catalog lacks, by the models' names.
     """
-    if model.refusal is not None:
-        return Row(model=model, plan=None, verdict="refused", problem=model.refusal)
-    if model.problem is not None or not (model.model and model.gpu and model.engine):
-        return Row(model=model, plan=None, verdict="unknown", problem=model.problem)
-    shape = shapes.get(model.model) or fit.shape_of(model.shape or model.model)
-    if shape is None:
-        problem = Problem(
-            text=f"{escaped(model.model)} is not in the catalog",
-            advice=f"give its file with --config {escaped(model.model)}=config.json",
-            kind="not counted",
-        )
-        return Row(model=model, plan=None, verdict="unknown", problem=problem)
-    try:
-        plan = fit.plan_of(shape, model.gpu, model.engine, model.release, model.env)
-    except VllmConstructsError as error:
-        return Row(model=model, plan=None, verdict="refused", problem=error.problem)
-    if isinstance(plan, Problem):
-        return Row(model=model, plan=None, verdict="unknown", problem=plan)
-    return Row(model=model, plan=plan, verdict=plan.verdict, problem=plan.problem or plan.caveat)
+    found = planned(model, shapes)
+    return Row(model=model, plan=found.plan, verdict=found.verdict, problem=found.problem)
 
 
 def totals(rows: Iterable[Row]) -> dict[str, tuple[int, int, int]]:

@@ -183,7 +183,8 @@ class Engine:
         named = self.pod.annotations.get(MODEL)
         source = self.line.model
         is_elsewhere = source is not None and (source.startswith("/") or "://" in source)
-        return named if self.is_ours and is_elsewhere and isinstance(named, str) else source
+        is_named = isinstance(named, str) and bool(named)
+        return named if self.is_ours and is_elsewhere and is_named else source
 
     @cached_property
     def served_names(self) -> list[str] | None:

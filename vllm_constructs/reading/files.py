@@ -24,8 +24,8 @@ FieldPath: TypeAlias = "tuple[str | int, ...]"
 _SUFFIXES = (".yaml", ".yml", ".json")
 # Lists in lists; an anchor of YAML can be in itself.
 _DEEPEST = 8
-# Nobody writes manifests of this size; the largest CRDs have 4 MB.
-_LARGEST = 256 * 2**20
+LARGEST = 256 * 2**20
+"""Bytes of the largest file that is read; the largest CRDs have 4 MB."""
 # Values of one document with its aliases written out.
 _MOST_VALUES = 2_000_000
 _NOT_JSON = object()
@@ -95,10 +95,11 @@ def read(path: Path) -> Manifests:
     found = _Found()
     for file in files:
         try:
-            if file.stat().st_size > _LARGEST:
+            if file.stat().st_size > LARGEST:
                 found.unread.append(_too_large(str(file)))
                 continue
-            text = file.read_text(encoding="utf-8")
+            # With its line breaks as they are, so that it can be edited.
+            text = file.read_bytes().decode()
         except (OSError, ValueError) as error:
             found.unread.append(_problem(str(file), "", error))
             continue
@@ -116,7 +117,7 @@ def read_text(text: str, name: str) -> Manifests:
         name: What it is called, such as `<stdin>`.
     """
     found = _Found()
-    if len(text) > _LARGEST:
+    if len(text) > LARGEST:
         found.unread.append(_too_large(name))
     else:
         found.add(name, text, is_json=False)
@@ -164,7 +165,7 @@ class _Found:
 
 def _too_large(file: str) -> Problem:
     return Problem(
-        text=escaped(f"{file} cannot be read (more than {_LARGEST // 2**20} MiB)"),
+        text=escaped(f"{file} cannot be read (more than {LARGEST // 2**20} MiB)"),
         advice="split it",
     )
 

@@ -29,7 +29,8 @@ class Settings:
 
     Args:
         vllm: The vLLM release in images that do not specify it. Default: the newest known one.
-        kubernetes: The release of the cluster. Default: the oldest that this library supports.
+        kubernetes: The release of the cluster. Default: it is not known, so nothing is said about
+            fields that some releases lack.
         gpu: The product of GPUs that manifests do not name. Default: none.
     """
 

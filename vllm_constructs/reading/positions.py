@@ -61,16 +61,23 @@ class Text:
             if found is None:
                 break
             key, node = found
-        start, end = key.start_mark, (node if key is not root else root).end_mark
+        start, end = key.start_mark, node.end_mark
+        end_column = end.column
         if end.line > start.line:
             # A mapping or list ends where the next thing begins: its first line is enough.
-            end = key.end_mark if key.end_mark.line == start.line else start
+            is_key = key.end_mark.line == start.line
+            end_column = key.end_mark.column if is_key else self._width(start.line)
         return Position(
             line=self.first + start.line + 1,
             column=start.column + 1,
-            end_line=self.first + end.line + 1,
-            end_column=max(end.column, start.column + 1) + 1,
+            end_line=self.first + start.line + 1,
+            end_column=max(end_column, start.column + 1) + 1,
         )
+
+    def _width(self, line: int) -> int:
+        """Characters of a line without blanks at its end."""
+        lines = self.text.split("\n")
+        return len(lines[line].rstrip()) if line < len(lines) else 0
 
     def node(self, path: tuple[str | int, ...]) -> tuple[yaml.Node, yaml.Node] | None:
         """The nodes of a field's key and value; None if the document lacks the field.

@@ -5,7 +5,6 @@ What a manifest does not specify is not guessed; a problem or a note states it.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,28 +19,22 @@ from vllm_constructs.engine.engine_args import EngineArgs
 from vllm_constructs.errors import Problem, VllmConstructsError, escaped
 from vllm_constructs.memory.fit import READ
 from vllm_constructs.releases.release import VllmRelease
-from vllm_constructs.workloads.plan_annotations import (
-    MODEL,
-    PlanAnnotations,
-    read_plan_annotations,
-)
-from vllm_constructs.workloads.workload import DEPLOYMENT, KINDS, WorkloadKind
+from vllm_constructs.workloads.plan_annotations import PlanAnnotations, read_plan_annotations
+from vllm_constructs.workloads.workload import DEPLOYMENT, KINDS
 
-from .containers import (
-    after_serve,
-    config_file,
-    engine_container,
-    environment,
-    expanded,
-    is_ours,
-    release_of,
-)
-from .fields import integer, items, mapping, namespaced_name, strings
+from .containers import engine_container, release_of
+from .engines import Engine
+from .fields import integer, items, mapping, namespaced_name
 from .gpus import gpus_in_use, pod_gpus
-from .nodes import selected_nodes
+from .graph import Graph, Settings
 from .other_accelerators import of_claims, of_cpus
+from .rolling import surge
 
-_CLAIM_SPECS = {"ResourceClaim": ("spec",), "ResourceClaimTemplate": ("spec", "spec")}
+# The fields that name a claim or a template of claims, with its kind and where its spec is.
+_CLAIMS = (
+    ("resourceClaimName", "ResourceClaim", ("spec",)),
+    ("resourceClaimTemplateName", "ResourceClaimTemplate", ("spec", "spec")),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,35 +100,12 @@ def deployed_models(objects: list[dict[str, Any]], gpu: str | None = None) -> li
         objects: Objects of manifests.
         gpu: Product of the GPUs of pods whose manifest does not name it. Default: none.
     """
-    ranges = dict(_ranges(objects))
-    configs = {
-        namespaced_name(manifest): mapping(manifest.get("data"))
-        for manifest in objects
-        if manifest.get("kind") == "ConfigMap"
-    }
-    claims = {
-        (namespaced_name(manifest)[0], str(manifest["kind"]), namespaced_name(manifest)[1]): spec
-        for manifest in objects
-        if manifest.get("kind") in ("ResourceClaim", "ResourceClaimTemplate")
-        for spec in [mapping(manifest, *_CLAIM_SPECS[str(manifest["kind"])])]
-    }
-    models = []
-    for manifest in objects:
-        kind = next((kind for kind in KINDS if kind.is_kind_of(manifest)), None)
-        if kind is None:
-            continue
-        template = mapping(manifest, *kind.pod_template)
-        container = engine_container(template)
-        if container is not None:
-            scaled = ranges.get((*namespaced_name(manifest), kind.kind))
-            near = {
-                key[1:]: spec
-                for key, spec in claims.items()
-                if key[0] == namespaced_name(manifest)[0]
-            }
-            made = _model(manifest, kind, container, scaled, configs, claims=near, product=gpu)
-            models.append(made)
-    return models
+    graph = Graph(objects, Settings(gpu=gpu))
+    return [
+        deployed_model(engine)
+        for engine in graph.engines
+        if any(kind.is_kind_of(engine.manifest.body) for kind in KINDS)
+    ]
 
 
 def unread_workloads(objects: list[dict[str, Any]]) -> list[Problem]:
@@ -167,88 +137,39 @@ def _templates(value: object, depth: int = 0) -> Iterator[dict[str, Any]]:
             yield from _templates(item, depth)
 
 
-def _ranges(objects: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, ...], tuple[int, int]]]:
-    """The lowest and highest number of replicas for each workload with a scaler."""
-    kinds = {
-        "HorizontalPodAutoscaler": ("minReplicas", "maxReplicas", 1, 1),
-        "ScaledObject": ("minReplicaCount", "maxReplicaCount", 0, 100),
-    }
-    for manifest in objects:
-        scaler = str(manifest.get("kind"))
-        target = mapping(manifest.get("spec"), "scaleTargetRef")
-        if scaler in kinds:
-            low, high, least, most = kinds[scaler]
-            spec = mapping(manifest.get("spec"))
-            workload = (str(target.get("name") or ""), str(target.get("kind") or DEPLOYMENT.kind))
-            yield (
-                (namespaced_name(manifest)[0], *workload),
-                (integer(spec.get(low), least), integer(spec.get(high), most)),
-            )
+def deployed_model(engine: Engine) -> DeployedModel:
+    """The model of an engine.
 
-
-def _model(
-    workload: dict[str, Any],
-    kind: WorkloadKind,
-    container: dict[str, Any],
-    scaled: tuple[int, int] | None,
-    configs: Mapping[tuple[str, str], dict[str, Any]],
-    *,
-    claims: Mapping[tuple[str, str], Mapping[str, Any]],
-    product: str | None,
-) -> DeployedModel:
-    namespace, name = namespaced_name(workload)
-    spec = mapping(workload, "spec")
-    pod = mapping(workload, *kind.pod_template, "spec")
-    env = environment(namespace, container, configs)
-    command, args = (
-        [expanded(word, env) for word in strings(container.get(key))] for key in ("command", "args")
-    )
-    annotations = read_plan_annotations(mapping(workload, "metadata", "annotations"))
-    release, notes = release_of(str(container.get("image") or ""), annotations.vllm)
-    is_own = is_ours(mapping(workload, *kind.pod_template), container)
-    words = args if is_own else after_serve(command, args, env) or []
-    line = command_lines.read(words, release)
-    problems: list[Problem] = []
-    if "config" in line.options:
-        path = str(line.options["config"])
-        file = config_file(path, namespace, pod, container, configs)
-        if file is None:
-            text = f"the flags in {escaped(require.shown(path))} are in none of the manifests"
-            problems.append(_unknown(text))
-        else:
-            # The model stays first, and the command line takes precedence over the file.
-            at = 1 if words and not words[0].startswith("-") else 0
-            from_file = command_lines.file_words(file, release)
-            line = command_lines.read([*words[:at], *from_file, *words[at:]], release)
+    Args:
+        engine: The engine.
+    """
+    manifest, settings = engine.manifest, engine.graph.settings
+    annotations = read_plan_annotations(manifest.annotations)
+    release, notes = release_of(engine.image, annotations.vllm or settings.vllm)
+    line, problems = engine.line, []
+    if "config" in line.options and engine.config_file is None:
+        path = escaped(require.shown(str(line.options["config"])))
+        problems.append(_unknown(f"the flags in {path} are in none of the manifests"))
     for flag, problem in line.unread.items():
         (problems if flag in READ else notes).append(problem)
     if line.model is None:
         problems.insert(0, _unknown("the manifest does not name the model"))
     # Without a size vLLM uses one GPU, even if the pod has more.
-    line.options.setdefault("tensor-parallel-size", 1)
-    refusals, engine = line.problems, None
+    options = {"tensor-parallel-size": 1, **line.options}
+    refusals, args = list(line.problems), None
     try:
-        engine = command_lines.parsed(line, release).engine
+        args = command_lines.parsed(replace(line, options=options), release).engine
     except VllmConstructsError as error:
         refusals.append(error.problem)
-    other, reason = _elsewhere(
-        pod,
-        container,
-        claims,
-        annotations,
-        assumed=product,
-        env=env,
-        ranks=line.options["tensor-parallel-size"],
-        is_cpu=SPACE in env or release.family.accelerator == "CPU",
-    )
+    other, reason = _elsewhere(engine, annotations, ranks=options["tensor-parallel-size"])
     problems += [] if reason is None else [reason]
     gpus = pod_gpus(
-        mapping(container, "resources", "limits"),
-        selected_nodes(pod),
-        line.options,
+        engine.limits,
+        engine.nodes,
+        options,
         annotations,
-        product,
-        has_claims=bool(items(mapping(container, "resources").get("claims"))),
+        settings.gpu,
+        has_claims=bool(items(mapping(engine.container, "resources").get("claims"))),
         found_elsewhere=other,
     )
     if gpus.gpu is not None and release.named_accelerator not in (None, gpus.gpu.platform):
@@ -257,68 +178,73 @@ def _model(
         (problems if gpus.gpu is None else notes).append(gpus.problem)
     if not release.is_certain:
         # Another release may accept what this one rejects.
-        (problems if engine is None else notes).extend(refusals)
+        (problems if args is None else notes).extend(refusals)
         refusals = []
     gpu = gpus.gpu
-    if engine is not None and gpu is not None:
-        gpu, misfit = gpus_in_use(gpu, engine)
+    if args is not None and gpu is not None:
+        gpu, misfit = gpus_in_use(gpu, args)
         (notes if gpu else refusals).extend([] if misfit is None else [misfit])
-    low, high = (
-        scaled
-        or annotations.replicas
-        or (integer(mapping(workload, *kind.replicas[:-1]).get(kind.replicas[-1]), 1),) * 2
-    )
+    low, high = _replicas(engine, annotations)
     return DeployedModel(
-        namespace=namespace,
-        name=name,
-        model=_name(line.model, mapping(workload, *kind.pod_template)) if is_own else line.model,
+        namespace=manifest.namespace,
+        name=manifest.name,
+        model=engine.model,
         shape=annotations.model_shape,
-        image=str(container.get("image") or ""),
+        image=engine.image,
         release=_built_for(release, gpu),
-        env=env,
+        env=engine.env,
         gpu=gpu,
         gpu_text=gpus.text,
         kind=gpus.text.removeprefix(f"{gpus.count} x "),
         pod_gpus=gpus.count,
-        engine=engine,
+        engine=args,
         minimum=low,
         maximum=max(low, high),
-        surge=_surge(mapping(spec, "strategy"), max(low, high)),
+        surge=surge(mapping(manifest.spec, "strategy"), max(low, high)),
         problem=problems[0] if problems else None,
         refusal=refusals[0] if refusals else None,
         notes=(*problems[1:], *refusals[1:], *notes),
     )
 
 
+def _replicas(engine: Engine, annotations: PlanAnnotations) -> tuple[int, int]:
+    """Pods at least and at most."""
+    manifest, graph = engine.manifest, engine.graph
+    if graph.scalers_of(manifest):
+        return graph.replicas(manifest)
+    kind = next((kind for kind in KINDS if kind.is_kind_of(manifest.body)), DEPLOYMENT)
+    return annotations.replicas or (integer(manifest.at(*kind.replicas), 1),) * 2
+
+
 def _elsewhere(
-    pod: Mapping[str, Any],
-    container: Mapping[str, Any],
-    claims: Mapping[tuple[str, str], Mapping[str, Any]],
-    annotations: PlanAnnotations,
-    *,
-    assumed: str | None,
-    env: Mapping[str, str],
-    ranks: object,
-    is_cpu: bool,
+    engine: Engine, annotations: PlanAnnotations, *, ranks: object
 ) -> tuple[Gpu | None, Problem | None]:
     """What a container claims, or runs on without devices, and why that is not known."""
     ranks = ranks if isinstance(ranks, int) else 1
+    assumed = engine.graph.settings.gpu
+    specs = _claim_specs(engine)
     try:
         found: Gpu | None
-        found = of_claims(pod, container, claims, annotations, assumed=assumed, ranks=ranks)
+        found = of_claims(
+            engine.pod.spec, engine.container, specs, annotations, assumed=assumed, ranks=ranks
+        )
+        is_cpu = SPACE in engine.env or engine.release.family.accelerator == "CPU"
         if found is None and is_cpu:
-            limits = mapping(container, "resources", "limits")
-            found = of_cpus(limits, env, ranks, selected_nodes(pod).labels)
+            found = of_cpus(engine.limits, engine.env, ranks, engine.nodes.labels)
     except VllmConstructsError as error:
         return None, error.problem
     return found, None
 
 
-def _name(source: str | None, template: Mapping[str, Any]) -> str | None:
-    """The model of this library's engine, whose weights may come from elsewhere."""
-    named = mapping(template, "metadata", "annotations").get(MODEL)
-    is_elsewhere = source is not None and (source.startswith("/") or "://" in source)
-    return named if is_elsewhere and isinstance(named, str) and named else source
+def _claim_specs(engine: Engine) -> dict[tuple[str, str], dict[str, Any]]:
+    """The specs of a pod's claims, and of the templates of claims, by kind and name."""
+    found = {}
+    for claim in map(mapping, items(engine.pod.spec.get("resourceClaims"))):
+        for field, kind, path in _CLAIMS:
+            one = engine.graph.find(kind, engine.pod.namespace, claim.get(field))
+            if field in claim and one is not None:
+                found[kind, one.name] = mapping(one.body, *path)
+    return found
 
 
 def _unknown(text: str) -> Problem:
@@ -343,14 +269,3 @@ def _built_for(release: VllmRelease, gpu: Gpu | None) -> VllmRelease:
         return release
     with warnings.catch_warnings(action="ignore"):
         return replace(release, accelerator=gpu.platform)
-
-
-def _surge(strategy: dict[str, Any], replicas: int) -> int:
-    """Additional pods during a rollout, rounded as the Deployment controller does."""
-    if strategy.get("type") == "Recreate":
-        return 0
-    surge = mapping(strategy, "rollingUpdate").get("maxSurge", "25%")
-    text = str(surge)
-    if text.endswith("%") and text[:-1].isdecimal():
-        return math.ceil(int(text[:-1]) * replicas / 100)
-    return int(text) if text.isdecimal() else 0

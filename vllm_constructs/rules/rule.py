@@ -7,16 +7,13 @@ from typing import Any, Literal, TypeAlias
 
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem
+from vllm_constructs.reading.edits import Removed
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Manifest, Path
 
 Level: TypeAlias = Literal["error", "warning"]
 LEVELS: tuple[Level, ...] = ("error", "warning")
 """The levels, the worst one first. An error breaks, or loses requests; a warning works for now."""
-
-
-class Removed:
-    """Stands for a field that a fix removes."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,106 @@
+"""`vllm-constructs check --fix`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vllm_constructs.cli.main import main
+
+TEXT = """\
+# of the team
+apiVersion: v1
+kind: List
+items:
+  - kind: Service
+    apiVersion: v1
+    metadata: {name: a}
+  - apiVersion: apps/v1
+    kind: Deployment
+    metadata: {name: qwen}
+    spec:
+      template:
+        spec:
+          containers:
+            - name: vllm
+              image: vllm/vllm-openai:v0.33.0
+              args: [Qwen/Qwen2.5-7B-Instruct, --shutdown-timeout=60]
+              startupProbe: &probe
+                httpGet: {path: /health, port: 8000}
+                failureThreshold: 180
+              livenessProbe:
+                httpGet: {path: /health, port: 8000}
+                periodSeconds: 30 # half a minute
+                timeoutSeconds: 1 # short
+---
+# another
+kind: ConfigMap
+apiVersion: v1
+metadata: {name: b}
+"""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_safe(
+    end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What follows from the manifests alone is mended, and the rest of the file stays."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "a.yaml"
+    file.write_bytes(TEXT.replace("\n", end).encode())
+
+    assert 0 == main(["check", "a.yaml", "--fix", "--select", "P02,P04,P05"])
+
+    out = capsys.readouterr().out
+    assert "a.yaml:24:17: P02: mended spec.template.spec.containers[0]" in out
+    assert out.endswith("No mistake found in 3 objects.\n")
+    mended = (
+        TEXT.replace("timeoutSeconds: 1 # short", "timeoutSeconds: 10 # short")
+        .replace(
+            "---\n",
+            "          terminationGracePeriodSeconds: 75\n"
+            "      progressDeadlineSeconds: 2400\n---\n",
+        )
+        .replace("\n", end)
+    )
+    assert mended == file.read_bytes().decode().replace("\r\n", "\n").replace("\n", end)
+
+
+def test_proposal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A change that needs a decision is shown and not made."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "a.yaml"
+    text = TEXT.replace("startupProbe: &probe", "readinessProbe:")
+    file.write_text(text)
+
+    assert 1 == main(["check", "a.yaml", "--fix", "--select", "P01"])
+
+    assert text == file.read_text()
+    out = capsys.readouterr().out
+    assert "P01 a.yaml:21:15: this would mend it\n@@ " in out
+    assert "\n+              startupProbe:\n" in out
+
+
+def test_json(tmp_path: Path) -> None:
+    """A file in JSON stays JSON."""
+    import json
+
+    file = tmp_path / "a.json"
+    container: dict[str, object] = {"image": "vllm/vllm-openai:v0.33.0", "args": ["m"]}
+    container |= {"livenessProbe": {"tcpSocket": {"port": 8000}, "periodSeconds": 30}}
+    spec = {"template": {"spec": {"containers": [container]}}}
+    file.write_text(json.dumps({"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec}))
+    assert 0 == main(["check", str(file), "--fix", "--select", "P02"])
+    found = json.loads(file.read_text())
+    assert (
+        10 == found["spec"]["template"]["spec"]["containers"][0]["livenessProbe"]["timeoutSeconds"]
+    )
+
+
+def test_stdin(capsys: pytest.CaptureFixture[str]) -> None:
+    """Standard input cannot be mended."""
+    assert 2 == main(["check", "-", "--fix"])
+    assert "--fix needs files, not standard input" in capsys.readouterr().err

@@ -229,6 +229,53 @@ def plans(folder: Path) -> None:
         report(f"vllm-constructs plan, {count:,} models, s", value, None, "")
 
 
+def checks(folder: Path) -> None:
+    """What `check` takes, for one file and for many objects, and beside their schemas alone."""
+    print()
+    found: dict[int, float] = {}
+    objects = 0
+    for count in (1, 250, 2500, 25_000):
+        rendered = folder / f"{count}.yaml"
+        with rendered.open("wb") as output:
+            subprocess.run(alternatives(folder, count)["helm"], check=True, stdout=output)
+        # The objects of the chart are not all right, and what is found is not the matter here.
+        command = (sys.executable, "-m", "vllm_constructs", "check", "--fail-on=never", rendered)
+        command = (*command, "--ignore=H09", "--format=json")
+        found[count] = statistics.median(seconds(*command) for _ in range(1 if count > 2500 else 3))
+        objects = 4 * count
+        limit = 0.4 if count == 1 else objects / 1000 + 0.4
+        report(f"vllm-constructs check, {objects:,} objects, s", found[count], limit, "")
+    ratio = (found[25_000] - found[1]) / (found[2500] - found[1])
+    report("  100,000 objects / 10,000 objects", ratio, 11, "")
+    code = """
+import sys, yaml, kubernetes_validate as k
+for one in yaml.load_all(open(sys.argv[1]), yaml.CSafeLoader):
+    try:
+        k.validate(one, "1.37", strict=True)
+    except Exception:
+        pass
+"""
+    schemas = seconds(sys.executable, "-c", code, folder / "250.yaml")
+    detail = f"{found[250]:.2f} s / {schemas:.2f} s"
+    report("  1,000 objects / kubernetes-validate alone", found[250] / schemas, None, detail)
+
+
+def checked_synth() -> None:
+    """What the check at synth adds to an app."""
+    code = (HERE / "models.py").read_text(encoding="utf-8")
+    off = "from vllm_constructs.cdk import checked_synth\nchecked_synth.install = lambda *_: None\n"
+    first = code.index("from vllm_constructs")
+    without = f"{code[:first]}{off}{code[first:]}"
+    for count in (1, 100, 1000):
+        programs: dict[str, Sequence[str | Path]] = {
+            "on": (sys.executable, "-c", code, str(count)),
+            "off": (sys.executable, "-c", without, str(count)),
+        }
+        found = in_turns(programs, TIMES[count])
+        detail = f"{found['on']:.2f} s / {found['off']:.2f} s"
+        report(f"checked synth of {count:,} models", found["on"] / found["off"], 1.1, detail)
+
+
 def validation() -> None:
     """What the tests' validation of one object against one Kubernetes release costs."""
     sys.path.insert(0, str(ROOT))
@@ -258,16 +305,19 @@ def main() -> None:
 
         sample = [item for item in yaml.safe_load_all(rendered.stdout) if item]
         (folder / "sample.json").write_text(json.dumps(sample), encoding="utf-8")
-        steps: list[Callable[[], None]] = [
-            start_up,
-            lambda: many(folder),
-            lambda: phases(1000),
-            lambda: memory(folder),
-            lambda: plans(folder),
-            validation,
-        ]
-        for step in steps:
-            step()
+        steps: dict[str, Callable[[], None]] = {
+            "start-up": start_up,
+            "many": lambda: many(folder),
+            "phases": lambda: phases(1000),
+            "memory": lambda: memory(folder),
+            "plans": lambda: plans(folder),
+            "checks": lambda: checks(folder),
+            "checked-synth": checked_synth,
+            "validation": validation,
+        }
+        # Without arguments all of them.
+        for step in sys.argv[1:] or steps:
+            steps[step]()
 
 
 if __name__ == "__main__":

@@ -4,15 +4,18 @@ On each page, in order:
 
 - `python` blocks are executed in one namespace. Titled "refused" or "warned", a block has to end
   in the library's error or warning; titled "main.py", it is an excerpt of that file instead.
-- An `sh` block that starts `vllm-constructs` is run in the folder of main.py.
-- A `text` block is what the block before it printed, or the sentence that it ended in.
+- An `sh` block that starts `vllm-constructs` is run in the folder of main.py, or in that of the
+  files which the page has made, if it names one.
+- A `text` block is what the block before it printed, or the sentence that it ended in; with a
+  title it is an excerpt of another page's.
 - A `yaml` block titled with a path below `dist/` is an excerpt of what the page's last App
-  renders (after an excerpt of main.py: of the committed dist/). Titled "values.yaml", it becomes
-  that file.
+  renders (after an excerpt of main.py: of the committed dist/). Titled with another file's name,
+  it becomes that file.
 """
 
 import contextlib
 import io
+import os
 import re
 import shlex
 import subprocess
@@ -103,11 +106,11 @@ class Page:
             self.execute(block)
         elif block.language == "sh" and block.code.startswith("vllm-constructs "):
             self.command(block)
-        elif block.language == "text":
+        elif block.language == "text" and not block.title:
             assert one_line(self.said) == one_line(block.code)
         elif block.title.startswith("dist/"):
             self.compare(block)
-        elif block.title == "values.yaml":
+        elif block.title.endswith(".yaml"):
             (self.folder / block.title).write_text(block.code, encoding="utf-8")
 
     def execute(self, block: Block) -> None:
@@ -132,12 +135,15 @@ class Page:
 
     def command(self, block: Block) -> None:
         """Run our command and keep what it said."""
+        arguments = shlex.split(block.code)[1:]
+        is_here = any((self.folder / word).is_file() for word in arguments)
         done = subprocess.run(
-            [sys.executable, "-m", "vllm_constructs", *shlex.split(block.code)[1:]],
+            [sys.executable, "-m", "vllm_constructs", *arguments],
             check=False,
             capture_output=True,
             text=True,
-            cwd=ROOT,
+            cwd=self.folder if is_here else ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         self.said = done.stdout + done.stderr
         # A page shows what fails under this title only.
@@ -175,6 +181,7 @@ def test_blocks(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 # Modules whose public names are part of another concept's page.
 _PAGES_OF = {
+    "accept_finding": "check",
     "controllers": "ingress",
     "dns": "pod",
     "egress": "network",
@@ -233,7 +240,7 @@ def test_reference() -> None:
 
 def test_languages() -> None:
     """No page has a fence of a kind that nothing looks at by mistake."""
-    known = {"python", "text", "yaml", "sh"}
+    known = {"python", "text", "toml", "yaml", "sh"}
 
     assert {block.language for page in PAGES for block in blocks(page)} <= known
 

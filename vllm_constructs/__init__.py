@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .accelerators.intel import Gaudi, IntelGpu
     from .accelerators.nodes import Nodes
     from .accelerators.nvidia import MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
+    from .cdk.accept_finding import accept_finding
     from .cdk.availability import DisruptionBudget
     from .cdk.deployment import ModelDeployment
     from .cdk.external_token import ExternalToken
@@ -195,6 +196,7 @@ else:
         "PrometheusAdapter": "prometheus_adapter",
         "StreamingIngress": "ingress",
         "TokenSecret": "token_secret",
+        "accept_finding": "accept_finding",
     }
     _MODULES = _VALUES | {name: f"cdk.{module}" for name, module in _CONSTRUCTS.items()}
 
@@ -329,5 +331,6 @@ __all__ = [
     "VllmRelease",
     "Volume",
     "WholeGpu",
+    "accept_finding",
     "parse_args",
 ]

@@ -229,6 +229,19 @@ def refuse(problem: Problem | str) -> NoReturn:
     raise VllmConstructsError(problem)
 
 
+# Problems of which the user was warned, so that a check does not warn again.
+_warned: set[Problem] = set()
+
+
+def was_warned(problem: Problem) -> bool:
+    """Whether a warning about the same problem was issued.
+
+    Args:
+        problem: The problem.
+    """
+    return problem in _warned
+
+
 def warn(problem: Problem | str) -> None:
     """Issue a `VllmConstructsWarning` for the user's line, the nearest one outside this package.
 
@@ -243,5 +256,7 @@ def warn(problem: Problem | str) -> None:
     while frame.f_back and _is_ours(frame.f_globals.get("__name__")):
         frame = frame.f_back
         depth += 1
+    if isinstance(problem, Problem):
+        _warned.add(problem)
     sentence = problem if isinstance(problem, str) else problem.sentence()
     warnings.warn(sentence, VllmConstructsWarning, stacklevel=depth + 1)

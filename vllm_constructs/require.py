@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from os.path import commonprefix
 from typing import NoReturn, TypeVar
 
 from vllm_constructs.errors import Problem, refuse
@@ -90,6 +91,24 @@ def nearest(name: object, options: Iterable[str]) -> str:
         if found < least:
             best, least = option, found
     return f"did you mean {best!r}?" if best else ""
+
+
+def is_one_letter_off(name: str, other: str) -> bool:
+    """Whether a letter of a name is missing, superfluous, another or in its neighbour's place.
+
+    Capitals do not matter if they are all that differs.
+
+    Args:
+        name: The name.
+        other: Another one.
+    """
+    if name.lower() == other.lower():
+        return True
+    start = len(commonprefix([name, other]))  # noqa: RUF071  # letters are what is compared
+    left, right = name[start:], other[start:]
+    end = len(commonprefix([left[::-1], right[::-1]]))  # noqa: RUF071  # as above
+    left, right = left[: len(left) - end], right[: len(right) - end]
+    return (len(left) <= 1 and len(right) <= 1) or (len(left) == 2 and left == right[::-1])
 
 
 def _plain(name: str) -> str:

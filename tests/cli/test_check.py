@@ -19,6 +19,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: qwen}
 spec:
+  selector: {matchLabels: {app: qwen}}
   template:
     spec:
       containers:
@@ -76,7 +77,7 @@ def test_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     """Standard input is a file named <stdin>."""
     stdin(monkeypatch, BAD.encode())
     assert 1 == main(["check", "-", "--select", "P01"])
-    assert "  <stdin>:11:11: error P01: " in capsys.readouterr().out
+    assert "  <stdin>:12:11: error P01: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_partly_unreadable(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     (folder / "broken.yaml").write_text("a: [")
     assert 2 == main(["check", ".", "--select", "P01"])
     out = capsys.readouterr().out
-    assert "bad.yaml:11:11: error P01: " in out
+    assert "bad.yaml:12:11: error P01: " in out
     assert "unread: broken.yaml:1 cannot be read" in out
 
 

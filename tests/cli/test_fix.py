@@ -20,6 +20,7 @@ items:
     kind: Deployment
     metadata: {name: qwen}
     spec:
+      selector: {matchLabels: {app: qwen}}
       template:
         spec:
           containers:
@@ -53,7 +54,7 @@ def test_safe(
     assert 0 == main(["check", "a.yaml", "--fix", "--select", "P02,P04,P05"])
 
     out = capsys.readouterr().out
-    assert "a.yaml:24:17: P02: mended spec.template.spec.containers[0]" in out
+    assert "a.yaml:25:17: P02: mended spec.template.spec.containers[0]" in out
     assert out.endswith("No mistake found in 3 objects.\n")
     mended = (
         TEXT.replace("timeoutSeconds: 1 # short", "timeoutSeconds: 10 # short")
@@ -80,7 +81,7 @@ def test_proposal(
 
     assert text == file.read_text()
     out = capsys.readouterr().out
-    assert "P01 a.yaml:21:15: this would mend it\n@@ " in out
+    assert "P01 a.yaml:22:15: this would mend it\n@@ " in out
     assert "\n+              startupProbe:\n" in out
 
 
@@ -91,7 +92,7 @@ def test_json(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     container: dict[str, object] = {"image": "vllm/vllm-openai:v0.33.0", "args": ["m"]}
     container |= {"livenessProbe": {"tcpSocket": {"port": 8000}, "periodSeconds": 30}}
-    spec = {"template": {"spec": {"containers": [container]}}}
+    spec = {"selector": {}, "template": {"spec": {"containers": [container]}}}
     file.write_text(json.dumps({"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec}))
     assert 0 == main(["check", str(file), "--fix", "--select", "P02"])
     found = json.loads(file.read_text())

@@ -6,7 +6,7 @@ import pytest
 
 from tests import strategies
 from vllm_constructs import EngineArgs
-from vllm_constructs.engine.conflicts import conflict
+from vllm_constructs.engine.conflicts import conflict, conflicts
 from vllm_constructs.engine.spelling import as_flags
 
 REFUSED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
@@ -88,11 +88,48 @@ DERIVED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"nnodes": 2, "data_parallel_backend": "ray"}, ("--data-parallel-backend is 'ray'",)),
     ({"nnodes": 2, "tensor_parallel_size": 3}, ("--nnodes is 2", "the 3 ranks")),
     ({"enable_auto_tool_choice": True}, ("--enable-auto-tool-choice", "--tool-call-parser")),
+    (
+        {"data_parallel_start_rank": 4, "data_parallel_rank": 1},
+        ("--data-parallel-rank and --data-parallel-start-rank",),
+    ),
+    (
+        {"data_parallel_multi_port_external_lb": True, "grpc": True},
+        ("--data-parallel-multi-port-external-lb and --grpc are both True",),
+    ),
+    (
+        {"data_parallel_multi_port_external_lb": True, "uds": "/run/vllm.sock"},
+        ("and --uds are both given",),
+    ),
+    (
+        {"data_parallel_size": 8, "data_parallel_external_lb": True},
+        ("--data-parallel-external-lb is True without --data-parallel-rank",),
+    ),
+    (
+        {"data_parallel_rank": 0},
+        ("--data-parallel-rank is given with --data-parallel-size=1",),
+    ),
+    (
+        {"data_parallel_size": 8, "data_parallel_rank": 0, "data_parallel_size_local": 4},
+        ("--data-parallel-size-local is 4 with --data-parallel-rank",),
+    ),
+    (
+        {"eplb_config": {"num_redundant_experts": 32}},
+        ("--eplb-config has 'num_redundant_experts' without --enable-eplb",),
+    ),
+    (
+        {"enable_eplb": True, "enable_expert_parallel": True, "tensor_parallel_size": 1},
+        ("--enable-eplb is True with one rank",),
+    ),
 ]
 ACCEPTED: list[dict[str, Any]] = [
     {},
     {"enable_auto_tool_choice": False},
-    {"enable_eplb": True, "enable_expert_parallel": True},
+    {"enable_eplb": True, "enable_expert_parallel": True, "data_parallel_size": 2},
+    {"enable_eplb": True, "enable_expert_parallel": True, "tensor_parallel_size": 2},
+    {"eplb_config": {"num_redundant_experts": 0}},
+    {"data_parallel_size": 8, "data_parallel_rank": 3, "data_parallel_size_local": 1},
+    {"data_parallel_size": 8, "data_parallel_external_lb": True, "nnodes": 8},
+    {"data_parallel_size": 8, "data_parallel_start_rank": 4, "headless": True},
     {"enable_per_request_metrics": True, "disable_log_stats": False},
     {"kv_transfer_config": {"kv_connector": "NixlConnector", "kv_role": "kv_both"}},
     {"tensor_parallel_size": 4, "decode_context_parallel_size": 2},
@@ -145,6 +182,23 @@ def test_left_out() -> None:
     problem = conflict(given, is_complete=True)
     assert problem is not None
     assert "is 2, which does not divide tensor_parallel_size (1)" in problem.sentence()
+
+
+def test_all() -> None:
+    """Each flag that lacks another one is told, not only the first."""
+    given = {"enable_eplb": True, "lora_modules": ["a=/x"], "nnodes": 2, "data_parallel_size": 3}
+
+    found = [problem.where.removeprefix("EngineArgs.") for problem in conflicts(given)]
+    assert ["enable_eplb", "lora_modules", "nnodes"] == found
+
+
+def test_other_nodes() -> None:
+    """Where other nodes may have ranks, fewer ranks than there are is no conflict."""
+    given = {"data_parallel_size": 16, "data_parallel_size_local": 8}
+
+    assert [] == list(conflicts(given, has_nodes=True))
+    assert "on one node" in next(conflicts(given)).sentence()
+    assert list(conflicts({**given, "data_parallel_size_local": 32}, has_nodes=True))
 
 
 @pytest.mark.parametrize("given", [given for given, _ in [*REFUSED, *DERIVED]])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from vllm_constructs import EngineArgs, VllmRelease
 from vllm_constructs.engine.kv_offloading import (
     HostCache,
+    asked,
     connectors,
     has_tiers,
     host_cache,
@@ -252,3 +253,13 @@ def test_problems(engine: dict[str, Any], version: str, sentence: str) -> None:
 def test_no_problem(engine: dict[str, Any], version: str) -> None:
     """Anything else is as it is meant."""
     assert problem(EngineArgs(**engine), release(version)) is None
+
+
+def test_asked() -> None:
+    """What is asked for has neither the factor of hybrid models nor that of pinned memory."""
+    engine = EngineArgs(kv_offloading_size=8, data_parallel_size=2)
+    found = asked(engine, VllmRelease(), {}, gpus=2)
+    assert (16 * GIB, 0, False) == (found.native, found.lmcache, found.is_simple)
+    connector = {"kv_connector": "LMCacheConnectorV1", "kv_role": "kv_both"}
+    found = asked(EngineArgs(kv_transfer_config=connector), VllmRelease(), {}, gpus=2)
+    assert (0, 10 * GIB) == (found.native, found.lmcache)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from vllm_constructs import EngineArgs, MigSlice, TimeSlicedGpu, VirtualGpu, WholeGpu
-from vllm_constructs.engine.parallelism import Parallelism
+from vllm_constructs.engine.parallelism import Parallelism, share_problem
 from vllm_constructs.errors import python
 from vllm_constructs.reading.spelling import as_fields
 
@@ -101,3 +101,15 @@ def test_parts(gpu: Any) -> None:
     assert problem is not None
     assert f"an engine can use only one {type(gpu).__name__}; leave" in problem.sentence()
     assert Parallelism(tensor=1, pipeline=1, data=1).problem(gpu) is None
+
+
+@pytest.mark.parametrize(
+    ("utilization", "sharers", "is_wrong"),
+    [(0.9, 1, False), (0.9, 2, True), (0.5, 2, True), (0.49, 2, False), (0.25, 4, True)],
+)
+def test_share(*, utilization: float, sharers: int, is_wrong: bool) -> None:
+    """Engines that share a GPU take less than one part each."""
+    problem = share_problem(utilization, sharers)
+    assert is_wrong == (problem is not None)
+    if problem is not None:
+        assert f"a value below {1 / sharers:.2f}" in problem.sentence()

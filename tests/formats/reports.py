@@ -11,11 +11,11 @@ from vllm_constructs.reading.graph import Graph
 from vllm_constructs.rules.check import check, every_rule
 
 BAD = """\
-# of the team
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: "qwen,7b", namespace: llm}
 spec:
+  selector: {}
   template:
     spec:
       containers:

@@ -29,7 +29,7 @@ def test_no_positions() -> None:
     (one,) = [
         *report(
             text[:-1]
-            + ', "apiVersion": "apps/v1", "spec": {"template": {"spec": {"containers": [{"image": '
+            + ', "apiVersion": "apps/v1", "spec": {"selector": {}, "template": {"spec": {"containers": [{"image": '
             '"vllm/vllm-openai:v0.33.0", "args": ["m"], "livenessProbe": {"tcpSocket": '
             '{"port": 8000}, "timeoutSeconds": 5, "periodSeconds": 30}}]}}}}'
         ).entries

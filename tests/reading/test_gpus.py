@@ -7,7 +7,7 @@ import pytest
 
 from vllm_constructs import EngineArgs, MigSlice, Problem, TimeSlicedGpu, VirtualGpu, WholeGpu
 from vllm_constructs.accelerators.nvidia import PRODUCT
-from vllm_constructs.reading.gpus import PodGpus, gpus_in_use, pod_gpus
+from vllm_constructs.reading.gpus import PodGpus, gpus_in_use, part_of, pod_gpus
 from vllm_constructs.reading.nodes import SelectedNodes, selected_nodes
 from vllm_constructs.reading.spelling import as_fields
 from vllm_constructs.workloads.plan_annotations import PlanAnnotations
@@ -145,3 +145,22 @@ def test_parts_in_use() -> None:
         text = sentence(problem)
         assert "needs 2 GPUs (tensor 2 x pipeline 1 x data 1)" in text
         assert not re.search("MigSlice|WholeGpu|TimeSlicedGpu|VirtualGpu|EngineArgs", text), text
+
+
+@pytest.mark.parametrize(
+    ("resource", "labels", "part"),
+    [
+        ("nvidia.com/gpu", {}, ""),
+        ("nvidia.com/gpu", {PRODUCT: "NVIDIA-L40S"}, ""),
+        ("nvidia.com/gpu", {PRODUCT: "NVIDIA-L40S-SHARED"}, "shared GPU"),
+        ("nvidia.com/gpu.shared", {}, "shared GPU"),
+        ("nvidia.com/mig-1g.10gb", {}, "MIG slice"),
+        ("nvidia.com/gpu", {PRODUCT: "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb"}, "MIG slice"),
+        ("amd.com/gpu", {PRODUCT: "NVIDIA-L40S-SHARED"}, ""),
+        ("cpu", {}, ""),
+    ],
+)
+def test_part(resource: str, labels: dict[str, str], part: str) -> None:
+    """What part of a GPU a resource is."""
+    nodes = selected_nodes({"nodeSelector": labels})
+    assert part == part_of({resource: 2}, nodes, PlanAnnotations())

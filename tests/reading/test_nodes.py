@@ -16,7 +16,9 @@ from vllm_constructs import (
 from vllm_constructs.accelerators.nodes import platforms
 from vllm_constructs.accelerators.nvidia import catalog
 from vllm_constructs.reading.gpus import pod_gpus
-from vllm_constructs.reading.nodes import selected_nodes
+from vllm_constructs.reading.manifest import Manifest
+from vllm_constructs.reading.nodes import node_terms, selected_nodes
+from vllm_constructs.reading.pods import pods_of
 from vllm_constructs.workloads.plan_annotations import make_plan_annotations, read_plan_annotations
 
 PRODUCT = "nvidia.com/gpu.product"
@@ -130,3 +132,33 @@ def test_excluded() -> None:
         0, {"key": GKE, "operator": "NotIn", "values": ["nvidia-tesla-t4"]}
     )
     assert ("NVIDIA-L4",) == selected_nodes(pod).products
+
+
+def test_terms() -> None:
+    """One list for each term, with the fields that lead to each label."""
+    affinity = with_terms({"a": ["1", "2"]}, {"b": ["3"]}, own="x")
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": affinity}
+    expressions = affinity["affinity"]["nodeAffinity"]
+    terms = expressions["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    terms[1]["matchExpressions"] += [
+        {"key": "c", "operator": "Exists"},
+        {"key": "d", "operator": "DoesNotExist"},
+        {"key": "e", "operator": "NotIn", "values": ["1"]},
+        None,
+    ]
+    (pod,) = pods_of(Manifest(body))
+    found = [[(one.key, one.values) for one in term] for term in node_terms(pod)]
+
+    assert [
+        [("own", ("x",)), ("a", ("1", "2"))],
+        [("own", ("x",)), ("b", ("3",)), ("c", ())],
+    ] == found
+    for term in node_terms(pod):
+        assert all(pod.manifest.at(*one.path) for one in term)
+
+
+def test_no_terms() -> None:
+    """Without affinity there is the selector alone."""
+    body = {"apiVersion": "v1", "kind": "Pod", "spec": {"nodeSelector": {"a": 1}}}
+    (pod,) = pods_of(Manifest(body))
+    assert [[("a", ("1",))]] == [[(one.key, one.values) for one in x] for x in node_terms(pod)]

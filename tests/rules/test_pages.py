@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -24,6 +25,51 @@ def page(rule: Rule) -> str:
 def section(text: str, title: str) -> str:
     """A section of a page."""
     return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+FAMILIES = {
+    "E": "Engine",
+    "P": "Probes and lifecycle",
+    "R": "Rollout, storage, selectors",
+    "S": "Scaling",
+    "G": "Accelerators and memory",
+    "N": "Network",
+    "H": "Security and hygiene",
+    "M": "Several nodes",
+    "D": "Data and expert parallelism",
+    "X": "Prefill and decode apart",
+    "L": "LoRA",
+    "K": "KV cache outside of the GPU",
+    "C": "Device claims",
+    "W": "Cloud nodes",
+}
+INDEX = """\
+# Rules
+
+Each rule is a known mistake. An error breaks, or loses requests; a warning works until it does not.
+`vllm-constructs explain <id>` prints the page of a rule. See [Check](check.md) for the command.
+"""
+
+
+def index() -> str:
+    """The page that lists all rules."""
+    text = INDEX
+    for letter, family in FAMILIES.items():
+        text += f"\n## {family}\n\n| Rule | Level | What is wrong |\n|---|---|---|\n"
+        for rule in RULES:
+            if rule.id.startswith(letter):
+                text += f"| [{rule.id}](rules/{rule.id}.md) | {rule.level} | {rule.title} |\n"
+    return text
+
+
+def test_index() -> None:
+    """All rules are in the index; write it anew with REWRITE=1."""
+    file = PAGES.parents[2] / "docs" / "rules.md"
+    if os.environ.get("REWRITE"):
+        file.write_text(index(), encoding="utf-8")
+
+    assert index() == file.read_text(encoding="utf-8")
+    assert {rule.id[0] for rule in RULES} == set(FAMILIES)
 
 
 def test_pages() -> None:

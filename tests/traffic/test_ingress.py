@@ -117,6 +117,10 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     (lambda: annotated(server_snippets="x"), ("'nginx.org/server-snippets'", "reject snippets")),
     (lambda: annotated(location_snippet="x"), ("-snippet'", "leave it out")),
     (
+        lambda: annotated(proxy_connect_timeout="soon"),
+        ("annotations['nginx.org/proxy-connect-timeout'] is 'soon'", "F5", "a time such as '600s'"),
+    ),
+    (
         lambda: annotated(proxy_read_timeout="3600s"),
         ("'nginx.org/proxy-read-timeout'", "which is derived"),
     ),

@@ -10,6 +10,7 @@ from vllm_constructs import (
     VllmConstructsWarning,
     Volume,
 )
+from vllm_constructs.workloads.offload_tiers import on_node_disk
 
 
 def test_roles() -> None:
@@ -43,3 +44,17 @@ def test_disk_of_node(volume: Volume, effect: str) -> None:
     with pytest.warns(VllmConstructsWarning) as caught:
         DiskTier(volume)
     assert [sentence] == [str(one.message) for one in caught]
+
+
+@pytest.mark.parametrize("volume", [{"nfs": {}}, {}, {"persistentVolumeClaim": {}}])
+def test_elsewhere(volume: dict[str, object]) -> None:
+    """Volumes that are not on the disk of the node."""
+    assert on_node_disk(volume) is None
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", [], {}])
+def test_any_type(value: object) -> None:
+    """A volume of others may have any value."""
+    found = on_node_disk({"emptyDir": value})
+    assert found is not None
+    assert "disk of the node is full" in found.sentence()

@@ -29,6 +29,7 @@ from vllm_constructs import (
 )
 from vllm_constructs.accelerators.nodes import platforms
 from vllm_constructs.workloads import deployment
+from vllm_constructs.workloads.placement import is_longer
 from vllm_constructs.workloads.workload import Workload
 
 PRODUCT = "nvidia.com/gpu.product"
@@ -507,3 +508,9 @@ def test_affinity_with_nodes() -> None:
     ):
         spec = spec_of(gpu=WholeGpu("NVIDIA-L4"), affinity=Affinity(nodes=[one]))
         assert "NVIDIA-L4" == spec["nodeSelector"][PRODUCT]
+
+
+@pytest.mark.parametrize(("pause", "seconds", "expected"), [(10, 3, False), (10, 4, True)])
+def test_is_longer(*, pause: int, seconds: int, expected: bool) -> None:
+    """A drain ends two seconds before its node."""
+    assert expected == is_longer(pause, seconds, 15)

@@ -274,3 +274,10 @@ def test_refusals(call: strategies.Call, words: tuple[str, ...]) -> None:
     sentence = strategies.refusal(call)
 
     assert [word for word in words if word not in sentence] == [], sentence
+
+
+def test_queues() -> None:
+    """What NCCL needs comes on top of the queues, where there are several GPUs."""
+    assert storage.queues(1) == storage.shared_memory_needed(1)
+    assert 664 * 2**20 == storage.queues(2) < storage.shared_memory_needed(2)
+    assert storage.LARGEST_QUEUE < storage.queues(1)

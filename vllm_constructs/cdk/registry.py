@@ -15,7 +15,7 @@ from vllm_constructs.kube.kubernetes import CONTEXT, Kubernetes
 from vllm_constructs.kube.pod_security_standards import Level
 from vllm_constructs.kube.references import namespace_of
 
-from . import tree
+from . import checked_synth, tree
 
 CLUSTER_SCOPED = frozenset({"Namespace"})
 
@@ -60,6 +60,10 @@ class AppRegistry:
     """The objects, models and endpoints of one app, and how to find each at once."""
 
     def __init__(self) -> None:
+        self.accepted: list[tuple[str, str]] = []
+        """Paths of constructs, and the ids of rules whose findings are accepted there."""
+        self.kubernetes: Kubernetes | None = None
+        """The oldest target of its charts; None without charts."""
         self.prometheus: str | None = None
         """Namespace of the Prometheus from which HPAs get vLLM's metrics."""
         self.adapted: list[Any] = []
@@ -218,6 +222,20 @@ _charts: dict[int, ChartContext] = {}
 _apps: dict[int, AppRegistry] = {}
 
 
+def app_registry(scope: Construct) -> AppRegistry:
+    """The registry of the app that a construct belongs to.
+
+    Args:
+        scope: The app, a chart or a construct.
+    """
+    root = scope.node.root
+    number = tree.number(root)
+    if number not in _apps:
+        _apps[number] = AppRegistry()
+        checked_synth.install(root, _apps[number])
+    return _apps[number]
+
+
 def chart_context(scope: object, id: object) -> ChartContext:
     """The context of the chart that a new construct belongs to.
 
@@ -240,6 +258,8 @@ def chart_context(scope: object, id: object) -> ChartContext:
                 f"{id!r} is not inside of a Chart; make one: Chart(app, 'qwen', namespace='llm')."
             ) from None
         if chart["number"] not in _charts:
+            if chart["app"] not in _apps:
+                app_registry(scope)
             _charts[chart["number"]] = _context(chart)
         _contexts[number] = _charts[chart["number"]]
     return _contexts[number]
@@ -249,9 +269,12 @@ def _context(chart: dict[str, Any]) -> ChartContext:
     namespace, release = chart.get("namespace"), chart.get("context")
     if namespace is not None:
         names.label("the namespace of the chart", namespace)
+    kubernetes = Kubernetes() if release is None else Kubernetes(release)
+    app = _apps[chart["app"]]
+    app.kubernetes = min(app.kubernetes or kubernetes, kubernetes, key=lambda one: one.minor)
     return ChartContext(
         namespace=namespace,
         labels=dict(sorted(chart["labels"].items())),
-        kubernetes=Kubernetes() if release is None else Kubernetes(release),
-        app=_apps.setdefault(chart["app"], AppRegistry()),
+        kubernetes=kubernetes,
+        app=app,
     )

@@ -119,6 +119,33 @@ def chart(construct: Construct, context: str) -> dict[str, Any]:
     return found
 
 
+def number(construct: Construct) -> int:
+    """The number of a construct, which is the same for the same construct.
+
+    Args:
+        construct: The construct.
+    """
+    return int(jsii.sinvoke(Manifests, "number", [construct]))
+
+
+def every(construct: Construct) -> list[tuple[str, dict[str, Any]]]:
+    """All objects below a construct, of this library and of the user, with all patches.
+
+    Args:
+        construct: The construct.
+
+    Returns:
+        The path of each object, and its manifest.
+
+    Raises:
+        RuntimeError: An object cannot be made, since a patch of the user does not apply.
+    """
+    found: list[tuple[str, dict[str, Any]]] = json.loads(
+        jsii.sinvoke(Manifests, "all", [construct])
+    )
+    return found
+
+
 def add(construct: Construct, manifests: Mapping[str, Manifest]) -> None:
     """Add objects to a construct.
 

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse
 
-from . import settings
+from . import reports, settings
 
 if TYPE_CHECKING:
-    from vllm_constructs.formats.report import Report
     from vllm_constructs.reading.files import Manifests
     from vllm_constructs.rules.rule import Rule
 
-CLEAN, FOUND, UNUSABLE = 0, 1, 2
 FORMATS = ("text", "json", "sarif", "github", "junit")
 STDIN = "-"
 
@@ -92,39 +90,8 @@ def run(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
         from . import fix
 
         return fix.run(found, rules, given)
-    report = report_of(found, rules, given)
-    return shown(report, given.format), exit_code(report, given.fail_on)
-
-
-def exit_code(report: Report, fail_on: str) -> int:
-    """The exit code for a report.
-
-    Args:
-        report: The report.
-        fail_on: The level from which a finding fails the command, or `never`.
-    """
-    if report.unread:
-        return UNUSABLE
-    failing = {"error": report.errors, "warning": len(report.entries), "never": 0}[fail_on]
-    return FOUND if failing else CLEAN
-
-
-def report_of(found: Manifests, rules: Sequence[Rule], given: settings.Defaults) -> Report:
-    """The report about manifests.
-
-    Args:
-        found: The manifests.
-        rules: The rules.
-        given: The options.
-    """
-    from vllm_constructs.formats.report import Entry, Report
-    from vllm_constructs.reading.graph import Graph
-    from vllm_constructs.rules.check import check
-
-    graph = Graph(found.objects, given.settings())
-    findings = check(graph, rules)
-    entries = [Entry(finding=one, origin=found.origins[one.manifest.number]) for one in findings]
-    return Report(entries=entries, unread=found.unread, objects=len(found.objects))
+    report = reports.report_of(found, rules, given)
+    return reports.shown(report, given.format), reports.exit_code(report, given.fail_on)
 
 
 def chosen(select: Sequence[str], ignore: Sequence[str]) -> list[Rule]:
@@ -192,40 +159,3 @@ def _stdin() -> Manifests:
         return files.read_text(content.decode(), "<stdin>")
     except UnicodeDecodeError:
         return refuse(Problem(where="<stdin>", text="is not text in UTF-8"))
-
-
-def shown(report: Report, name: str) -> str:
-    """A report in a format.
-
-    Args:
-        report: The report.
-        name: Name of the format.
-    """
-    if name == "json":
-        from vllm_constructs.formats.plain_json import plain_json
-
-        return plain_json(report)
-    if name == "sarif":
-        from vllm_constructs.formats.sarif import sarif
-
-        return sarif(report)
-    if name == "github":
-        from vllm_constructs.formats.github import github
-
-        return github(report)
-    if name == "junit":
-        from vllm_constructs.formats.junit import junit
-
-        return junit(report)
-    from vllm_constructs.formats.text import text
-
-    return text(report, colour=_has_colour())
-
-
-def _has_colour() -> bool:
-    """Whether the output is a terminal that shows colours (no-color.org)."""
-    import os
-
-    return (
-        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    )

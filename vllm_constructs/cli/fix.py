@@ -13,6 +13,8 @@ from vllm_constructs.dataclass import dataclass
 from vllm_constructs.reading.edits import edited
 from vllm_constructs.reading.positions import Text
 
+from . import reports
+
 if TYPE_CHECKING:
     from vllm_constructs.formats.report import Entry, Report
     from vllm_constructs.reading.files import Manifests, Origin
@@ -40,10 +42,8 @@ def run(found: Manifests, rules: Sequence[Rule], given: Defaults) -> tuple[str, 
         rules: The rules.
         given: The options.
     """
-    from . import check
-
     mended: list[str] = []
-    report = check.report_of(found, rules, given)
+    report = reports.report_of(found, rules, given)
     for _ in range(_ROUNDS):
         done, documents = _safe(report)
         if not done:
@@ -53,11 +53,11 @@ def run(found: Manifests, rules: Sequence[Rule], given: Defaults) -> tuple[str, 
         ]
         _write(documents)
         found = _again(found)
-        report = check.report_of(found, rules, given)
+        report = reports.report_of(found, rules, given)
     parts = ["\n".join(mended)] if mended else []
     parts += list(_proposals(report))
-    parts.append(check.shown(report, given.format))
-    return "\n\n".join(parts), check.exit_code(report, given.fail_on)
+    parts.append(reports.shown(report, given.format))
+    return "\n\n".join(parts), reports.exit_code(report, given.fail_on)
 
 
 def _safe(report: Report) -> tuple[list[Entry], dict[str, list[_Document]]]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
@@ -34,7 +34,9 @@ _NEGATIVE = re.compile(r"-\d+|-\d*\.\d+", re.ASCII)
 _LEVEL = re.compile(r"-O=?(\d)")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,60}")
 # A variable of the container, in the notation of Kubernetes or of a shell.
-_VARIABLE = re.compile(r"\$[({A-Za-z_]")
+_VARIABLE = re.compile(r"\$[({A-Za-z_@*]")
+REST = "one of the arguments"
+"""Stands for the flags that a word in a variable may give."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,25 @@ class ParsedArgs:
     derived: Mapping[str, Any] = field(repr=False)
 
 
+class Given(NamedTuple):
+    """A word of a command line that is no value of another one.
+
+    Attributes:
+        at: Number of the word.
+        word: The word.
+        flag: Name of the flag without dashes, `model` for the model; None if the release has no
+            such flag, and for a word that belongs to no flag.
+        keys: Keys of the flag's JSON that follow a dot; empty for the flag itself.
+        problem: Why vLLM's parser rejects the word or its value; None if it does not.
+    """
+
+    at: int
+    word: str
+    flag: str | None
+    keys: str
+    problem: Problem | None
+
+
 @dataclass(kw_only=True)
 class CommandLine:
     """A parsed command line, with the parts that could not be parsed.
@@ -63,12 +84,15 @@ class CommandLine:
         options: Flags by their names without dashes, with values of their own types. Default: none.
         unread: Flags whose values are in a variable, with the reason. Default: none.
         problems: What vLLM's parser rejects. Default: none.
+        given: The words that name flags or are the model, and those that are neither, in their
+            order. Default: none.
     """
 
     model: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     unread: dict[str, Problem] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    given: list[Given] = field(default_factory=list)
 
 
 def parse_args(argv: Sequence[str], *, release: VllmRelease | None = None) -> ParsedArgs:
@@ -202,24 +226,31 @@ class _Reader:
         self.line = CommandLine()
         self.dotted: dict[str, dict[str, Any]] = {}
         self.flags, self.spellings = _known(release.known)
+        # The flag that the current word names, and the keys behind its dot.
+        self.named: tuple[str | None, str] = (None, "")
 
     def read(self, words: Sequence[str]) -> CommandLine:
         line, rest = self.line, list(words)
         while rest:
-            word = rest.pop(0)
+            at, word = len(words) - len(rest), rest.pop(0)
+            self.named, problem = (None, ""), None
             try:
                 self._word(word, rest)
             except VllmConstructsError as error:
-                line.problems.append(error.problem)
+                problem = error.problem
+                line.problems.append(problem)
                 # The values of an unknown flag belong to no other flag.
                 while word.startswith("-") and "=" not in word and rest and not _is_flag(rest[0]):
                     rest.pop(0)
+            line.given.append(Given(at, word, *self.named, problem))
         for key, parts in self.dotted.items():
             # vLLM appends them as a JSON value of their own, and of two values the last one counts.
             try:
                 self._check(key, parts)
             except VllmConstructsError as error:
                 line.problems.append(error.problem)
+                first = next(i for i, one in enumerate(line.given) if one.flag == key and one.keys)
+                line.given[first] = line.given[first]._replace(problem=error.problem)
             else:
                 line.options[key] = parts
         model = line.options.pop("model", None)
@@ -229,20 +260,7 @@ class _Reader:
     def _word(self, word: str, rest: list[str]) -> None:
         """Parse a word, and take its values off the rest."""
         if not _is_flag(word):
-            if self.line.model is not None:
-                refuse(
-                    Problem(
-                        where=require.shown(word),
-                        text=(
-                            "belongs to no flag: the model comes first, and a Boolean flag takes "
-                            "no value"
-                        ),
-                        advice="remove it",
-                    )
-                )
-            self.line.model = word
-            if self.has_variables and _VARIABLE.search(word):
-                self.line.unread["model"] = _unread("the model", word)
+            self._model(word)
             return
         word = f"-cc.{word[3:]}" if word.startswith("-O.") else word
         level = _LEVEL.fullmatch(word)
@@ -250,6 +268,7 @@ class _Reader:
         text, _, path = text.partition(".")
         name, off = self._flag(text)
         key, flag = name.removeprefix("--"), self.flags[name]
+        self.named = (key, path)
         if not path and (flag.get("type", "") == "bool" or off):
             if is_given:
                 refuse(
@@ -278,6 +297,20 @@ class _Reader:
             _update(self.dotted.setdefault(key, {}), _nested(name, path, values[0]))
         else:
             self._put(key, flag, [value_of(name, flag, one) for one in values])
+
+    def _model(self, word: str) -> None:
+        """Take a word that belongs to no flag: the model."""
+        line, is_variable = self.line, self.has_variables and bool(_VARIABLE.search(word))
+        if line.model is None:
+            line.model = word
+            self.named = ("model", "")
+            if is_variable:
+                line.unread["model"] = _unread("the model", word)
+        elif is_variable:
+            line.unread[REST] = _unread(REST, word)
+        else:
+            text = "belongs to no flag: the model comes first, and a Boolean flag takes no value"
+            refuse(Problem(where=require.shown(word), text=text, advice="remove it"))
 
     def _put(self, key: str, flag: Flag, values: list[Any]) -> None:
         """Keep a flag's value; the last one counts, except for a flag that appends."""
@@ -335,6 +368,7 @@ class _Reader:
                         "know it"
                     ),
                     advice="leave it out, or set it in EngineArgs.extra of a Python app",
+                    kind="not counted",
                 )
             )
         return refuse_unknown(where, plain, self.release)

@@ -7,7 +7,7 @@ vllm/config/scheduler.py, vllm/config/parallel.py and vllm/config/kv_transfer.py
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vllm_constructs import require
@@ -34,6 +34,8 @@ _EXCLUDE = (
         "data_parallel_multi_port_external_lb",
         "each rank of that mode has an HTTP server",
     ),
+    ("data_parallel_multi_port_external_lb", "grpc", "its ranks serve HTTP"),
+    ("data_parallel_multi_port_external_lb", "uds", "its ranks have ports"),
 )
 # Load balancers of data-parallel ranks; `data_parallel_rank` implies the external one.
 _BALANCERS = (
@@ -52,17 +54,27 @@ def conflict(given: Mapping[str, Any], *, is_complete: bool = False) -> Problem 
         is_complete: Whether these are all flags of a command line, so that a flag that is left
             out has vLLM's default. Default False: this library may add others.
     """
+    return next(conflicts(given, is_complete=is_complete), None)
+
+
+def conflicts(
+    given: Mapping[str, Any], *, is_complete: bool = False, has_nodes: bool = False
+) -> Iterator[Problem]:
+    """All conflicts between flags.
+
+    Args:
+        given: Flags by their Python names, without those that are left out.
+        is_complete: Whether these are all flags of a command line. Default: False.
+        has_nodes: Whether other nodes may have ranks of the same engine. Default: False.
+    """
     whole = {"tensor_parallel_size": 1, **given} if is_complete else given
-    problems = (
-        _missing(given),
-        _excluded(given),
-        _batch(given),
-        _transfer(given),
-        _local_ranks(given),
-        _nodes(given),
-        _context(whole),
-    )
-    return next(filter(None, problems), None)
+    yield from _missing(given)
+    yield from exclusions(given)
+    for check in (_batch, _transfer):
+        yield from filter(None, (check(given),))
+    yield from filter(None, (_local_ranks(given, has_nodes=has_nodes), _nodes(given)))
+    for check in (_context, _experts):
+        yield from filter(None, (check(whole),))
 
 
 def _problem(name: str, text: str, advice: str, value: object = None) -> Problem:
@@ -70,29 +82,38 @@ def _problem(name: str, text: str, advice: str, value: object = None) -> Problem
     return Problem(where=f"EngineArgs.{name}", text=text, value=shown, advice=advice)
 
 
-def _missing(given: Mapping[str, Any]) -> Problem | None:
+def _missing(given: Mapping[str, Any]) -> Iterator[Problem]:
     for name, other, advice in _NEEDS:
         if given.get(name) and not given.get(other):
             state = "is True" if given[name] is True else "is given"
             text = f"{state} without {{{other}}}, {_STARTS}"
-            return _problem(name, text, advice, given[name])
-    return None
+            yield _problem(name, text, advice, given[name])
 
 
-def _excluded(given: Mapping[str, Any]) -> Problem | None:
+def exclusions(given: Mapping[str, Any]) -> Iterator[Problem]:
+    """The conflicts between flags that exclude each other, whatever else is given.
+
+    Args:
+        given: Flags by their Python names, without those that are left out.
+    """
     for name, other, why in _EXCLUDE:
         if given.get(name) and given.get(other):
-            text = f"and {{{other}}} are both True, {_STARTS}: {why}"
-            return _problem(name, text, "leave one out", given[name])
+            state = "True" if given[other] is True else "given"
+            text = f"and {{{other}}} are both {state}, {_STARTS}: {why}"
+            yield _problem(name, text, "leave one out", given[name])
     balancers = [name for name in _BALANCERS if given.get(name)]
     is_external = "data_parallel_external_lb" in balancers
     if given.get("data_parallel_rank") is not None and not is_external:
         balancers.append("data_parallel_rank")
+    # A node that serves and begins with another rank has the hybrid mode.
+    first_rank = "data_parallel_start_rank"
+    is_hybrid = given.get(first_rank) is not None and not given.get("headless")
+    if is_hybrid and not {_BALANCERS[0], _BALANCERS[2]} & set(balancers):
+        balancers.append(first_rank)
     if len(balancers) > 1:
         first, second, *_ = balancers
         text = f"and {{{second}}} are both given, {_STARTS}"
-        return _problem(first, text, "leave one out", given[first])
-    return None
+        yield _problem(first, text, "leave one out", given[first])
 
 
 def _batch(given: Mapping[str, Any]) -> Problem | None:
@@ -124,16 +145,27 @@ def _context(given: Mapping[str, Any]) -> Problem | None:
     return _problem("decode_context_parallel_size", text, advice, context)
 
 
-def _local_ranks(given: Mapping[str, Any]) -> Problem | None:
+def _local_ranks(given: Mapping[str, Any], *, has_nodes: bool) -> Problem | None:
     """The ranks of one node, which two of the load balancers need, and no other takes."""
     name = "data_parallel_size_local"
     size, local = given.get("data_parallel_size") or 1, given.get(name)
     balancer = next((one for one in (_BALANCERS[0], _BALANCERS[2]) if given.get(one)), None)
     if balancer is None:
-        if local in (None, size) or (given.get("nnodes") or 1) > 1 or given.get("headless"):
+        if given.get(_BALANCERS[1]) or given.get("data_parallel_rank") is not None:
+            return _external(given, size, local)
+        is_elsewhere = (given.get("nnodes") or 1) > 1 or given.get("headless")
+        if local in (None, size) or is_elsewhere or (has_nodes and local <= size):
             return None
         text = f"is {local} of {{data_parallel_size={size}}}, {_STARTS} on one node"
         return _problem(name, text, "leave it out: all ranks are in the pod", local)
+    return _of_node(given, balancer, size, local)
+
+
+def _of_node(
+    given: Mapping[str, Any], balancer: str, size: int, local: int | None
+) -> Problem | None:
+    """What the load balancers of a node need: how many ranks it has."""
+    name = "data_parallel_size_local"
     if local is None:
         text = f"is True without {{{name}}}, {_STARTS}"
         return _problem(balancer, text, "give the ranks of one node", True)  # noqa: FBT003  # its value
@@ -146,6 +178,22 @@ def _local_ranks(given: Mapping[str, Any]) -> Problem | None:
     if least == 2 and servers not in (None, 1):
         text = f"is {servers} with {{{balancer}=True}}, {_STARTS}"
         return _problem("api_server_count", text, "leave it out", servers)
+    return None
+
+
+def _external(given: Mapping[str, Any], size: int, local: int | None) -> Problem | None:
+    """What the external load balancer needs: a rank, of several, alone on its node."""
+    rank = given.get("data_parallel_rank")
+    name = _BALANCERS[1] if rank is None else "data_parallel_rank"
+    if size < 2:
+        text = f"is given with {{data_parallel_size={size}}}, {_STARTS}"
+        return _problem(name, text, "give the number of ranks, or leave it out", given[name])
+    if local not in (None, 1):
+        text = f"is {local} with {{{name}}}, {_STARTS}: each rank is an engine of its own"
+        return _problem("data_parallel_size_local", text, "leave it out", local)
+    if rank is None and (given.get("nnodes") or 1) < 2:
+        text = f"is True without {{data_parallel_rank}}, {_STARTS}"
+        return _problem(name, text, "give the rank of each engine", True)  # noqa: FBT003  # its value
     return None
 
 
@@ -167,3 +215,20 @@ def _nodes(given: Mapping[str, Any]) -> Problem | None:
         )
         return _problem("nnodes", text, "give sizes whose product it divides", nodes)
     return None
+
+
+def _experts(given: Mapping[str, Any]) -> Problem | None:
+    """The balancer of experts, which needs ranks to move them between."""
+    name, config = "enable_eplb", given.get("eplb_config")
+    if not given.get(name):
+        spare = config.get("num_redundant_experts") if isinstance(config, Mapping) else None
+        if not spare:
+            return None
+        text = f"has 'num_redundant_experts' without {{{name}}}, {_STARTS}"
+        return _problem("eplb_config", text, f"add {{{name}=True}}", config)
+    kinds = ("tensor", "prefill_context", "data")
+    ranks = math.prod(given.get(f"{kind}_parallel_size") or 1 for kind in kinds)
+    if ranks > 1 or not given.get("tensor_parallel_size"):
+        return None
+    text = f"is True with one rank, {_STARTS}: there is nothing to balance"
+    return _problem(name, text, "leave it out", True)  # noqa: FBT003  # its value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
@@ -143,10 +143,7 @@ class CheckedFlags:
         for name, value in given.items():
             where = f"EngineArgs.{name}"
             _check_any(where, f"--{name.replace('_', '-')}", value)
-            if name in _LOWEST and not isinstance(value, str):
-                most = 2**32 - 1 if name == "seed" else 2**31 - 1
-                require.integer(where, value, _LOWEST[name], most)
-        _check_numbers(given)
+            check_number(name, value)
         if self.delivery == "config-map" and not isinstance(
             given.get("middleware"), (str, type(None))
         ):
@@ -158,30 +155,6 @@ class CheckedFlags:
                     advice="give one string, or {delivery='args'}",
                 )
             )
-
-    def _warn_of_plugins(self, release: VllmRelease) -> None:
-        """Warn about a parser or connector that is not built in; a file of the user may have it."""
-        given = self.given()
-        transfer = given.get("kv_transfer_config") or {}
-        reasoning = given.get("reasoning_parser")
-        named = [
-            ("tool_call_parser", given.get("tool_call_parser"), given.get("tool_parser_plugin")),
-            (
-                "reasoning_parser",
-                # For vLLM "none" means no parser.
-                None if str(reasoning).lower() == "none" else reasoning,
-                given.get("reasoning_parser_plugin"),
-            ),
-            (
-                "kv_transfer_config['kv_connector']",
-                transfer.get("kv_connector"),
-                transfer.get("kv_connector_module_path"),
-            ),
-        ]
-        for (name, value, plugin), kind in zip(named, _BUILT_IN, strict=True):
-            if value is not None and plugin is None:
-                known = built_in(release.known, kind)
-                _warn_of_plugin(release, f"EngineArgs.{name}", value, known)
 
     def _check_extra(self) -> None:
         if not isinstance(self.extra, Mapping):
@@ -215,18 +188,9 @@ class CheckedFlags:
         problem = conflict(given)
         if problem is not None:
             refuse(problem)
-        if given.get("trust_remote_code") and given.get("revision") is None:
-            warn(
-                Problem(
-                    where="EngineArgs.trust_remote_code",
-                    text=(
-                        "is True without {revision}: code from the model's repository runs here "
-                        "and may change at any restart"
-                    ),
-                    value="True",
-                    advice="pin {revision} to a commit",
-                )
-            )
+        problem = unpinned_code(given)
+        if problem is not None:
+            warn(problem)
 
     def check(self, release: VllmRelease) -> None:
         """Reject what the vLLM release of the image does not accept.
@@ -241,21 +205,12 @@ class CheckedFlags:
             self._check_in(release, f"EngineArgs.{name}", name.replace("_", "-"), value)
         for name, value in self.extra.items():
             self._check_in(release, f"EngineArgs.extra[{name!r}]", name, value)
-        self._warn_of_plugins(release)
-        # An image of an unknown release may be an older one, which has Ray.
-        # Those for XPU and TPU have it (requirements/xpu.txt and tpu.txt).
-        has_ray = release.version is None or release.behaves("ray-in-image")
-        has_ray = has_ray or release.family.accelerator in ("XPU", "TPU")
-        is_without_ray = release.is_official and not has_ray
-        if self.get("distributed_executor_backend") == "ray" and is_without_ray:
-            warn(
-                Problem(
-                    where="EngineArgs.distributed_executor_backend",
-                    text=f"is 'ray', but {release.image!r} has no Ray",
-                    value="'ray'",
-                    advice="leave it out, or use an image of your own that has Ray",
-                )
-            )
+        for problem in plugins_needed(release, self.given(), self.extra):
+            warn(problem)
+        if self.get("distributed_executor_backend") == "ray":
+            problem = ray_problem(release)
+            if problem is not None:
+                warn(problem)
 
     @staticmethod
     def _check_in(release: VllmRelease, where: str, name: str, value: object) -> None:
@@ -265,8 +220,6 @@ class CheckedFlags:
             check_value(where, flag, value)
         except VllmConstructsError as error:
             refuse(on_release(release, error.problem))
-        known = [str(one) for one in _known_of(release.catalog, name)]
-        _warn_of_plugin(release, where, value, known)
 
     def options(self, derived: Mapping[str, Any]) -> dict[str, Any]:
         """All flags and values, in a stable order.
@@ -288,6 +241,46 @@ def _reserved(where: str, name: str) -> Problem:
     return Problem(where=where, text="is reserved by this library", advice=RESERVED[name])
 
 
+def ray_problem(release: VllmRelease, flag: str = "distributed_executor_backend") -> Problem | None:
+    """Why an image cannot use Ray; None if it can, or if that is not known.
+
+    Args:
+        release: The vLLM release in the image.
+        flag: The flag that asks for Ray, by its Python name. Default: the executor's.
+    """
+    # An image of an unknown release may be an older one, which has Ray.
+    # Those for XPU and TPU have it (requirements/xpu.txt and tpu.txt).
+    has_ray = release.version is None or release.behaves("ray-in-image")
+    if has_ray or release.family.accelerator in ("XPU", "TPU") or not release.is_official:
+        return None
+    return Problem(
+        where=f"EngineArgs.{flag}",
+        text=f"is 'ray', but {release.image!r} has no Ray",
+        value="'ray'",
+        advice="leave it out, or use an image of your own that has Ray",
+    )
+
+
+def unpinned_code(given: Mapping[str, Any]) -> Problem | None:
+    """Why code of the model may change between two starts; None if none runs, or it is pinned.
+
+    Args:
+        given: Flags by their Python names, without those that are left out.
+    """
+    is_pinned = given.get("revision") is not None or given.get("code_revision") is not None
+    if not given.get("trust_remote_code") or is_pinned:
+        return None
+    return Problem(
+        where="EngineArgs.trust_remote_code",
+        text=(
+            "is True without {revision}: code from the model's repository runs here and may "
+            "change at any restart"
+        ),
+        value="True",
+        advice="pin {revision} to a commit",
+    )
+
+
 def on_release(release: VllmRelease, problem: Problem) -> Problem:
     """A problem of a value, with the image's release unless it is the newest known one.
 
@@ -301,50 +294,98 @@ def on_release(release: VllmRelease, problem: Problem) -> Problem:
     return replace(problem, text=f"{text} on {release.description}")
 
 
-def _check_numbers(given: Mapping[str, Any]) -> None:
-    """Reject numbers that vLLM's parser accepts and its engine rejects."""
-    share = given.get("gpu_memory_utilization")
-    if share is not None:
-        require.ratio("EngineArgs.gpu_memory_utilization", share)
-    limits = given.get("limit_mm_per_prompt")
-    for kind, limit in limits.items() if isinstance(limits, Mapping) else ():
-        if not isinstance(limit, Mapping) and not is_number(limit, whole=True):
-            require.integer(f"EngineArgs.limit_mm_per_prompt[{kind!r}]", limit, 0, 2**31 - 1)
-    offloaded, length = given.get("cpu_offload_gb"), given.get("max_model_len")
-    if offloaded is not None and offloaded < 0:
-        require.wrong("EngineArgs.cpu_offload_gb", offloaded, "0 GiB or more")
-    if length == -1:
-        require.wrong("EngineArgs.max_model_len", -1, "a number of tokens, or 'auto' for what fits")
-    if length not in (None, "auto"):
-        require.integer("EngineArgs.max_model_len", length, 1, 2**31 - 1, "tokens")
-    ahead = (given.get("speculative_config") or {}).get("num_speculative_tokens")
-    if isinstance(ahead, int):
-        where = "EngineArgs.speculative_config['num_speculative_tokens']"
-        require.integer(where, ahead, 1, 1024, "tokens")
+def check_number(name: str, value: Any) -> None:
+    """Reject a number that vLLM's parser accepts and its engine rejects.
 
+    Args:
+        name: Python name of the flag.
+        value: Its value, which the parser accepts.
 
-def _warn_of_plugin(
-    release: VllmRelease, where: str, value: object, known: Collection[str]
-) -> None:
-    """Warn about a name that is not built into any of the releases, and not a class's either.
-
-    One rule for connectors, load formats, parsers, quantization methods and others: an image may
-    have a plugin that adds more of them.
+    Raises:
+        VllmConstructsError: Such a number.
     """
+    where = f"EngineArgs.{name}"
+    if name in _LOWEST and not isinstance(value, str):
+        most = 2**32 - 1 if name == "seed" else 2**31 - 1
+        require.integer(where, value, _LOWEST[name], most)
+    elif name == "gpu_memory_utilization":
+        require.ratio(where, value)
+    elif name == "cpu_offload_gb" and value < 0:
+        require.wrong(where, value, "0 GiB or more")
+    elif name == "max_model_len" and value != "auto":
+        if value == -1:
+            require.wrong(where, -1, "a number of tokens, or 'auto' for what fits")
+        require.integer(where, value, 1, 2**31 - 1, "tokens")
+    elif isinstance(value, Mapping):
+        _check_numbers_in(name, value)
+
+
+def _check_numbers_in(name: str, value: Mapping[str, Any]) -> None:
+    where = f"EngineArgs.{name}"
+    if name == "limit_mm_per_prompt":
+        for kind, limit in value.items():
+            if not isinstance(limit, Mapping) and not is_number(limit, whole=True):
+                require.integer(f"{where}[{kind!r}]", limit, 0, 2**31 - 1)
+    ahead = value.get("num_speculative_tokens")
+    if name == "speculative_config" and isinstance(ahead, int):
+        require.integer(f"{where}['num_speculative_tokens']", ahead, 1, 1024, "tokens")
+
+
+def plugins_needed(
+    release: VllmRelease, given: Mapping[str, Any], extra: Mapping[str, Any] | None = None
+) -> Iterator[Problem]:
+    """Names that are not built into a release, so that the image needs a plugin that adds them.
+
+    One rule for connectors, load formats, parsers, quantization methods and others.
+
+    Args:
+        release: The release in the image.
+        given: Flags by their Python names.
+        extra: Flags without keywords, by their names without dashes. Default: none.
+    """
+    flags = [(f"EngineArgs.{name}", name.replace("_", "-"), given[name]) for name in given]
+    flags += [(f"EngineArgs.extra[{name!r}]", name, value) for name, value in (extra or {}).items()]
+    for where, name, value in flags:
+        known = [str(one) for one in _known_of(release.catalog, name)]
+        yield from _plugin(release, where, value, known)
+    transfer = given.get("kv_transfer_config")
+    transfer = transfer if isinstance(transfer, Mapping) else {}
+    reasoning = given.get("reasoning_parser")
+    named = (
+        ("tool_call_parser", given.get("tool_call_parser"), given.get("tool_parser_plugin")),
+        (
+            "reasoning_parser",
+            # For vLLM "none" means no parser.
+            None if str(reasoning).lower() == "none" else reasoning,
+            given.get("reasoning_parser_plugin"),
+        ),
+        (
+            "kv_transfer_config['kv_connector']",
+            transfer.get("kv_connector"),
+            transfer.get("kv_connector_module_path"),
+        ),
+    )
+    for (name, value, plugin), kind in zip(named, _BUILT_IN, strict=True):
+        if plugin is None:
+            yield from _plugin(release, f"EngineArgs.{name}", value, built_in(release.known, kind))
+
+
+def _plugin(
+    release: VllmRelease, where: str, value: object, known: Collection[str]
+) -> Iterator[Problem]:
+    """A name that is neither built into a release nor that of a class."""
     lowered = {one.lower() for one in known}
     if not known or not isinstance(value, str) or value.lower() in lowered or "." in value:
         return
     shown = require.shown(value)
-    warn(
-        Problem(
-            where=where,
-            text=(
-                f"is {escaped(shown)}, which is not built into {release.description}, so that the "
-                "image needs a plugin that adds it"
-            ),
-            value=shown,
-            advice=require.nearest(value, sorted(known)),
-        )
+    yield Problem(
+        where=where,
+        text=(
+            f"is {escaped(shown)}, which is not built into {release.description}, so that the "
+            "image needs a plugin that adds it"
+        ),
+        value=shown,
+        advice=require.nearest(value, sorted(known)),
     )
 
 

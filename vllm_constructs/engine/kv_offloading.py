@@ -55,6 +55,21 @@ class HostCache:
     has_leftovers: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What flags and variables ask for, before what vLLM allocates on top of it.
+
+    Args:
+        native: Bytes of vLLM's own connectors.
+        lmcache: Bytes of LMCache in the processes of the engines.
+        is_simple: Whether vLLM's connector is the simple one, whose memory is never a file.
+    """
+
+    native: int
+    lmcache: int
+    is_simple: bool
+
+
 def problem(engine: EngineArgs, release: VllmRelease) -> Problem | None:
     """The problem of a `kv_offloading_size` that vLLM ignores or uses in another way, or None.
 
@@ -107,6 +122,33 @@ def host_cache(
         gpus: GPUs of the pod.
         is_hybrid: Whether the model has layers of several kinds.
     """
+    found = asked(engine, release, env, gpus=gpus)
+    config = engine.get("kv_transfer_config")
+    # Tiers read and write the file, so every platform and every release with tiers has it.
+    is_tiered = has_tiers(config)
+    is_file = is_tiered or (
+        release.behaves("kv-offload-in-shared-memory") and release.family.accelerator != "ROCm"
+    )
+    is_shared = found.native > 0 and is_file and not found.is_simple
+    native = found.native * max(_HYBRID if is_hybrid else 1, 1 if is_shared else PINNED)
+    if not native + found.lmcache:
+        return None
+    return HostCache(
+        size=native + found.lmcache,
+        shared_memory=native if is_shared else 0,
+        has_leftovers=is_shared and (is_tiered or not release.behaves("kv-offload-unlinked")),
+    )
+
+
+def asked(engine: EngineArgs, release: VllmRelease, env: Mapping[str, str], *, gpus: int) -> Asked:
+    """The KV cache in the memory of the host that a pod is asked to keep.
+
+    Args:
+        engine: Flags of the engine.
+        release: The vLLM release.
+        env: Variables of the container that have a value.
+        gpus: GPUs of the pod.
+    """
     engines = Parallelism.of(engine, gpus).data
     config = engine.get("kv_transfer_config")
     names = set(connectors(config))
@@ -123,20 +165,7 @@ def host_cache(
     else:
         native = _bytes(size, GIB) * engines
         is_simple = bool(switch(env, "VLLM_USE_SIMPLE_KV_OFFLOAD"))
-    # Tiers read and write the file, so every platform and every release with tiers has it.
-    is_tiered = has_tiers(config)
-    is_file = is_tiered or (
-        release.behaves("kv-offload-in-shared-memory") and release.family.accelerator != "ROCm"
-    )
-    is_shared = native > 0 and is_file and not is_simple
-    native *= max(_HYBRID if is_hybrid else 1, 1 if is_shared else PINNED)
-    if not native + beside:
-        return None
-    return HostCache(
-        size=native + beside,
-        shared_memory=native if is_shared else 0,
-        has_leftovers=is_shared and (is_tiered or not release.behaves("kv-offload-unlinked")),
-    )
+    return Asked(native=native, lmcache=beside, is_simple=is_simple)
 
 
 def _lmcache(env: Mapping[str, str], ranks: int) -> int:

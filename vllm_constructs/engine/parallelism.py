@@ -81,3 +81,21 @@ class Parallelism:
             return f"{change}; no node has {self.gpus} {gpu.product or gpu.unit}"
         option = "numa_nodes" if isinstance(gpu, Cpu) else "count"
         return f"give {{{type(gpu).__name__}.{option}={self.gpus}}}, or {change}"
+
+
+def share_problem(utilization: float, sharers: int) -> Problem | None:
+    """Why engines on one GPU do not leave each other its memory; None if they do.
+
+    Args:
+        utilization: The part of the GPU's memory that each of them takes.
+        sharers: Pods that share the GPU.
+    """
+    if sharers < 2 or utilization < 1 / sharers:
+        return None
+    return Problem(
+        where="EngineArgs.gpu_memory_utilization",
+        text=f"is {utilization}, but {sharers} pods share the memory of the GPU",
+        value=str(utilization),
+        advice=f"give a value below {1 / sharers:.2f}, or leave it out",
+        kind="does not fit",
+    )

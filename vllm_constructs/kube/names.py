@@ -65,24 +65,35 @@ def label(where: str, value: object, limit: int = 63) -> str:
     return str.__str__(value)
 
 
+def service_links(where: str, name: str) -> Problem | None:
+    """Why a Service's name stops vLLM in other pods, by a variable that it sets there.
+
+    Args:
+        where: What the name is.
+        name: The name.
+    """
+    if name not in _SERVICES_THAT_STOP_VLLM:
+        return None
+    variable = f"{name.upper().replace('-', '_')}_PORT"
+    return Problem(
+        where=where,
+        text=(
+            f"is {name!r}, and a Service of that name sets the variable {variable} in other pods, "
+            "which stops vLLM there"
+        ),
+        value=repr(name),
+        advice=f"take another name, for example '{name}-server'",
+    )
+
+
 def service(where: str, value: object) -> str:
     """A Service's name: a DNS-1035 label that sets no variable which vLLM reads as its own."""
     name = label(where, value)
     if not _SERVICE.fullmatch(name):
         require.wrong(where, value, "a name that begins with a letter, as Services require")
-    if name in _SERVICES_THAT_STOP_VLLM:
-        variable = f"{name.upper().replace('-', '_')}_PORT"
-        refuse(
-            Problem(
-                where=where,
-                text=(
-                    f"is {name!r}, and a Service of that name sets the variable {variable} in "
-                    "other pods, which stops vLLM there"
-                ),
-                value=repr(name),
-                advice=f"take another name, for example '{name}-server'",
-            )
-        )
+    problem = service_links(where, name)
+    if problem is not None:
+        refuse(problem)
     return name
 
 
@@ -131,18 +142,24 @@ def key(where: str, value: object) -> str:
     return str.__str__(cast("str", value))
 
 
+def label_value(where: str, value: object) -> str:
+    """The value of a label: at most 63 characters."""
+    if not isinstance(value, str) or not _LABEL_VALUE.fullmatch(value):
+        require.wrong(
+            where,
+            value,
+            "at most 63 letters, digits, '-', '_' and '.', first and last a letter or digit",
+            "put longer strings into annotations",
+        )
+    return str.__str__(value)
+
+
 def label_map(where: str, value: object) -> dict[str, str]:
     """Labels with valid keys and values of at most 63 characters, sorted by key."""
     labels = require.text_map(where, value)
     for name, item in labels.items():
         key(f"a key of {where}", name)
-        if not _LABEL_VALUE.fullmatch(item):
-            require.wrong(
-                f"{where}[{name!r}]",
-                item,
-                "at most 63 letters, digits, '-', '_' and '.', first and last a letter or digit",
-                "put longer strings into annotations",
-            )
+        label_value(f"{where}[{name!r}]", item)
     return labels
 
 

@@ -5,7 +5,7 @@ The rules are those of Kubernetes 1.37 (Kubernetes docs, "Pod Security Standards
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
 from vllm_constructs.dataclass import dataclass
@@ -90,6 +90,17 @@ def need_of(spec: Fields) -> Need:
     return max((Need(level="restricted"), *_needs(spec)), key=lambda need: LEVELS.index(need.level))
 
 
+def capabilities_beyond(level: Level, added: Iterable[str]) -> list[str]:
+    """The capabilities that a level does not admit.
+
+    Args:
+        level: The level.
+        added: What a container adds.
+    """
+    admitted = {"baseline": _CAPABILITIES, "restricted": {"NET_BIND_SERVICE"}}.get(level)
+    return [] if admitted is None else [one for one in added if one not in admitted]
+
+
 def _needs(spec: Fields) -> Iterator[Need]:
     yield from (Need(level="privileged", field=path) for path in _beyond_baseline(spec))
     yield from (Need(level="baseline", field=path) for path in _beyond_restricted(spec))
@@ -171,11 +182,18 @@ def _beyond_restricted(spec: Fields) -> Iterator[str]:
             yield f"{path}.runAsUser"
     outer = _context(spec)
     for path, container in _containers(spec):
-        for one in _context_beyond_restricted(_context(container), outer, has_users=has_users):
+        for one in context_beyond_restricted(_context(container), outer, has_users=has_users):
             yield f"{path}securityContext.{one}"
 
 
-def _context_beyond_restricted(own: Fields, outer: Fields, *, has_users: bool) -> Iterator[str]:
+def context_beyond_restricted(own: Fields, outer: Fields, *, has_users: bool) -> Iterator[str]:
+    """The fields of a container's security context that "restricted" does not admit as they are.
+
+    Args:
+        own: The container's security context.
+        outer: That of the pod.
+        has_users: Whether the pod shares the users of its node.
+    """
     if own.get("allowPrivilegeEscalation") is not False:
         yield "allowPrivilegeEscalation"
     capabilities = own.get("capabilities") or {}

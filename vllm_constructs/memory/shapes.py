@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import cache, lru_cache
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -59,19 +58,10 @@ def misspelled(name: str) -> str | None:
     """
     digits = [letter for letter in name if letter.isdigit()]
     for known in _names():
-        if digits == [letter for letter in known if letter.isdigit()] and _is_near(name, known):
+        same = digits == [letter for letter in known if letter.isdigit()]
+        if same and require.is_one_letter_off(name, known):
             return known
     return None
-
-
-def _is_near(name: str, known: str) -> bool:
-    if name.lower() == known.lower():
-        return True
-    start = len(commonprefix([name, known]))  # noqa: RUF071  # letters are what is compared
-    left, right = name[start:], known[start:]
-    end = len(commonprefix([left[::-1], right[::-1]]))  # noqa: RUF071  # as above
-    left, right = left[: len(left) - end], right[: len(right) - end]
-    return (len(left) <= 1 and len(right) <= 1) or (len(left) == 2 and left == right[::-1])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,11 @@ _SHELL_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::?-([^}]*))?\}?", re.ASCII)
 _REDIRECTION = re.compile(r"(?<!\S)\d?(?:>>?|<)(?:&\d|\s*[^\s;&|]+)|(?<!\S)#.*")
 # Stands for the end of a command in a shell script; no word of a script is it.
 _END = "\0"
+_BACKTICKS = re.compile(r"`([^`]*)`")
+# What a shell substitutes is one word, so that what divides words stands for itself inside of it.
+_DIVIDERS = " \t\r\n;()&|'\"\\#<>"
+_HIDDEN = {ord(one): chr(0xE000 + i) for i, one in enumerate(_DIVIDERS)}
+_SHOWN = {ord(hidden): chr(one) for one, hidden in _HIDDEN.items()}
 
 
 def after_serve(
@@ -72,10 +77,32 @@ def _in_shell(script: str, env: Mapping[str, str]) -> list[str]:
     def value(found: re.Match[str]) -> str:
         return env.get(found[1], found[2] or found[0])
 
-    text = _REDIRECTION.sub(" ", _SHELL_VARIABLE.sub(value, script.replace("\\\n", " ")))
+    joined = _BACKTICKS.sub(r"$(\1)", script.replace("\\\n", " "))
+    joined = _with_hidden_substitutions(joined)
+    text = _REDIRECTION.sub(" ", _SHELL_VARIABLE.sub(value, joined))
     words = shlex.shlex(text, posix=True, punctuation_chars=";()&|\n")
     words.whitespace, words.whitespace_split, words.commenters = " \t\r", True, ""
-    return [_END if set(word) <= set(";()&|\n") else word for word in words if word]
+    return [
+        _END if set(word) <= set(";()&|\n") else word.translate(_SHOWN) for word in words if word
+    ]
+
+
+def _with_hidden_substitutions(script: str) -> str:
+    """A script in which each `$(...)` and `$((...))` is one word."""
+    parts, at = [], 0
+    while (start := script.find("$(", at)) >= 0:
+        depth, end = 0, start + 1
+        while end < len(script):
+            depth += {"(": 1, ")": -1}.get(script[end], 0)
+            end += 1
+            if not depth:
+                break
+        if depth:
+            # Without its end it is no substitution.
+            break
+        parts += [script[at:start], script[start:end].translate(_HIDDEN)]
+        at = end
+    return "".join([*parts, script[at:]])
 
 
 def is_ours(template: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
@@ -99,10 +126,13 @@ def engine_container(template: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def environment(
-    namespace: str, container: dict[str, Any], configs: Mapping[tuple[str, str], dict[str, Any]]
+    namespace: str,
+    container: dict[str, Any],
+    configs: Mapping[tuple[str, str], dict[str, Any]],
+    given: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The container's variables whose values are in the manifests."""
-    env: dict[str, str] = {}
+    """The container's variables whose values are in the manifests, after those that are given."""
+    env: dict[str, str] = dict(given or {})
     for source in map(mapping, items(container.get("envFrom"))):
         data = configs.get((namespace, str(mapping(source, "configMapRef").get("name"))), {})
         env |= {f"{source.get('prefix', '')}{name}": str(value) for name, value in data.items()}
@@ -154,13 +184,28 @@ def config_file(
     return None
 
 
+_UNKNOWN = "vllm:unknown"
+
+
+def _first_valid(*candidates: tuple[str, str | None]) -> VllmRelease:
+    for image, vllm in candidates:
+        try:
+            return VllmRelease(image, vllm=vllm)
+        except VllmConstructsError:
+            continue
+    return VllmRelease(_UNKNOWN)
+
+
 def release_of(image: str, vllm: str | None) -> tuple[VllmRelease, list[Problem]]:
     """The vLLM in an image, and a note if neither the image nor an annotation specifies it."""
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            release = VllmRelease(image, vllm=vllm)
-    except VllmConstructsError:
-        release = VllmRelease("vllm:unknown")
+    with warnings.catch_warnings(action="ignore"):
+        release = _first_valid(
+            # A tag counts more; without one the image is the latest, or any.
+            (image, vllm),
+            (image, None),
+            (f"{image}:latest", vllm),
+            (_UNKNOWN, vllm),
+        )
     value = require.shown(image)
     note = Problem(
         where="image",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs.engine import command_line_parser as command_lines
@@ -18,6 +20,7 @@ from .pods import Pod
 
 if TYPE_CHECKING:
     from vllm_constructs.engine.command_line_parser import CommandLine
+    from vllm_constructs.engine.engine_args import EngineArgs
     from vllm_constructs.releases.release import VllmRelease
 
     from .graph import Graph
@@ -73,7 +76,9 @@ class Engine:
     @cached_property
     def env(self) -> dict[str, str]:
         """The variables whose values are in the manifests, those of ConfigMaps included."""
-        return environment(self.pod.namespace, self.container, self.graph.config_data)
+        configs = self.graph.config_data
+        given = self.pod.group_variables
+        return environment(self.pod.namespace, self.container, configs, given)
 
     @cached_property
     def env_paths(self) -> dict[str, Path]:
@@ -103,14 +108,57 @@ class Engine:
     @cached_property
     def line(self) -> CommandLine:
         """The command line, with a config file of the manifests in it."""
-        words = self.words
-        line = command_lines.read(words, self.release)
+        return command_lines.read(self.line_words, self.release)
+
+    @cached_property
+    def line_words(self) -> list[str]:
+        """The words of the command line, those of a config file of the manifests included."""
+        at, from_file = self._file_words
+        return [*self.words[:at], *from_file, *self.words[at:]]
+
+    @cached_property
+    def _file_words(self) -> tuple[int, list[str]]:
+        """The words that vLLM makes of its config file, and before which word it puts them."""
+        at = 1 if self.words and not self.words[0].startswith("-") else 0
         file = self.config_file
-        if file is not None:
-            at = 1 if words and not words[0].startswith("-") else 0
-            from_file = command_lines.file_words(file, self.release)
-            line = command_lines.read([*words[:at], *from_file, *words[at:]], self.release)
-        return line
+        return at, [] if file is None else command_lines.file_words(file, self.release)
+
+    def is_in_file(self, at: int) -> bool:
+        """Whether a word of the command line comes from its config file.
+
+        Args:
+            at: Number of the word in the line.
+        """
+        first, from_file = self._file_words
+        return first <= at < first + len(from_file)
+
+    def word_place(self, at: int) -> Path:
+        """The path of a word of the command line: of the script or the `--config` that has it.
+
+        Args:
+            at: Number of the word in the line.
+        """
+        if self.is_in_file(at):
+            return self.flag_place("config")
+        first, from_file = self._file_words
+        at -= len(from_file) if at >= first else 0
+        return self._places[at] if at < len(self._places) else self.flag_place()
+
+    @cached_property
+    def _places(self) -> list[Path]:
+        """The path of each word, or that of the script that has them all."""
+        tokens = [
+            ((*self.path, key, i), word)
+            for key in ("command", "args")
+            for i, word in enumerate(strings(self.container.get(key)))
+        ]
+        rest = tokens[len(tokens) - len(self.words) :]
+        if [expanded(word, self.env) for _, word in rest] == self.words:
+            return [place for place, _ in rest]
+        for (_, flag), (place, _) in pairwise(tokens):
+            if flag.startswith("-") and flag.endswith("c"):
+                return [place] * len(self.words)
+        return []
 
     @cached_property
     def config_file(self) -> dict[str, Any] | None:
@@ -129,6 +177,18 @@ class Engine:
             if flag == "--config":
                 return value if is_given else next(iter(words[i + 1 : i + 2]), None)
         return None
+
+    @cached_property
+    def args(self) -> EngineArgs | None:
+        """Its flags; None if vLLM does not start with them."""
+        from vllm_constructs.errors import VllmConstructsError
+
+        # Without a size vLLM uses one GPU, even if the pod has more.
+        options = {"tensor-parallel-size": 1, **self.line.options}
+        try:
+            return command_lines.parsed(replace(self.line, options=options), self.release).engine
+        except VllmConstructsError:
+            return None
 
     @property
     def is_line_whole(self) -> bool:
@@ -174,6 +234,10 @@ class Engine:
                         and f"--{name}" in word.replace("_", "-")
                     ):
                         return (*self.path, field, i)
+            for one in self.line.given:
+                # By another of its names, or in the config file.
+                if one.flag == (name or "model"):
+                    return self.word_place(one.at)
         given = [one for one in ("args", "command") if one in self.container]
         return (*self.path, *given[:1])
 

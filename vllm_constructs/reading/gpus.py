@@ -118,6 +118,23 @@ def _of_nvidia(
         return PodGpus(gpu=None, count=count, text=text, problem=error.problem)
 
 
+def part_of(limits: Mapping[str, Any], nodes: SelectedNodes, annotations: PlanAnnotations) -> str:
+    """What part of a GPU each of a pod's GPUs is: `"MIG slice"`, `"shared GPU"` or empty.
+
+    Args:
+        limits: The container's resource limits.
+        nodes: The nodes on which it may run.
+        annotations: The annotations of the workload.
+    """
+    resource = min((str(name) for name in limits if str(name).startswith(_RESOURCE)), default="")
+    product = _product(nodes, annotations)
+    is_cut = resource.startswith(_MIG) or "-MIG-" in (product or "")
+    if resource and (is_cut or _profile_of(nodes, annotations) is not None):
+        return "MIG slice"
+    is_shared = _is_shared(resource, product, nodes.labels, annotations)
+    return "shared GPU" if resource and (is_shared or resource.endswith(".shared")) else ""
+
+
 def _none(amounts: Iterable[str], *, has_claims: bool) -> PodGpus:
     """A pod whose devices are not known."""
     others = sorted(name for name in amounts if _OTHER.search(name))

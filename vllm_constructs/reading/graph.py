@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.kube.kubernetes import Kubernetes
@@ -15,8 +15,22 @@ from .engines import Engine
 from .fields import integer, mapping
 from .manifest import Manifest
 from .pods import Pod, pods_of
-from .selectors import selects
+from .selectors import selects, single_labels
 
+if TYPE_CHECKING:
+    from .queries import AdapterRule, Query
+    from .scalers import Scaler
+
+# Kinds whose pods are counted by replicas.
+_COUNTED = (
+    "Deployment",
+    "LeaderWorkerSet",
+    "Pod",
+    "ReplicaSet",
+    "ReplicationController",
+    "Rollout",
+    "StatefulSet",
+)
 _SCALERS = {
     "HorizontalPodAutoscaler": ("minReplicas", "maxReplicas", 1, 1),
     "ScaledObject": ("minReplicaCount", "maxReplicaCount", 0, 100),
@@ -150,10 +164,10 @@ class Graph:
             namespace: The namespace; empty for any.
             selector: `matchLabels` and `matchExpressions`; an empty one selects all.
         """
-        labels = mapping(mapping(selector).get("matchLabels"))
+        labels = single_labels(selector)
         return [
             pod
-            for pod in self._candidates(self._pods_by_label, self.pods, labels)
+            for pod in self._candidates(namespace, labels)
             if pod.manifest.may_be_in(namespace) and selects(selector, pod.labels)
         ]
 
@@ -225,21 +239,74 @@ class Graph:
         count = integer(workload.spec.get("replicas"), 1)
         return count, count
 
+    def pod_counts(self, pod: Pod) -> tuple[int, int] | None:
+        """The least and the most pods of a template; None if the manifests do not say.
+
+        Args:
+            pod: The template.
+        """
+        workload = pod.manifest
+        if workload.kind in ("RoleSet", "StormService"):
+            # Each role has pods of its own.
+            count = integer(workload.at(*pod.path[:-2], "replicas"), 1)
+            return (count * integer(workload.spec.get("replicas"), 1),) * 2
+        if not pod.is_whole or workload.kind not in _COUNTED:
+            return None
+        low, high = (1, 1) if workload.kind == "Pod" else self.replicas(workload)
+        if pod.role:
+            size = max(1, integer(workload.at("spec", "leaderWorkerTemplate", "size"), 1))
+            in_group = {"leader": 1, "worker": size - 1}.get(pod.role, size)
+            return low * in_group, high * in_group
+        return low, high
+
     @cached_property
-    def _pods_by_label(self) -> Mapping[tuple[str, str], list[Pod]]:
-        found: dict[tuple[str, str], list[Pod]] = defaultdict(list)
+    def scalers(self) -> list[Scaler]:
+        """All scalers with what they read, but for the HPAs that KEDA makes."""
+        from .scalers import scalers
+
+        return scalers(self)
+
+    @cached_property
+    def queries(self) -> list[Query]:
+        """All PromQL of scalers, rules, adapters, dashboards and endpoint pickers."""
+        from .queries import queries
+
+        return queries(self)
+
+    @cached_property
+    def adapter_rules(self) -> list[AdapterRule]:
+        """The rules of prometheus-adapter."""
+        from .queries import adapter_rules
+
+        return adapter_rules(self)
+
+    @cached_property
+    def _pods_by_label(self) -> Mapping[tuple[str | None, str, str], list[Pod]]:
+        """The pods by namespace, key and value of a label; None stands for all namespaces.
+
+        Those of an empty key are all of a namespace.
+        """
+        found: dict[tuple[str | None, str, str], list[Pod]] = defaultdict(list)
         for pod in self.pods:
-            for key, value in pod.labels.items():
-                found[key, str(value)].append(pod)
+            for key, value in (("", ""), *pod.labels.items()):
+                found[pod.namespace, str(key), str(value)].append(pod)
+                found[None, str(key), str(value)].append(pod)
         return found
 
-    @staticmethod
-    def _candidates(
-        known: Mapping[tuple[str, str], list[Pod]], every: list[Pod], labels: Mapping[str, Any]
-    ) -> list[Pod]:
-        """The shortest list that has all pods with some labels."""
-        lists = [known.get((key, str(value)), []) for key, value in labels.items()]
-        return min(lists, key=len, default=every)
+    def _candidates(self, namespace: str, labels: Mapping[str, Any]) -> list[Pod]:
+        """The shortest list that has all pods in a namespace with some labels."""
+        known = self._pods_by_label
+        # An object without a namespace may be in any.
+        names = (namespace, "") if namespace else (None,)
+        lists = [
+            [known.get((name, str(key), str(value)), []) for name in names]
+            for key, value in (labels or {"": ""}).items()
+        ]
+        found = min(lists, key=lambda parts: sum(map(len, parts)))
+        filled = [part for part in found if part]
+        if len(filled) < 2:
+            return filled[0] if filled else []
+        return sorted((pod for part in filled for pod in part), key=lambda pod: pod.manifest.number)
 
 
 def scaler_range(scaler: Manifest) -> tuple[int, int]:

@@ -9,6 +9,8 @@ from vllm_constructs.accelerators.nodes import products_selected
 from vllm_constructs.dataclass import dataclass
 
 from .fields import items, mapping, strings
+from .manifest import Path
+from .pods import Pod
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -24,6 +26,45 @@ class SelectedNodes:
 
     labels: Mapping[str, str]
     products: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeLabel:
+    """A requirement of a pod on a label of its node.
+
+    Args:
+        key: Key of the label.
+        values: Values that it may have; none for any.
+        path: The fields that lead to it.
+    """
+
+    key: str
+    values: tuple[str, ...]
+    path: Path
+
+
+def node_terms(pod: Pod) -> list[list[NodeLabel]]:
+    """The labels that a node must have: one list for each term, of which a node meets one.
+
+    Args:
+        pod: The pod.
+    """
+    selector = (*pod.path, "nodeSelector")
+    own = [
+        NodeLabel(key=str(key), values=(str(value),), path=(*selector, key))
+        for key, value in mapping(pod.spec, "nodeSelector").items()
+    ]
+    where: Path = (*pod.path, "affinity", "nodeAffinity", _REQUIRED, "nodeSelectorTerms")
+    terms = []
+    for path, _ in pod.manifest.each(*where):
+        found = list(own)
+        for place, one in pod.manifest.each(*path, "matchExpressions"):
+            values, operator = tuple(strings(one.get("values"))), one.get("operator")
+            if operator == "Exists" or (operator == "In" and values):
+                named = values if operator == "In" else ()
+                found.append(NodeLabel(key=str(one.get("key")), values=named, path=place))
+        terms.append(found)
+    return terms or [own]
 
 
 def selected_nodes(pod: Mapping[str, Any]) -> SelectedNodes:

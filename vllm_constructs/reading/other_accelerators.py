@@ -116,7 +116,7 @@ def of_claims(
         for one in items(mapping(container, "resources").get("claims"))
     }
     for claim in map(mapping, items(pod.get("resourceClaims"))):
-        if claim.get("name") not in used:
+        if str(claim.get("name")) not in used:
             continue
         template, shared = claim.get("resourceClaimTemplateName"), claim.get("resourceClaimName")
         kind = "ResourceClaimTemplate" if template else "ResourceClaim"

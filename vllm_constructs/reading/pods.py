@@ -66,8 +66,9 @@ class Pod:
         metadata_path: The fields that lead to it.
         role: What the pods are in a group of several: leader, worker, or both by one template;
             empty for pods that are no group.
-        is_whole: Whether all of the pod is here; otherwise an operator completes it, and what is
-            missing says nothing.
+        is_patch: Whether the object is only a part, such as a patch of Kustomize.
+        is_whole: Whether all of the pod is here; otherwise an operator or a patched object
+            completes it, and what is missing says nothing.
     """
 
     def __init__(
@@ -83,7 +84,9 @@ class Pod:
         """
         self.manifest = manifest
         self.role = role
-        self.is_whole = is_whole
+        # A patch of Kustomize is only a part, and has no selector.
+        self.is_patch = manifest.group == "apps" and "selector" not in manifest.spec
+        self.is_whole = is_whole and not self.is_patch
         self.path: Path = (*template, "spec") if is_whole else template
         self.metadata_path: Path = (*template, "metadata")
         self.spec = mapping(manifest.at(*self.path))
@@ -105,6 +108,21 @@ class Pod:
         if self.role == "leader":
             added |= {f"{prefix}/worker-index": "0", "role": own.get("role", "leader")}
         return {**own, **added}
+
+    @cached_property
+    def group_size(self) -> int | None:
+        """The pods of a group; None if they are no group, or the manifest does not say."""
+        if not self.role:
+            return None
+        template = self.path[: self.path.index("leaderWorkerTemplate") + 1]
+        size = mapping(self.manifest.at(*template)).get("size", 1)
+        return size if isinstance(size, int) and not isinstance(size, bool) else None
+
+    @cached_property
+    def group_variables(self) -> dict[str, str]:
+        """The variables that a set of groups adds to all containers, as far as they are known."""
+        found = {} if self.group_size is None else {"LWS_GROUP_SIZE": str(self.group_size)}
+        return found | ({"LWS_WORKER_INDEX": "0"} if self.role == "leader" else {})
 
     @cached_property
     def annotations(self) -> dict[str, Any]:

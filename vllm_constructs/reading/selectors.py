@@ -31,6 +31,21 @@ def selects_labels(selector: object, labels: Mapping[str, Any]) -> bool:
     return all(key in labels and labels[key] == value for key, value in mapping(selector).items())
 
 
+def single_labels(selector: object) -> dict[str, Any]:
+    """The labels that everything which a LabelSelector selects has, each with its one value.
+
+    Args:
+        selector: `matchLabels` and `matchExpressions`.
+    """
+    given = mapping(selector)
+    found = dict(mapping(given.get("matchLabels")))
+    for one in map(mapping, items(given.get("matchExpressions"))):
+        values = strings(one.get("values"))
+        if one.get("operator") == "In" and len(values) == 1:
+            found.setdefault(str(one.get("key")), values[0])
+    return found
+
+
 def _holds(expression: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
     key, operator = str(expression.get("key")), expression.get("operator")
     value, values = labels.get(key), strings(expression.get("values"))

@@ -22,6 +22,7 @@ from vllm_constructs.releases.release import VllmRelease
 from vllm_constructs.workloads.plan_annotations import PlanAnnotations, read_plan_annotations
 from vllm_constructs.workloads.workload import DEPLOYMENT, KINDS
 
+from .claims import SPECS, claims_of
 from .containers import engine_container, release_of
 from .engines import Engine
 from .fields import integer, items, mapping, namespaced_name
@@ -29,12 +30,6 @@ from .gpus import gpus_in_use, pod_gpus
 from .graph import Graph, Settings
 from .other_accelerators import of_claims, of_cpus
 from .rolling import surge
-
-# The fields that name a claim or a template of claims, with its kind and where its spec is.
-_CLAIMS = (
-    ("resourceClaimName", "ResourceClaim", ("spec",)),
-    ("resourceClaimTemplateName", "ResourceClaimTemplate", ("spec", "spec")),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +217,10 @@ def _elsewhere(
     """What a container claims, or runs on without devices, and why that is not known."""
     ranks = ranks if isinstance(ranks, int) else 1
     assumed = engine.graph.settings.gpu
-    specs = _claim_specs(engine)
+    specs = {
+        (one.kind, one.name): mapping(one.body, *SPECS[one.kind])
+        for one in claims_of(engine.graph, engine.pod).values()
+    }
     try:
         found: Gpu | None
         found = of_claims(
@@ -234,17 +232,6 @@ def _elsewhere(
     except VllmConstructsError as error:
         return None, error.problem
     return found, None
-
-
-def _claim_specs(engine: Engine) -> dict[tuple[str, str], dict[str, Any]]:
-    """The specs of a pod's claims, and of the templates of claims, by kind and name."""
-    found = {}
-    for claim in map(mapping, items(engine.pod.spec.get("resourceClaims"))):
-        for field, kind, path in _CLAIMS:
-            one = engine.graph.find(kind, engine.pod.namespace, claim.get(field))
-            if field in claim and one is not None:
-                found[kind, one.name] = mapping(one.body, *path)
-    return found
 
 
 def _unknown(text: str) -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, cast
 
 from vllm_constructs import require
@@ -12,6 +13,10 @@ from vllm_constructs.errors import Problem, escaped, refuse
 from .release import DEFAULT_IMAGE, VllmRelease, catalog, releases
 
 _SUFFIXES = ("_bucket", "_sum", "_count", "_total")
+_PARTS = ("_bucket", "_sum", "_count", "_created")
+_OWN_LABELS = ("engine", "model_name")
+# What people take for the label with the served name.
+_FOR_MODEL_NAME = ("model", "model_id", "modelname", "served_model_name")
 ROUTER = frozenset(
     f"vllm:{name}"
     for name in (
@@ -20,13 +25,16 @@ ROUTER = frozenset(
         "avg_latency",
         "current_qps",
         "healthy_pods_total",
+        "input_tokens_total",
         "num_decoding_requests",
         "num_incoming_requests_total",
         "num_prefill_requests",
+        "output_tokens_total",
+        "request_errors_total",
     )
 )
 """Metrics of the vLLM production stack's router, which vLLM itself does not have."""
-_SERIES = re.compile(r"(vllm:[A-Za-z0-9_:]+)(\s*\{([^}]*)\})?")
+_SERIES = re.compile(r"(?<![\w:])(vllm:[A-Za-z0-9_:]+)(\s*\{([^}]*)\})?")
 _MODEL = re.compile(r"(^|,)\s*model\s*[=!]")
 
 
@@ -63,34 +71,82 @@ def entry(
         VllmConstructsError: The release does not have the metric.
     """
     checked = _checked(release)
-    known = cast("Mapping[str, Any]", checked.catalog)
-    exposed: dict[str, dict[str, Any]] = known["metrics"]
+    exposed = cast("Mapping[str, dict[str, Any]]", _metrics(checked.known))
     if name in exposed:
         return exposed[name]
-    is_removed, advice = _advice(name, known, exposed)
+    where = query or "Metric.name"
+    return refuse(_unknown(where, name, checked, verb="selects" if query else "is"))
+
+
+def _unknown(where: str, name: str, release: VllmRelease, verb: str) -> Problem:
+    """What is wrong with a metric that a release does not have."""
+    is_removed, advice = _advice(name, cast("Mapping[str, Any]", release.catalog))
     what = "is no longer a metric" if is_removed else "is not a metric"
-    return refuse(
-        Problem(
-            where=query or "Metric.name",
-            text=f"{'selects' if query else 'is'} {escaped(require.shown(name))}, which {what} of "
-            f"{checked.description}",
-            value=require.shown(name),
-            advice=escaped(advice),
-        )
+    return Problem(
+        where=where,
+        text=f"{verb} {escaped(require.shown(name))}, which {what} of {release.description}",
+        value=require.shown(name),
+        advice=escaped(advice),
     )
 
 
-def _advice(name: str, known: Mapping[str, Any], exposed: Mapping[str, Any]) -> tuple[bool, str]:
+def _advice(name: str, known: Mapping[str, Any]) -> tuple[bool, str]:
     """Whether a metric was removed, and what to use instead of it."""
-    replacement = known["removed_metrics"].get(name)
+    exposed = known["metrics"]
+    bare = next((name.removesuffix(end) for end in _SUFFIXES if name.endswith(end)), name)
+    replacement = known["removed_metrics"].get(name) or known["removed_metrics"].get(bare)
     if replacement:
         return True, replacement
-    bare = next((name.removesuffix(end) for end in _SUFFIXES if name.endswith(end)), name)
     near = next((one for one in (bare, f"{name}_total", f"vllm:{name}") if one in exposed), "")
     if near:
         return False, f"write {near!r}"
-    other = next((one for one in releases() if name in _metrics(one)), None)
+    other = next((one for one in releases() if {name, bare} & _metrics(one).keys()), None)
     return False, f"vLLM {other} has it" if other else require.nearest(name, exposed)
+
+
+def was_exposed(name: str) -> bool:
+    """Whether some release, shipped or older, exposed series of a name.
+
+    Args:
+        name: The name in a query, or the name of a metric.
+    """
+    removed = cast("Mapping[str, Any]", catalog())["removed_metrics"]
+    return any(entries(one) or one in removed for one in (name, *_bases(name)))
+
+
+@cache
+def all_series() -> tuple[str, ...]:
+    """The names of all series that the shipped releases expose."""
+    found: set[str] = set()
+    for release in releases():
+        for name, one in _metrics(release).items():
+            parts = [f"{name}{end}" for end in _PARTS[:3]]
+            found |= {*parts} if one["type"] == "histogram" else {name}
+    return tuple(sorted(found))
+
+
+def label_problem(where: str, name: str, label: str, release: VllmRelease | None) -> Problem | None:
+    """Why no series of a metric has a label; None if they have it, or a scraper may set it.
+
+    Args:
+        where: The option or field whose query selects by it.
+        name: The name in the query.
+        label: The label.
+        release: vLLM release of the image; None for any that this library knows.
+    """
+    known = [one for base in (name, *_bases(name)) for one in _entries(base, release)]
+    labels = {one for entry in known for one in entry["labels"]} if known else {*_OWN_LABELS}
+    is_open = any(entry.get("more_labels") for entry in known)
+    is_vllms = label in _OWN_LABELS or label in _FOR_MODEL_NAME
+    if label in labels or is_open or not is_vllms:
+        return None
+    instead = "write model_name" if "model_name" in labels else "leave it out"
+    return Problem(
+        where=where,
+        text=f"selects {name} by the label {label!r}, which vLLM does not set",
+        value=require.shown(name),
+        advice=instead if label != "engine" else "leave it out",
+    )
 
 
 def is_exposed(name: str, kind: str, release: VllmRelease | None = None) -> bool:
@@ -113,6 +169,63 @@ def reads_engines(query: str) -> bool:
     return any(name not in ROUTER for name, _, _ in _SERIES.findall(query))
 
 
+def series_problem(
+    where: str,
+    name: str,
+    release: VllmRelease | None = None,
+    *,
+    verb: str = "selects",
+    has_hidden: bool = True,
+) -> Problem | None:
+    """Why vLLM has no series of a name; None if it has them.
+
+    Args:
+        where: The option or field whose query selects them.
+        name: The name in the query.
+        release: vLLM release of the image. Default: any that this library knows.
+        verb: What the field does with the name. Default: it selects it.
+        has_hidden: Whether the engine also exposes what its release hides. Default: True.
+    """
+    found = _entries(name, release)
+    whole = [entry for base in _bases(name) for entry in _entries(base, release)]
+    of_parts = ("counter", "histogram") if name.endswith("_created") else ("histogram",)
+    if any(one["type"] in of_parts for one in whole):
+        return None
+    if not found:
+        return _unknown(where, name, _checked(release), verb)
+    if all(one["type"] == "histogram" for one in found):
+        text, advice = "no series of a histogram has that name", _parts(name)
+    elif all(one.get("hidden") for one in found) and not has_hidden:
+        text, advice = "vLLM hides it", "give {EngineArgs.show_hidden_metrics_for_version}"
+    else:
+        return None
+    return Problem(
+        where=where,
+        text=f"{verb} {name}, but {text}",
+        value=require.shown(name),
+        advice=advice,
+    )
+
+
+def _entries(name: str, release: VllmRelease | None) -> list[dict[str, Any]]:
+    if release is None:
+        return entries(name)
+    exposed = _metrics(release.known)
+    return [exposed[name]] if name in exposed else []
+
+
+def _bases(name: str) -> list[str]:
+    """The metrics that a series of this name may be a part of."""
+    bare = next((name.removesuffix(end) for end in _PARTS if name.endswith(end)), None)
+    if bare is None:
+        return []
+    return [bare, f"{bare}_total"] if name.endswith("_created") else [bare]
+
+
+def _parts(name: str) -> str:
+    return f"write {name}_bucket, {name}_sum or {name}_count"
+
+
 def check_query(where: str, query: str) -> None:
     """Reject PromQL with a metric that no release of vLLM has, or with a metric's label `model`.
 
@@ -124,29 +237,11 @@ def check_query(where: str, query: str) -> None:
         VllmConstructsError: Such a metric or label.
     """
     for name, _, selector in _SERIES.findall(query):
-        if name.count(":") > 1:
-            # A recording rule, which the user named.
+        # One with more colons is a recording rule, which the user named.
+        if name.count(":") > 1 or name in ROUTER:
             continue
-        if name in ROUTER:
-            continue
-        bare = next((name.removesuffix(end) for end in _SUFFIXES[:3] if name.endswith(end)), name)
-        if not entries(name) and not entries(bare):
-            entry(name, query=where)
-        if any(one["type"] == "histogram" for one in entries(name)):
-            refuse(
-                Problem(
-                    where=where,
-                    text=f"selects {name}, but no series of a histogram has that name",
-                    value=require.shown(query),
-                    advice=f"write {name}_bucket, {name}_sum or {name}_count",
-                )
-            )
-        if _MODEL.search(selector):
-            refuse(
-                Problem(
-                    where=where,
-                    text=f"selects {name} by the label 'model', which vLLM does not set",
-                    value=require.shown(query),
-                    advice="write model_name",
-                )
-            )
+        problem = series_problem(where, name)
+        if problem is None and _MODEL.search(selector):
+            problem = label_problem(where, name, "model", None)
+        if problem is not None:
+            refuse(problem)

@@ -111,9 +111,18 @@ def built_in(release: str, kind: str) -> list[str]:
     return cast("dict[str, list[str]]", catalog(release))[kind]
 
 
+def image_parts(image: object) -> re.Match[str] | None:
+    """The `name`, `tag` and `digest` of a reference; None if it is malformed.
+
+    Args:
+        image: The reference.
+    """
+    return _IMAGE.fullmatch(image) if isinstance(image, str) else None
+
+
 def check_image(image: str) -> re.Match[str]:
     """Reject a malformed reference, or one with neither tag nor digest; return its parts."""
-    parts = _IMAGE.fullmatch(image) if isinstance(image, str) else None
+    parts = image_parts(image)
     example = f"an image with a tag or digest, such as {DEFAULT_IMAGE!r}"
     if not parts:
         require.wrong("image", image, example)
@@ -122,18 +131,28 @@ def check_image(image: str) -> re.Match[str]:
     # A mirror may name its tags freely.
     if parts["name"].startswith("vllm/vllm-openai") and (parts["tag"] or "")[:1].isdigit():
         require.wrong("image", image, "a tag that begins with 'v'", f"write 'v{parts['tag']}'")
-    if parts["tag"] in _MOVING and not parts["digest"]:
-        value = require.shown(image)
-        newest = default_image(named_accelerator(parts["name"] or "") or "CUDA")
-        warn(
-            Problem(
-                where="image",
-                text=f"is {value}, whose tag moves to other builds while models run",
-                value=value,
-                advice="specify a release" + (f", such as {newest!r}" if newest else ""),
-            )
-        )
+    problem = moving_tag(parts)
+    if problem is not None:
+        warn(problem)
     return parts
+
+
+def moving_tag(parts: re.Match[str]) -> Problem | None:
+    """Why the tag of an image may stand for another build tomorrow; None if it does not.
+
+    Args:
+        parts: What `image_parts` returns.
+    """
+    if parts["tag"] not in _MOVING or parts["digest"]:
+        return None
+    value = require.shown(parts[0])
+    newest = default_image(named_accelerator(parts["name"] or "") or "CUDA")
+    return Problem(
+        where="image",
+        text=f"is {value}, whose tag moves to other builds while models run",
+        value=value,
+        advice="specify a release" + (f", such as {newest!r}" if newest else ""),
+    )
 
 
 def is_misspelled(flag: str, known: Iterable[str]) -> bool:

@@ -26,6 +26,11 @@ def every_rule() -> tuple[Rule, ...]:
     return RULES
 
 
+def rules_at_synth() -> tuple[Rule, ...]:
+    """The rules without those of schemas, which take longer than all others together."""
+    return tuple(rule for rule in every_rule() if rule.id != _SCHEMA)
+
+
 def check(graph: Graph, rules: Iterable[Rule] | None = None) -> list[Finding]:
     """The findings of rules, without those that are accepted, the first object first.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vllm_constructs import require
-from vllm_constructs.errors import Problem, refuse, warn
+from vllm_constructs.errors import Problem, escaped, refuse, warn
 from vllm_constructs.kube import names
 from vllm_constructs.kube.peers import OPENSHIFT_PROMETHEUS
 from vllm_constructs.metrics import vllm_metrics
@@ -20,25 +20,99 @@ from .trigger import Trigger
 from .triggers import IN_FLIGHT, PrometheusQuery
 
 _ADDRESS = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)(:\d{1,5})?(/[\w./-]*)?", re.ASCII)
+_SHORT = re.compile(r"https?://(?P<host>[A-Za-z0-9-]+)(:\d{1,5})?([/?].*)?", re.ASCII)
+_LONGEST_NAME = 54
 
 
 def check_address(where: str, address: object) -> str:
     """An address of Prometheus that KEDA's operator can resolve from its own namespace."""
     allowed = "an address such as 'http://prometheus-operated.monitoring.svc:9090'"
-    match = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
-    if not match:
+    if not (isinstance(address, str) and _ADDRESS.fullmatch(address)):
         require.wrong(where, address, allowed)
-    host = match["host"]
-    if "." not in host and host != "localhost":
-        warn(
-            Problem(
-                where=where,
-                text=f"is {address!r}, which KEDA looks up in its own namespace",
-                value=require.shown(address),
-                advice=f"give the namespace too: 'http://{host}.<namespace>.svc:9090'",
-            )
-        )
+    problem = address_problem(where, address)
+    if problem is not None:
+        warn(problem)
     return str(address)
+
+
+def address_problem(where: str, address: str, namespace: str = "") -> Problem | None:
+    """Why KEDA's operator may not resolve an address; None if it has a namespace or a domain.
+
+    Args:
+        where: The option or field that has it.
+        address: The address.
+        namespace: The namespace of its Service. Default: not known.
+    """
+    match = _SHORT.fullmatch(address)
+    if match is None or match["host"] == "localhost":
+        return None
+    host = match["host"]
+    right = address.replace(host, f"{host}.{namespace or '<namespace>'}.svc", 1)
+    return Problem(
+        where=where,
+        text=escaped(f"is {require.shown(address)}, which KEDA looks up in its own namespace"),
+        value=require.shown(address),
+        advice=escaped(f"give the namespace too: {require.shown(right)}"),
+    )
+
+
+def name_problem(where: str, name: str, advice: str = "") -> Problem | None:
+    """Why KEDA cannot make an HPA for a ScaledObject of a name; None if it can.
+
+    Args:
+        where: The option or field that has it.
+        name: The name.
+        advice: What to do. Default: to shorten it.
+    """
+    if len(name) <= _LONGEST_NAME:
+        return None
+    shown = require.shown(name)
+    return Problem(
+        where=where,
+        text=escaped(
+            f"is {shown}, {len(name)} characters long, and KEDA puts 'keda-hpa-' before it to "
+            "name its HPA"
+        ),
+        value=shown,
+        allowed=f"at most {_LONGEST_NAME} characters",
+        advice=advice,
+    )
+
+
+def zero_problem(where: str, given: str, advice: str) -> Problem:
+    """What is wrong with 0 replicas where all triggers read metrics of the pods themselves.
+
+    Args:
+        where: The option or field with the minimum.
+        given: That it is 0, in words.
+        advice: What to do.
+    """
+    return Problem(
+        where=where,
+        text=f"{given}, but all triggers read metrics of the model's own pods, which are gone at 0 "
+        "replicas, so nothing could activate the scaler",
+        value="0",
+        advice=advice,
+    )
+
+
+def floor_problem(where: str, floor: int, limit: str, maximum: int) -> Problem | None:
+    """Why a cron trigger never reaches its replicas; None if it does.
+
+    Args:
+        where: The option or field that has them.
+        floor: The replicas of its time.
+        limit: The option or field with the maximum, as a template.
+        maximum: The maximum.
+    """
+    if floor <= maximum:
+        return None
+    return Problem(
+        where=where,
+        text=f"is {floor}, above {limit} ({maximum}), so it could never be reached",
+        value=str(floor),
+        advice=f"lower it, or raise {limit}",
+    )
 
 
 def scraper_of(address: str) -> str | None:
@@ -123,48 +197,21 @@ def manifest(
     second replica.
     """
     names.subdomain("KedaScaler.name", name)
-    if len(name) > 54:
-        refuse(
-            Problem(
-                where="KedaScaler.name",
-                text=(
-                    f"is {name!r}, {len(name)} characters long, and KEDA puts 'keda-hpa-' before "
-                    "it to name its HPA"
-                ),
-                value=require.shown(name),
-                allowed="at most 54 characters",
-                advice="give {KedaScaler.name=...}",
-            )
+    problems = [name_problem("KedaScaler.name", name, "give {KedaScaler.name=...}")]
+    problems += [
+        floor_problem(
+            "CronFloor.replicas", one.floor, "{KedaScaler.max_replicas}", replicas.maximum
         )
-    for trigger in triggers:
-        if trigger.floor > replicas.maximum:
-            refuse(
-                Problem(
-                    where="CronFloor.replicas",
-                    text=(
-                        f"is {trigger.floor}, above {{KedaScaler.max_replicas}} "
-                        f"({replicas.maximum}), so it could never be reached"
-                    ),
-                    value=str(trigger.floor),
-                    advice="lower it, or raise {max_replicas}",
-                )
-            )
+        for one in triggers
+    ]
+    for problem in filter(None, problems):
+        refuse(problem)
     to_zero = replicas.minimum == 0
     if to_zero and not any(trigger.wakes for trigger in triggers):
-        refuse(
-            Problem(
-                where="KedaScaler.min_replicas",
-                text=(
-                    "is 0, but all triggers read metrics of the model's own pods, which are gone "
-                    "at 0 replicas, so nothing could activate the scaler"
-                ),
-                value="0",
-                advice=(
-                    "add a CronFloor or a PrometheusQuery of a gateway's metric, or give "
-                    "{min_replicas=1}"
-                ),
-            )
+        advice = (
+            "add a CronFloor or a PrometheusQuery of a gateway's metric, or give {min_replicas=1}"
         )
+        refuse(zero_problem("KedaScaler.min_replicas", "is 0", advice))
     # A missing series is an error, which `fallback` handles, and not 0 requests.
     entries = [
         trigger.keda_trigger(series, prometheus, ignore_null=to_zero) for trigger in triggers

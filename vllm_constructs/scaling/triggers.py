@@ -476,15 +476,20 @@ def check(where: str, triggers: object, *, for_hpa: bool) -> tuple[Trigger, ...]
                 )
             )
     if all(isinstance(trigger, CpuUtilization) for trigger in checked):
-        warn(
-            Problem(
-                where=where,
-                text="is CPU alone, which says little about the load of a GPU engine",
-                value=require.shown(triggers),
-                advice="add QueueDepth or KvCacheUsage",
-            )
-        )
+        warn(cpu_problem(where, "CPU", "add QueueDepth or KvCacheUsage"))
     return checked
+
+
+def cpu_problem(where: str, named: str, advice: str) -> Problem:
+    """What is wrong with a scaler of a GPU engine that reads nothing of the engine.
+
+    Args:
+        where: The option or field that has its triggers.
+        named: What it reads, such as `CPU`.
+        advice: What to add.
+    """
+    text = f"is {named} alone, which says little about the load of a GPU engine"
+    return Problem(where=where, text=text, value=named, advice=advice)
 
 
 def reads_prometheus(triggers: Iterable[Trigger]) -> bool:

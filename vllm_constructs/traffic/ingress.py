@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from vllm_constructs import require
@@ -12,6 +13,7 @@ from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.kube import names
 
 from .controllers import CLASS_ANNOTATION, GkeIngress, IngressController, ProxySettings
+from .ingress_annotations import is_snippet, refused
 
 _PATH = re.compile(r"/[A-Za-z0-9._/-]*")
 
@@ -35,9 +37,13 @@ def check_path(where: str, path: object) -> str:
 
 
 # First segments of the paths that vLLM serves (facts of 0.33: openai and instrumentator routers).
-_ENDPOINTS = frozenset(
-    ("v1", "v2", "inference", "cohere", "invocations", "tokenize", "detokenize", "pooling")
-) | frozenset(("classify", "score", "rerank", "health", "ping", "metrics", "version", "load"))
+GUARDED = frozenset(("v1", "v2", "inference", "cohere"))
+"""Those for which vLLM asks for the API key, if it has one (middleware/authenticate.py)."""
+ALWAYS_OPEN = frozenset(
+    ("invocations", "tokenize", "detokenize", "pooling", "classify", "score", "rerank")
+) | frozenset(("metrics", "load"))
+"""Those that work, or tell what others do, without the API key."""
+_ENDPOINTS = GUARDED | ALWAYS_OPEN | frozenset(("health", "ping", "version"))
 
 
 def root_path_of(where: str, path: str) -> str | None:
@@ -64,11 +70,11 @@ def root_path_of(where: str, path: str) -> str | None:
 
 
 def check_annotations(value: object, owned: Mapping[str, str]) -> dict[str, str]:
-    """The user's annotations: no snippets, and none that the controller derives."""
+    """The user's annotations: no snippets, none that is derived, and no values that are refused."""
     where = "StreamingIngress.annotations"
     annotations = names.annotation_map(where, value)
     for key in annotations:
-        if key.endswith(("-snippet", "-snippets")):
+        if is_snippet(key):
             refuse(
                 Problem(
                     where=where,
@@ -87,6 +93,9 @@ def check_annotations(value: object, owned: Mapping[str, str]) -> dict[str, str]
                     advice="leave it out",
                 )
             )
+        problem = refused(key, annotations[key])
+        if problem is not None:
+            refuse(replace(problem, where=f"{where}[{key!r}]"))
     return annotations
 
 

@@ -227,34 +227,45 @@ class Budget:
         Raises:
             VllmConstructsError: Such a budget.
         """
-        minimum = "{replicas}" if scaler is None else f"{scaler}.min_replicas"
+        found = self.problem(where, replicas, scaler=scaler, most=most)
+        if found is not None:
+            refuse(found)
+
+    def problem(
+        self, where: str, replicas: int, *, scaler: str | None = None, most: int | None = None
+    ) -> Problem | None:
+        """Why a budget never allows an eviction, or protects no pod; None if it does neither.
+
+        Args:
+            where: Name of the budget, for the sentence.
+            replicas: Number of pods, or the scaler's minimum.
+            scaler: What sets the replicas, such as KedaScaler. Default: nothing does.
+            most: Number of pods at most. Default: as many as at least.
+        """
+        minimum = "{replicas}" if scaler is None else f"{{{scaler}.min_replicas}}"
         if self.min_available is not None and self.min_available >= replicas:
             ways = [f"lower {{min_available}}, raise {minimum}", "give {max_unavailable=1}"]
             ways += [] if scaler else ["make a scaler with a higher minimum before the budget"]
-            refuse(
-                Problem(
-                    where=where,
-                    text=f"keeps {self.min_available} of at least {replicas} pods ({minimum}), so "
-                    "no eviction is allowed and a node could never be drained",
-                    advice=f"{', '.join(ways[:-1])}, or {ways[-1]}",
-                )
+            return Problem(
+                where=where,
+                text=f"keeps {self.min_available} of at least {replicas} pods ({minimum}), so "
+                "no eviction is allowed and a node could never be drained",
+                advice=f"{', '.join(ways[:-1])}, or {ways[-1]}",
             )
         unavailable = self.max_unavailable or 1
         most = replicas if most is None else most
         if self.min_available is None and unavailable >= most:
-            maximum = "{replicas}" if scaler is None else f"{scaler}.max_replicas"
+            maximum = "{replicas}" if scaler is None else f"{{{scaler}.max_replicas}}"
             choices = [f"raise {maximum} to at least {unavailable + 1}"]
             choices += [f"give {{max_unavailable={most - 1}}}"] if most > 1 else []
             choices += ["leave the budget out"]
             choices += ["make a scaler before the budget"] if scaler is None else []
-            refuse(
-                Problem(
-                    where=where,
-                    text=f"allows the eviction of {unavailable} of {most} pods, which protects "
-                    "nothing",
-                    advice=f"{', '.join(choices[:-1])}, or {choices[-1]}",
-                )
+            return Problem(
+                where=where,
+                text=f"allows the eviction of {unavailable} of {most} pods, which protects nothing",
+                advice=f"{', '.join(choices[:-1])}, or {choices[-1]}",
             )
+        return None
 
     def manifest(self, name: str, selector: dict[str, str]) -> dict[str, Any]:
         """The PodDisruptionBudget, which never blocks the eviction of pods that are not ready."""

@@ -94,6 +94,20 @@ def in_file(content: str | bytes) -> bool:
     return require.has_secret(content) or is_set or bool(_NETRC.search(text))
 
 
+def options(words: Sequence[str]) -> Iterator[tuple[int, str, str]]:
+    """The options of a command line that have a value: where that is, the option and the value.
+
+    Args:
+        words: The words.
+    """
+    for at, word in enumerate(words):
+        found = _OPTION.fullmatch(word)
+        if found is not None and found[2] is not None:
+            yield at, found[1], found[2]
+        elif found is not None and at + 1 < len(words) and not words[at + 1].startswith("-"):
+            yield at + 1, found[1], words[at + 1]
+
+
 def check_words(where: str, words: Sequence[str]) -> None:
     """Reject a credential in a command line.
 
@@ -104,17 +118,12 @@ def check_words(where: str, words: Sequence[str]) -> None:
     Raises:
         VllmConstructsError: There is one; the error does not show it.
     """
-    for at, word in enumerate(words):
-        found = _OPTION.fullmatch(word)
-        value = None if found is None else found[2]
-        if found is not None and value is None and at + 1 < len(words):
-            after = words[at + 1]
-            value = None if after.startswith("-") else after
-        is_named = found is not None and value is not None and is_clear(found[1], value)
-        if is_named or require.has_secret(word) or _USER.search(" ".join(words[at : at + 2])):
-            text = "has a word that looks like a credential (not shown)"
-            advice = "give it as a variable from a Secret, and write $(NAME) in its place"
-            refuse(Problem(where=where, text=text, advice=advice))
+    is_named = any(is_clear(name, value) for _, name, value in options(words))
+    pairs = (" ".join(words[at : at + 2]) for at in range(len(words)))
+    if is_named or any(map(require.has_secret, words)) or any(map(_USER.search, pairs)):
+        text = "has a word that looks like a credential (not shown)"
+        advice = "give it as a variable from a Secret, and write $(NAME) in its place"
+        refuse(Problem(where=where, text=text, advice=advice))
 
 
 def check_flags(where: str, flags: Mapping[str, object]) -> None:

@@ -53,7 +53,12 @@ _PULL = (
 _KEYS = ("name", "path")
 _RESOLVERS = ("VLLM_LORA_RESOLVER_CACHE_DIR", "VLLM_LORA_RESOLVER_HF_REPO_LIST")
 # Platforms that are plugins, and not in vLLM itself (vllm/platforms/__init__.py).
-_PLUGGED = {"TPU": ("tpu",), "Gaudi": ("hpu", "gaudi")}
+_PLUGGED = {"TPU": ("tpu",), "Gaudi": ("hpu", "gaudi"), "Neuron": ("neuron",)}
+OPEN = (
+    "every client that reaches the port can load any folder of the pod and any repository of the "
+    "Hub"
+)
+"""What follows where clients may load adapters without an API key."""
 _BUCKETS = (S3Bucket, GcsBucket, AzureContainer)
 
 AdapterSource: TypeAlias = str | Volume | S3Bucket | GcsBucket | AzureContainer
@@ -306,20 +311,14 @@ def check(pod: CheckedPod) -> None:
             an adapter that cannot be downloaded, several API servers, of which only one would load
             an adapter, or a list of plugins without the one for the platform.
     """
-    _check_names(pod)
-    _check_plugins(pod)
     engine = pod.engine
-    slots = engine.max_loras or 1
-    if engine.max_cpu_loras is not None and engine.max_cpu_loras < slots:
-        refuse(
-            Problem(
-                where="EngineArgs.max_cpu_loras",
-                text=f"is {engine.max_cpu_loras}, less than {{max_loras}} ({slots}), and vLLM does "
-                "not start with that",
-                value=str(engine.max_cpu_loras),
-                advice=f"give {slots} or more, or leave it out",
-            )
-        )
+    for problem in (
+        name_problem(engine.get("lora_modules") or (), pod.served_names),
+        plugins_problem(pod.gpu.platform, pod.plain_env.get("VLLM_PLUGINS")),
+        slots_problem(engine.max_loras, engine.max_cpu_loras),
+    ):
+        if problem is not None:
+            refuse(problem)
     if pod.is_offline:
         for one in pod.lora_adapters:
             if one.is_downloaded:
@@ -336,20 +335,41 @@ def check(pod: CheckedPod) -> None:
         warn(Problem(where=f"env[{name!r}]", text=text, advice=advice))
 
 
-def _check_plugins(pod: CheckedPod) -> None:
-    """Reject a list of plugins without the one that vLLM needs for the platform."""
-    words = _PLUGGED.get(pod.gpu.platform, ())
-    given = pod.plain_env.get("VLLM_PLUGINS")
-    if words and given is not None and not any(word in given.lower() for word in words):
-        refuse(
-            Problem(
-                where="env['VLLM_PLUGINS']",
-                text=f"is {escaped(repr(given))}, without the plugin for {pod.gpu.platform}, so "
-                "vLLM finds no device",
-                value=repr(given),
-                advice="leave it out: {runtime_lora_loading} and a resolver's own variable suffice",
-            )
-        )
+def slots_problem(slots: int | None, kept: int | None) -> Problem | None:
+    """Why adapters do not fit into memory; None if they do.
+
+    Args:
+        slots: `max_loras`, if it is given.
+        kept: `max_cpu_loras`, if it is given.
+    """
+    slots = slots or 1
+    if kept is None or kept >= slots:
+        return None
+    return Problem(
+        where="EngineArgs.max_cpu_loras",
+        text=f"is {kept}, less than {{max_loras}} ({slots}), and vLLM does not start with that",
+        value=str(kept),
+        advice=f"give {slots} or more, or leave it out",
+    )
+
+
+def plugins_problem(platform: str, given: str | None) -> Problem | None:
+    """Why a list of plugins lacks the one that vLLM needs for a platform; None if it does not.
+
+    Args:
+        platform: The platform, such as `TPU`.
+        given: The variable VLLM_PLUGINS, if it is given.
+    """
+    words = _PLUGGED.get(platform, ())
+    if not words or given is None or any(word in given.lower() for word in words):
+        return None
+    return Problem(
+        where="env['VLLM_PLUGINS']",
+        text=f"is {escaped(repr(given))}, without the plugin for {platform}, so vLLM finds no "
+        "device",
+        value=repr(given),
+        advice="leave it out: {runtime_lora_loading} and a resolver's own variable suffice",
+    )
 
 
 def check_replicas(where: str, pod: LoadingPod, replicas: int) -> None:
@@ -360,34 +380,54 @@ def check_replicas(where: str, pod: LoadingPod, replicas: int) -> None:
         pod: The pod.
         replicas: The largest number of replicas.
     """
-    has_resolver = any(name in pod.plain_env for name in _RESOLVERS)
-    if pod.runtime_lora_loading and replicas > 1 and not has_resolver:
-        warn(
-            Problem(
-                where=where,
-                text=f"has up to {replicas} replicas and {{runtime_lora_loading}}, but only the "
-                "replica that answers loads an adapter, and the others do not know it",
-                advice="give {lora_adapters}, one replica, or a folder for vLLM's resolver "
-                "(VLLM_LORA_RESOLVER_CACHE_DIR in {env})",
-            )
-        )
+    if pod.runtime_lora_loading:
+        problem = replicas_problem(where, replicas, pod.plain_env)
+        if problem is not None:
+            warn(problem)
 
 
-def _check_names(pod: CheckedPod) -> None:
-    seen = set(pod.served_names)
-    for module in pod.engine.get("lora_modules") or ():
+def replicas_problem(where: str, replicas: int, env: Mapping[str, str]) -> Problem | None:
+    """Why only one of several replicas has an adapter that a client loads; None if all find it.
+
+    Args:
+        where: What has the replicas, for the sentence.
+        replicas: The largest number of replicas.
+        env: Variables of the engine's container that are known.
+    """
+    if replicas < 2 or any(name in env for name in _RESOLVERS):
+        return None
+    return Problem(
+        where=where,
+        text=f"has up to {replicas} replicas and {{runtime_lora_loading}}, but only the replica "
+        "that answers loads an adapter, and the others do not know it",
+        advice="give {lora_adapters}, one replica, or a folder for vLLM's resolver "
+        "(VLLM_LORA_RESOLVER_CACHE_DIR in {env})",
+    )
+
+
+def name_problem(modules: Iterable[object], served: Iterable[str]) -> Problem | None:
+    """Why clients could not reach an adapter or the model by its name; None if they can.
+
+    Args:
+        modules: The values of `--lora-modules`.
+        served: The names of the model in requests.
+
+    Raises:
+        VllmConstructsError: vLLM cannot parse one of them.
+    """
+    seen = set(served)
+    for module in modules:
         name = _name_of(str(module))
         if name in seen:
-            refuse(
-                Problem(
-                    where="EngineArgs.lora_modules",
-                    text=f"has the name {escaped(repr(name))}, which the model or another adapter "
-                    "has already",
-                    value=repr(name),
-                    advice="give it another name",
-                )
+            return Problem(
+                where="EngineArgs.lora_modules",
+                text=f"has the name {escaped(repr(name))}, which the model or another adapter has "
+                "already",
+                value=repr(name),
+                advice="give it another name",
             )
         seen.add(name)
+    return None
 
 
 def _name_of(module: str) -> str:
@@ -416,24 +456,32 @@ def _name_of(module: str) -> str:
 
 def _check_runtime(pod: CheckedPod) -> None:
     """Reject run-time loading with several API servers; warn if it needs no API key."""
-    servers = pod.engine.api_server_count
     ranks = pod.engine.data_parallel_size or 1
-    count = servers if servers is not None else ranks
-    if count > 1:
-        why = f"{{data_parallel_size}} is {ranks}" if servers is None else f"it is {servers}"
-        refuse(
-            Problem(
-                where="runtime_lora_loading",
-                text=f"is True with several API servers ({why}), and vLLM does not start with that",
-                advice="give {EngineArgs.api_server_count=1}",
-            )
-        )
+    problem = servers_problem(pod.engine.api_server_count, ranks)
+    if problem is not None:
+        refuse(problem)
     if pod.api_key is None:
         warn(
             Problem(
                 where="runtime_lora_loading",
-                text="is True without an {api_key}, so every client that reaches the port can load "
-                "any folder of the pod and any repository of the Hub",
+                text=f"is True without an {{api_key}}, so {OPEN}",
                 advice="give {api_key}",
             )
         )
+
+
+def servers_problem(servers: int | None, ranks: int) -> Problem | None:
+    """Why clients cannot load adapters with several API servers; None if there is one.
+
+    Args:
+        servers: `api_server_count`, if it is given.
+        ranks: The number of servers that vLLM starts otherwise.
+    """
+    if (servers if servers is not None else ranks) < 2:
+        return None
+    why = f"{{data_parallel_size}} is {ranks}" if servers is None else f"it is {servers}"
+    return Problem(
+        where="runtime_lora_loading",
+        text=f"is True with several API servers ({why}), and vLLM does not start with that",
+        advice="give {EngineArgs.api_server_count=1}",
+    )

@@ -6,6 +6,7 @@ Source: vLLM 0.33, vllm/v1/kv_offload/tiering.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
@@ -33,6 +34,26 @@ def check_disk(where: str, volume: object) -> Volume:
         text = "is in the memory of the host, and not on a disk"
         refuse(Problem(where=where, text=text, advice="give another volume, or raise {gib}"))
     return found
+
+
+def on_node_disk(volume: Mapping[str, Any]) -> Problem | None:
+    """What is wrong with files of KV cache on the disk of a node; None for other volumes.
+
+    Args:
+        volume: The volume, without its name.
+    """
+    kind = next((one for one in ("hostPath", "emptyDir") if one in volume), None)
+    if kind is None:
+        return None
+    # Kubernetes evicts a pod whose emptyDir exceeds its limit.
+    is_limited = isinstance(volume[kind], Mapping) and "sizeLimit" in volume[kind]
+    effect = "the pod is evicted" if is_limited else "the disk of the node is full"
+    return Problem(
+        where="DiskTier.volume",
+        text="is on the disk of the node, and vLLM never deletes its files: it fills until "
+        f"{effect}",
+        advice="give a claim, such as Volume.from_claim(...)",
+    )
 
 
 @dataclass(frozen=True)
@@ -65,15 +86,9 @@ class DiskTier:
         for name in ("read_threads", "write_threads"):
             if getattr(self, name) is not None:
                 require.integer(f"DiskTier.{name}", getattr(self, name), 1, 1024)
-        kind = self.volume.kind
-        if kind in ("hostPath", "emptyDir"):
-            # Kubernetes evicts a pod whose emptyDir exceeds its limit.
-            is_limited = "sizeLimit" in self.volume.source[kind]
-            effect = "the pod is evicted" if is_limited else "the disk of the node is full"
-            text = "is on the disk of the node, and vLLM never deletes its files: it fills until "
-            text += effect
-            advice = "give a claim, such as Volume.from_claim(...)"
-            warn(Problem(where="DiskTier.volume", text=text, advice=advice))
+        found = on_node_disk(self.volume.source)
+        if found is not None:
+            warn(found)
 
     def config(self) -> dict[str, Any]:
         """The tier in vLLM's JSON."""

@@ -106,6 +106,17 @@ def _check_affinity(gpu: Gpu, nodes: Nodes, affinity: Affinity) -> None:
             refuse(Problem(where=where, text=text, advice="leave it out"))
 
 
+def is_longer(pause: int, seconds: int, notice: int) -> bool:
+    """Whether a drain takes longer than a spot node lives.
+
+    Args:
+        pause: Seconds until load balancers have removed the pod.
+        seconds: Seconds at most until its requests have ended.
+        notice: Seconds between the notice that the node gets and its end.
+    """
+    return pause + seconds > notice - _ENDING
+
+
 def check_notice(nodes: Nodes, drain: Drain) -> None:
     """Warn about a drain that takes longer than a spot node lives.
 
@@ -114,7 +125,7 @@ def check_notice(nodes: Nodes, drain: Drain) -> None:
         drain: The drain of the pod.
     """
     notice = nodes.notice
-    if notice is None or not drain.seconds or drain.pre_stop + drain.seconds <= notice - _ENDING:
+    if notice is None or not drain.seconds or not is_longer(drain.pre_stop, drain.seconds, notice):
         return
     pause = drain.pre_stop if drain.pre_stop < notice else max(1, notice // 3)
     own = "" if pause == Drain.pre_stop else f", pre_stop={pause}"

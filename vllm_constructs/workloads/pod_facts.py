@@ -15,7 +15,7 @@ from vllm_constructs.accelerators.nodes import Labels, Nodes
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.command_line_writer import as_text
 from vllm_constructs.engine.engine_args import EngineArgs
-from vllm_constructs.engine.parallelism import Parallelism
+from vllm_constructs.engine.parallelism import Parallelism, share_problem
 from vllm_constructs.errors import Problem, escaped, refuse
 from vllm_constructs.frozen import FrozenDict, frozen
 from vllm_constructs.kube import names, quantity
@@ -417,17 +417,10 @@ class PodFacts(PodAdditions):
         problem = Parallelism.of(self.engine, self.gpu.devices).problem(self.gpu)
         if problem is not None:
             refuse(problem)
-        gpu, utilization = self.gpu, self.engine.gpu_memory_utilization
-        if gpu.share < 1 and utilization is not None and utilization >= gpu.share:
-            refuse(
-                Problem(
-                    where="EngineArgs.gpu_memory_utilization",
-                    text=f"is {utilization}, but {gpu.sharers} pods share the memory of the GPU",
-                    value=str(utilization),
-                    advice=f"give a value below {gpu.share:.2f}, or leave it out",
-                    kind="does not fit",
-                )
-            )
+        utilization = self.engine.gpu_memory_utilization
+        too_much = None if utilization is None else share_problem(utilization, self.gpu.sharers)
+        if too_much is not None:
+            refuse(too_much)
 
     @cached_property
     def _release(self) -> VllmRelease:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, get_args
 
@@ -24,6 +24,7 @@ AccessMode: TypeAlias = Literal[
     "ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"
 ]
 ACCESS_MODES = get_args(AccessMode)
+_SHARED = ("ReadWriteMany", "ReadOnlyMany")
 
 CACHE = "model-cache"
 """Name of the cache's volume."""
@@ -90,7 +91,7 @@ class ExistingClaim:
     @property
     def can_be_shared(self) -> bool:
         """Whether pods on several nodes can mount it."""
-        return self.access in ("ReadWriteMany", "ReadOnlyMany")
+        return self.access in _SHARED
 
     @property
     def is_read_only(self) -> bool:
@@ -161,24 +162,47 @@ def check_sharing(where: str, cache: CacheVolume, replicas: int, *, downloads: b
         VllmConstructsError: Only one node can mount the cache, and there may be several replicas.
     """
     if isinstance(cache, EphemeralCache) and replicas > 1 and downloads:
-        warn(
-            Problem(
-                where=where,
-                text=f"has up to {replicas} replicas without a shared cache, so each pod "
-                "downloads the weights again",
-                advice="give {cache=ModelCache(...)}",
-            )
-        )
-    if isinstance(cache, ExistingClaim) and not cache.can_be_shared and replicas > 1:
-        refuse(
-            Problem(
-                where=where,
-                text=f"has up to {replicas} replicas, but the cache {cache.claim_name!r} is "
-                f"{cache.access}, which pods on two nodes cannot mount",
-                advice="use storage with {access='ReadWriteMany'} or 'ReadOnlyMany', "
-                "{cache=EphemeralCache()}, or one replica",
-            )
-        )
+        warn(repeated_download(where, replicas))
+    if isinstance(cache, ExistingClaim):
+        what = f"the cache {cache.claim_name!r}"
+        found = sharing_problem(where, what, cache.access, replicas)
+        if found is not None:
+            refuse(found)
+
+
+def repeated_download(where: str, replicas: int) -> Problem:
+    """That each of several pods downloads the weights.
+
+    Args:
+        where: Name of the model, for the sentence.
+        replicas: The largest number of replicas.
+    """
+    return Problem(
+        where=where,
+        text=f"has up to {replicas} replicas without a shared cache, so each pod downloads the "
+        "weights again",
+        advice="give {cache=ModelCache(...)}",
+    )
+
+
+def sharing_problem(where: str, what: str, access: str, replicas: int) -> Problem | None:
+    """Why pods cannot share a claim; None if they can, or there is one.
+
+    Args:
+        where: Name of what has the pods, for the sentence.
+        what: What the claim is called in the sentence.
+        access: Its access mode.
+        replicas: The largest number of pods.
+    """
+    if access in _SHARED or replicas <= 1:
+        return None
+    return Problem(
+        where=where,
+        text=f"has up to {replicas} replicas, but {what} is {access}, which pods on two nodes "
+        "cannot mount",
+        advice="use storage with {access='ReadWriteMany'} or 'ReadOnlyMany', "
+        "{cache=EphemeralCache()}, or one replica",
+    )
 
 
 def check_size(where: str, cache: CacheVolume, weights: int) -> None:
@@ -192,22 +216,37 @@ def check_size(where: str, cache: CacheVolume, weights: int) -> None:
     Raises:
         VllmConstructsError: They do not fit: the pod would be evicted, or find no space left.
     """
-    if cache.size is None or quantity.memory("cache", cache.size) >= weights:
+    if cache.size is None:
         return
-    needed = _whole(weights)
+    needed = disk_needed(weights)
     if isinstance(cache, EphemeralCache):
         what, advice = "EphemeralCache", f"give {{EphemeralCache.size={needed!r}}} or more"
     else:
         what = f"claim {cache.claim_name!r}"
         advice = f"give it {needed!r} or more, and twice that to download a new revision"
-    refuse(
-        Problem(
-            where=where,
-            text=f"has {weights / quantity.GI:.1f} GiB of weights, more than the {cache.size} of "
-            f"its {what}",
-            advice=advice,
-            kind="does not fit",
-        )
+    found = size_problem(where, what, cache.size, weights, advice)
+    if found is not None:
+        refuse(found)
+
+
+def size_problem(where: str, what: str, size: str, weights: int, advice: str) -> Problem | None:
+    """That weights are larger than a volume; None if they are not.
+
+    Args:
+        where: Name of the model, for the sentence.
+        what: What the volume is called in the sentence.
+        size: Its size, a quantity.
+        weights: Bytes of the weights.
+        advice: What to do.
+    """
+    amount = quantity.parse(size)
+    if amount is None or amount >= weights:
+        return None
+    return Problem(
+        where=where,
+        text=f"has {weights / quantity.GI:.1f} GiB of weights, more than the {size} of its {what}",
+        advice=advice,
+        kind="does not fit",
     )
 
 
@@ -215,11 +254,15 @@ def disk_request(cache: CacheVolume, weights: int | None) -> str | None:
     """The `ephemeral-storage` that a pod requests: the cache's size, or what the weights need."""
     if not isinstance(cache, EphemeralCache):
         return None
-    return cache.size or (None if weights is None else _whole(weights))
+    return cache.size or (None if weights is None else disk_needed(weights))
 
 
-def _whole(weights: int) -> str:
-    """A size for weights and a GiB of other files, such as tokenizers and caches of compilers."""
+def disk_needed(weights: int) -> str:
+    """A size for weights and a GiB of other files, such as tokenizers and caches of compilers.
+
+    Args:
+        weights: Bytes of the weights.
+    """
     return f"{math.ceil(weights / quantity.GI) + 1}Gi"
 
 
@@ -289,15 +332,29 @@ def memory_limit(gpu: Gpu, given: str | tuple[str, str] | None) -> str:
     return f"{32 * gpu.count}Gi"
 
 
+LARGEST_QUEUE = 240 * quantity.MI
+"""Bytes of the largest of vLLM's queues, which must be free in `/dev/shm` when it is made."""
+
+
 def shared_memory_needed(gpus: int) -> int:
     """Bytes of `/dev/shm` that the workers of `gpus` GPUs need.
 
-    vLLM's queues take 160 MiB, 240 MiB per worker and 24 MiB for the group
-    (shm_broadcast.py). With several GPUs, NCCL adds segments of its own, for which 256 MiB per GPU
+    With several GPUs, NCCL adds segments of its own to vLLM's queues, for which 256 MiB per GPU
     are reserved: without peer-to-peer access, all traffic between GPUs goes through them.
     """
     nccl = 256 * gpus if gpus > 1 else 0
-    return (160 + 240 * gpus + 24 + nccl) * quantity.MI
+    return queues(gpus) + nccl * quantity.MI
+
+
+def queues(workers: int) -> int:
+    """Bytes that vLLM's queues take in `/dev/shm` when they are full.
+
+    160 MiB, 240 MiB per worker and 24 MiB for the group (shm_broadcast.py).
+
+    Args:
+        workers: Workers of one engine in a pod.
+    """
+    return (160 + 240 * workers + 24) * quantity.MI
 
 
 def shared_memory(
@@ -397,7 +454,7 @@ def claim_of(cache: object) -> ExistingClaim | EphemeralCache:
     if hasattr(cache, "__jsii_type__"):
         # A cdk8s-plus claim that is only imported by its name has no access modes.
         modes = [_spelt(str(mode.value)) for mode in getattr(cache, "access_modes", None) or []]
-        return ExistingClaim.from_claim(cast("HasName", cache), access=_best_mode(modes))
+        return ExistingClaim.from_claim(cast("HasName", cache), access=best_mode(modes))
     return require.wrong("cache", cache, "a ModelCache, ExistingClaim, EphemeralCache or a claim")
 
 
@@ -412,7 +469,11 @@ def _spelt(mode: str) -> str:
     return "".join(part.capitalize() for part in mode.split("_"))
 
 
-def _best_mode(modes: list[str]) -> Any:
-    """The mode that allows most: writing from several nodes, then reading from several."""
+def best_mode(modes: Sequence[str]) -> Any:
+    """The mode that allows most: writing from several nodes, then reading from several.
+
+    Args:
+        modes: Access modes of a claim.
+    """
     ranked = ("ReadWriteMany", "ReadOnlyMany", "ReadWriteOncePod", "ReadWriteOnce")
     return next((mode for mode in ranked if mode in modes), "ReadWriteMany")

@@ -76,6 +76,20 @@ export class Manifests extends Construct {
     });
   }
 
+  /** The number of a construct, which is the same whenever Python asks. */
+  public static number(construct: Construct): number {
+    return numberOf(construct);
+  }
+
+  /** All objects below a construct: a JSON array of arrays of path and manifest. */
+  public static all(construct: Construct): string {
+    return JSON.stringify(
+      construct.node.findAll()
+        .filter(ApiObject.isApiObject)
+        .map(object => [object.node.path, (object as ApiObject).toJson()]),
+    );
+  }
+
   /** Adds objects to a construct: a JSON object of manifests by id. */
   public static add(construct: Construct, manifests: string): void {
     for (const [id, manifest] of Object.entries<any>(JSON.parse(manifests))) {

@@ -1,0 +1,261 @@
+"""What `vllm-constructs diff` says of a change, beside what the API server does with it.
+
+Every sample is applied once for each of its small changes; then each change is applied with dry
+run. Changes that would be no valid object by themselves are left out: only what the API server
+refuses as a change counts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import subprocess
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from vllm_constructs.kube.kubernetes import Kubernetes
+from vllm_constructs.reading import manifest as reading
+from vllm_constructs.reading.graph import Graph, Settings
+from vllm_constructs.upgrade.defaults import has_defaults
+from vllm_constructs.upgrade.upgrade import Upgrade
+from vllm_constructs.upgrade.wording import sentence
+
+from .bed import Bed
+from .conftest import CRDS
+from .kinds import GLOBAL, SAMPLES, Variant, variants
+from .kubectl import Kubectl, wait_for
+from .nodes import Manifest
+
+_numbers = itertools.count(1)
+_CUSTOM = {"GatewayClass", "HTTPRoute", "ScaledObject"}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A change that the API server was asked about.
+
+    Attributes:
+        variant: The change.
+        old: The sample, as it was applied.
+        live: What the server made of it.
+        refusal: Why the server refuses the change; empty if it does not.
+        after: What the server would have then.
+    """
+
+    variant: Variant
+    old: Manifest
+    live: Manifest
+    refusal: str
+    after: Manifest
+
+
+def ask(
+    kubectl: Kubectl, manifests: Sequence[Manifest], *options: str
+) -> tuple[dict[str, Manifest], dict[str, str]]:
+    """Apply objects server-side: what the server has then, and what it refuses, by name."""
+    # Fields that controllers have set are no matter of immutability.
+    command = ["apply", "--server-side", "--force-conflicts", "-o", "json", *options, "-f", "-"]
+    left, refused = list(manifests), {}
+    while left:
+        text = "\n---\n".join(json.dumps(one) for one in left)
+        done = subprocess.run(
+            [*kubectl._command, *command], input=text, capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0:
+            found = json.loads(done.stdout)
+            items = found["items"] if found["kind"] == "List" else [found]
+            return {one["metadata"]["name"]: one for one in items}, refused
+        # What is left is asked again: kubectl shows objects only if all of them are accepted.
+        names = [one["metadata"]["name"] for one in left]
+        parts = re.split(r"\n(?=The |Error |error|\* )|(?<=[^,]), (?=The |Error )", done.stderr)
+        new = {
+            name: part for part in parts for name in names if re.search(rf"[\"/]{name}[\";]", part)
+        }
+        assert new, done.stderr[:3000]
+        refused |= new
+        left = [one for one in left if one["metadata"]["name"] not in refused]
+    return {}, refused
+
+
+def named(manifest: Manifest, name: str, namespace: str) -> Manifest:
+    """A copy with a name of its own."""
+    found = deepcopy(manifest)
+    found["metadata"]["name"] = name
+    if found["kind"] not in GLOBAL:
+        found["metadata"]["namespace"] = namespace
+    return found
+
+
+def tried(kubectl: Kubectl, title: str, namespace: str) -> list[Tried]:
+    """All small changes of a sample that are valid, and what the server says to them."""
+    number, sample = next(_numbers), SAMPLES[title]
+    every = dict(enumerate(variants(title)))
+    olds = {i: named(sample, f"v{number}-{i}", namespace) for i in every}
+    provide(kubectl, list(olds.values()), namespace)
+    fresh = [named(one.manifest, f"f{number}-{i}", namespace) for i, one in every.items()]
+    _, invalid = ask(kubectl, fresh, "--dry-run=server")
+    valid = {i: one for i, one in every.items() if f"f{number}-{i}" not in invalid}
+    olds = {i: olds[i] for i in valid}
+    _, refused = ask(kubectl, list(olds.values()))
+    assert {} == refused
+    settle(kubectl, sample["kind"], olds)
+    where = None if sample["kind"] in GLOBAL else namespace
+    shown = kubectl.items(sample["kind"], where, "--show-managed-fields")
+    lives = {one["metadata"]["name"]: one for one in shown}
+    news = {i: named(one.manifest, f"v{number}-{i}", namespace) for i, one in valid.items()}
+    after, refusals = ask(kubectl, list(news.values()), "--dry-run=server")
+    found = []
+    for i, one in valid.items():
+        name = f"v{number}-{i}"
+        variant = Variant(one.what, news[i])
+        refusal = refusals.get(name, "")
+        found.append(Tried(variant, olds[i], lives[name], refusal, after.get(name, {})))
+    return found
+
+
+def provide(kubectl: Kubectl, olds: Sequence[Manifest], namespace: str) -> None:
+    """What samples need to be in use: an account for pods, and volumes for claims."""
+    metadata = {"name": "qwen", "namespace": namespace}
+    needed: list[Manifest] = [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}]
+    needed += [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": one["metadata"]["name"]},
+            "spec": {
+                "capacity": {"storage": "200Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "storageClassName": "bed",
+                "nfs": {"server": "127.0.0.1", "path": "/weights"},
+                "claimRef": {
+                    "name": one["metadata"]["name"],
+                    "namespace": one["metadata"]["namespace"],
+                },
+            },
+        }
+        for one in olds
+        if one["kind"] == "PersistentVolumeClaim"
+    ]
+    kubectl.apply(needed)
+
+
+def settle(kubectl: Kubectl, kind: str, olds: dict[int, Manifest]) -> None:
+    """Wait until claims are bound."""
+    if kind != "PersistentVolumeClaim":
+        return
+    namespace = next(iter(olds.values()))["metadata"]["namespace"]
+
+    def are_bound() -> bool:
+        claims = kubectl.items(kind, namespace)
+        return all(one["status"].get("phase") == "Bound" for one in claims)
+
+    wait_for("claims to be bound", are_bound)
+
+
+def bare(live: Manifest) -> Manifest:
+    """An object as kubectl shows it by default."""
+    metadata = {key: one for key, one in live["metadata"].items() if key != "managedFields"}
+    return {**live, "metadata": metadata}
+
+
+def content(manifest: Manifest) -> Any:
+    """An object without what every write changes."""
+    metadata = {
+        key: one
+        for key, one in manifest["metadata"].items()
+        if key not in ("generation", "managedFields", "resourceVersion")
+    }
+    return {**manifest, "metadata": metadata, "status": None}
+
+
+def problems(
+    one: Tried, old: Manifest, settings: Settings, extra: Sequence[Manifest] = ()
+) -> list[str]:
+    """Where the diff says something else than the server.
+
+    Args:
+        one: The change.
+        old: The old side: the manifest that was applied, or what the cluster shows.
+        settings: What the manifests do not say.
+        extra: Other objects of both sides.
+    """
+    is_file, is_bare = old is one.old, "managedFields" not in old["metadata"]
+    # Without `managedFields` nothing tells who has set a field; with them, what of an atomic list
+    # is a default of a custom resource.
+    is_known = has_defaults(reading.Manifest(old))
+    may_miss = not is_file and (is_bare or not is_known) and one.variant.what.startswith("without")
+    found = Upgrade(Graph([old, *extra], settings), Graph([one.variant.manifest, *extra], settings))
+    refused = [f"{sentence(it.change)} ({it.reason})" for it in found.refused]
+    doubtful = [f"{sentence(it.change)} (unless {it.unless})" for it in found.doubtful]
+    changed = [sentence(it) for compared in found.compared for it in compared.changes]
+    told = f"{one.variant.what}: refused {refused}, doubtful {doubtful}, changed {changed}"
+    if one.refusal:
+        is_told = refused or (doubtful and is_file) or may_miss
+        return [] if is_told else [f"{told}; server: {one.refusal}"]
+    if refused or doubtful:
+        return [] if doubtful and is_file and not refused else [f"{told}; accepted"]
+    wrong = []
+    is_changed = content(one.live) != content(one.after)
+    if bool(changed) != is_changed and not (may_miss and is_changed):
+        how = f"{content(one.live)}\n{content(one.after)}" if is_changed else "nothing"
+        wrong.append(f"{told}; the server changes {how}")
+    template = [it.get("spec", {}).get("template") for it in (one.live, one.after)]
+    if one.live["kind"] in ("DaemonSet", "Deployment", "StatefulSet"):
+        has_reasons = any(it.reasons for it in found.rollouts)
+        if has_reasons != (template[0] != template[1]) and not may_miss:
+            wrong.append(f"{told}; rolls {has_reasons}, but the templates differ otherwise")
+    return wrong
+
+
+EQUIVALENT = {
+    # Nothing stands for the numbers that are there by default.
+    ("StatefulSet", "file", "without spec.updateStrategy.rollingUpdate"),
+    ("StatefulSet", "owned", "without spec.updateStrategy.rollingUpdate"),
+    # That a key was a string is not to be seen any more.
+    ("Secret", "bare", "without stringData"),
+    ("Secret", "bare", "without stringData.b"),
+    ("Secret immutable", "bare", "without stringData"),
+    ("Secret immutable", "bare", "without stringData.a"),
+}
+"""Changes of which diff says something else than the API server, and why."""
+
+
+@pytest.mark.parametrize("title", sorted(SAMPLES))
+def test_changes(bed: Bed, kubectl: Kubectl, namespace: str, title: str) -> None:
+    """Of each small change, diff says what the API server does: refused, changed, rolled or not."""
+    if title in _CUSTOM and not CRDS.is_dir():
+        pytest.skip(f"no CRD of {title}: ../shared/crds is not there")
+    extra: list[Manifest] = []
+    if title == "PersistentVolumeClaim":
+        extra = [storage_class("bed")]
+        kubectl.apply(extra)
+
+    found = tried(kubectl, title, namespace)
+
+    assert len(found) > 3
+    settings = Settings(kubernetes=Kubernetes(bed.version))
+    wrong = [
+        f"{side} {text}"
+        for one in found
+        for side, old in (("file", one.old), ("owned", one.live), ("bare", bare(one.live)))
+        if (title, side, one.variant.what) not in EQUIVALENT
+        for text in problems(one, old, settings, extra)
+    ]
+    print(title, len(found), sum(bool(one.refusal) for one in found))
+    assert [] == wrong, "\n".join(wrong)
+
+
+def storage_class(name: str, *, grows: bool = True) -> Manifest:
+    """A class whose claims grow, or not."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name},
+        "provisioner": "csi.example.com",
+        "allowVolumeExpansion": grows,
+    }

@@ -1,0 +1,170 @@
+"""Rules of deadline, grace period and drain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vllm_constructs.rules.lifecycle import pre_stop
+
+from .findings import found, ids, sentences
+from .pods import deployment, group, pod_spec
+
+HTTP = {"httpGet": {"path": "/health", "port": 8000}}
+STARTUP = {**HTTP, "periodSeconds": 10, "failureThreshold": 90}
+
+
+def hook(**handler: Any) -> dict[str, Any]:
+    """A container with a preStop hook."""
+    return {"lifecycle": {"preStop": handler}}
+
+
+def execute(*command: str) -> dict[str, Any]:
+    """A container with a preStop hook that executes a command."""
+    return hook(exec={"command": [*command]})
+
+
+@pytest.mark.parametrize(
+    ("container", "expected"),
+    [
+        ({}, None),
+        (hook(sleep={"seconds": 15}), (15, 0)),
+        (execute("sleep", "30"), (30, 0)),
+        (execute("/bin/sh", "-c", "sleep 2m"), (120, 0)),
+        (execute("sh", "-c", "curl -X POST x && sleep 5"), (5, 0)),
+        (execute("python3", "-c", "... end_engine() ...", "8000", "15", "300"), (15, 300)),
+        (execute("python3", "-c", "... end_engine() ...", "8000", "x", "y"), None),
+        (execute("/drain.sh"), None),
+        (hook(httpGet={"path": "/", "port": 1}), None),
+    ],
+)
+def test_pre_stop(container: dict[str, Any], expected: tuple[int, int] | None) -> None:
+    """The time of a hook is read where it is written."""
+    assert expected == pre_stop(container)
+
+
+class TestDeadline:
+    """P04."""
+
+    @pytest.mark.parametrize(
+        ("startup", "fields"),
+        [
+            (STARTUP, {}),
+            (STARTUP, {"progressDeadlineSeconds": 600}),
+            ({**STARTUP, "initialDelaySeconds": 900}, {"progressDeadlineSeconds": 1200}),
+            ({}, {"progressDeadlineSeconds": 600, "minReadySeconds": 900}),
+        ],
+    )
+    def test_bad(self, startup: dict[str, Any], fields: dict[str, Any]) -> None:
+        """A deadline below what the startup probe allows, given or by default."""
+        made = deployment(pod_spec(container={"startupProbe": startup}), **fields)
+        (one,) = found([made], "P04")
+        assert ("spec", "progressDeadlineSeconds") == one.path
+
+    @pytest.mark.parametrize(
+        ("startup", "fields"),
+        [
+            ({}, {}),
+            ({**STARTUP, "failureThreshold": 60}, {}),
+            (STARTUP, {"progressDeadlineSeconds": 900}),
+            (STARTUP, {"progressDeadlineSeconds": 3600}),
+        ],
+    )
+    def test_good(self, startup: dict[str, Any], fields: dict[str, Any]) -> None:
+        """A deadline that is long enough."""
+        made = deployment(pod_spec(container={"startupProbe": startup}), **fields)
+        assert [] == sentences([made], "P04")
+
+    def test_kinds(self) -> None:
+        """Only a Deployment has a deadline."""
+        spec = pod_spec(container={"startupProbe": STARTUP})
+        made = deployment(spec) | {"kind": "StatefulSet"}
+        assert [] == ids([made, group(None, spec)], "P04")
+
+
+class TestGrace:
+    """P05."""
+
+    @pytest.mark.parametrize(
+        ("args", "container", "fields"),
+        [
+            (("a/b", "--shutdown-timeout=60"), {}, {}),
+            (("a/b", "--shutdown-timeout", "20"), hook(sleep={"seconds": 15}), {}),
+            ((), hook(sleep={"seconds": 30}), {}),
+            ((), execute("sleep", "60"), {"terminationGracePeriodSeconds": 60}),
+            (
+                ("a/b", "--shutdown-timeout=300"),
+                hook(sleep={"seconds": 15}),
+                {"terminationGracePeriodSeconds": 315},
+            ),
+        ],
+    )
+    def test_bad(
+        self, args: tuple[str, ...], container: dict[str, Any], fields: dict[str, Any]
+    ) -> None:
+        """A grace period that ends before the drain, given or by default."""
+        made = deployment(pod_spec(*args, container=container, **fields))
+        (one,) = found([made], "P05")
+        assert "terminationGracePeriodSeconds" == one.path[-1]
+        assert one.fix is not None
+        assert one.fix.is_safe
+
+    @pytest.mark.parametrize(
+        ("args", "container", "fields"),
+        [
+            ((), {}, {}),
+            ((), hook(sleep={"seconds": 15}), {}),
+            (("a/b", "--shutdown-timeout=25"), {}, {}),
+            ((), execute("/drain.sh"), {"terminationGracePeriodSeconds": 1}),
+            (
+                ("a/b", "--shutdown-timeout=300"),
+                hook(sleep={"seconds": 15}),
+                {"terminationGracePeriodSeconds": 330},
+            ),
+            (("a/b", "--shutdown-timeout=$(T)"), {}, {}),
+        ],
+    )
+    def test_good(
+        self, args: tuple[str, ...], container: dict[str, Any], fields: dict[str, Any]
+    ) -> None:
+        """A grace period that suffices, or a hook that nobody here can read."""
+        assert [] == sentences([deployment(pod_spec(*args, container=container, **fields))], "P05")
+
+
+class TestDrain:
+    """P06."""
+
+    @pytest.mark.parametrize(
+        ("args", "container"),
+        [
+            ((), {}),
+            (("a/b", "--shutdown-timeout=60"), {}),
+            (("a/b", "--shutdown-timeout=0"), hook(sleep={"seconds": 15})),
+            ((), hook(sleep={"seconds": 15})),
+            ((), execute("sleep", "5")),
+            ((), hook()),
+        ],
+    )
+    def test_bad(self, args: tuple[str, ...], container: dict[str, Any]) -> None:
+        """No hook, or nothing that waits for requests."""
+        assert ["P06"] == ids([deployment(pod_spec(*args, container=container))], "P06")
+
+    @pytest.mark.parametrize(
+        ("args", "container"),
+        [
+            (("a/b", "--shutdown-timeout=60"), hook(sleep={"seconds": 15})),
+            ((), execute("sh", "-c", "sleep 120")),
+            ((), execute("/drain.sh")),
+            (("a/b", "--shutdown-timeout=$(T)"), hook(sleep={"seconds": 15})),
+            (("a/b", "--headless"), {}),
+        ],
+    )
+    def test_good(self, args: tuple[str, ...], container: dict[str, Any]) -> None:
+        """A drain, a hook that nobody here can read, and workers that get no requests."""
+        assert [] == sentences([deployment(pod_spec(*args, container=container))], "P06")
+
+    def test_jobs(self) -> None:
+        """A Job serves nobody."""
+        made = deployment(pod_spec()) | {"apiVersion": "batch/v1", "kind": "Job"}
+        assert [] == ids([made], "P06")

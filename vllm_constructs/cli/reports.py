@@ -1,0 +1,84 @@
+"""Reports of `check`: made of manifests, written in a format, and turned into an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vllm_constructs.formats.report import Report
+    from vllm_constructs.reading.files import Manifests
+    from vllm_constructs.rules.rule import Rule
+
+    from .settings import Defaults
+
+CLEAN, FOUND, UNUSABLE = 0, 1, 2
+
+
+def exit_code(report: Report, fail_on: str) -> int:
+    """The exit code for a report.
+
+    Args:
+        report: The report.
+        fail_on: The level from which a finding fails the command, or `never`.
+    """
+    if report.unread:
+        return UNUSABLE
+    failing = {"error": report.errors, "warning": len(report.entries), "never": 0}[fail_on]
+    return FOUND if failing else CLEAN
+
+
+def report_of(found: Manifests, rules: Sequence[Rule], given: Defaults) -> Report:
+    """The report about manifests.
+
+    Args:
+        found: The manifests.
+        rules: The rules.
+        given: The options.
+    """
+    from vllm_constructs.formats.report import Entry, Report
+    from vllm_constructs.reading.graph import Graph
+    from vllm_constructs.rules.check import check
+
+    graph = Graph(found.objects, given.settings())
+    findings = check(graph, rules)
+    entries = [Entry(finding=one, origin=found.origins[one.manifest.number]) for one in findings]
+    return Report(entries=entries, unread=found.unread, objects=len(found.objects))
+
+
+def shown(report: Report, name: str) -> str:
+    """A report in a format.
+
+    Args:
+        report: The report.
+        name: Name of the format.
+    """
+    if name == "json":
+        from vllm_constructs.formats.plain_json import plain_json
+
+        return plain_json(report)
+    if name == "sarif":
+        from vllm_constructs.formats.sarif import sarif
+
+        return sarif(report)
+    if name == "github":
+        from vllm_constructs.formats.github import github
+
+        return github(report)
+    if name == "junit":
+        from vllm_constructs.formats.junit import junit
+
+        return junit(report)
+    from vllm_constructs.formats.text import text
+
+    return text(report, colour=_has_colour())
+
+
+def _has_colour() -> bool:
+    """Whether the output is a terminal that shows colours (no-color.org)."""
+    import os
+
+    return (
+        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )

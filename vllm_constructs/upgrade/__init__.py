@@ -1,0 +1,1 @@
+"""What an apply of changed manifests would do to the objects of a cluster."""

@@ -1,0 +1,239 @@
+"""Report: an upgrade as text for people, or for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from vllm_constructs.reading.manifest import Manifest
+
+from .changes import Change
+from .compared import Refusal
+from .gone import PRUNED
+from .gpus import Gpus
+from .rollout import Rollout
+from .upgrade import Upgrade
+from .wording import sentence
+
+VERSION = 1
+"""Version of the format for programs; it grows when a field changes its meaning."""
+_MOST = 8
+"""Changes of one object that are told one by one."""
+
+
+def text(upgrade: Upgrade) -> str:
+    """An upgrade as text.
+
+    Args:
+        upgrade: The upgrade.
+    """
+    blocks = [
+        _block("refused", _refusals(upgrade.refused)),
+        _block("refused, unless", _refusals(upgrade.doubtful)),
+        _block("pods", _rollouts(upgrade)),
+        _block("requests that are lost", _losses(upgrade)),
+        _block("disappears", _gone(upgrade)),
+        _block("appears", [f"  {one.title}" for one in upgrade.appeared]),
+        _block("changes", _plain(upgrade)),
+    ]
+    return "\n\n".join([*(block for block in blocks if block), summary(upgrade)])
+
+
+def summary(upgrade: Upgrade) -> str:
+    """The last lines: how much of what there is.
+
+    Args:
+        upgrade: The upgrade.
+    """
+    counts = (
+        (len({one.manifest.number for one in upgrade.refused}), "refused"),
+        (len({one.manifest.number for one in upgrade.doubtful}), "perhaps refused"),
+        (sum(one.is_rolling for one in upgrade.rollouts), "rolled"),
+        (len(upgrade.gone), "gone"),
+        (len(upgrade.appeared), "new"),
+        (len(upgrade.plain), "changed"),
+    )
+    found = [f"{count} {what}" for count, what in counts if count]
+    lines = [f"Objects: {', '.join(found)}." if found else "Nothing changes."]
+    if upgrade.refused:
+        lines.append("kubectl applies all other objects nevertheless.")
+    if upgrade.unnamed:
+        lines.append(f"Not compared: {upgrade.unnamed} objects without a kind or name.")
+    return "\n".join(lines)
+
+
+def as_dict(upgrade: Upgrade) -> dict[str, Any]:
+    """An upgrade in JSON's own types.
+
+    Args:
+        upgrade: The upgrade.
+    """
+    return {
+        "version": VERSION,
+        "refused": [_refusal(one) for one in upgrade.refused],
+        "doubtful": [_refusal(one) for one in upgrade.doubtful],
+        "rollouts": [_rollout(one) for one in upgrade.rollouts],
+        "lost": [{**_identity(one.manifest), "reason": one.text} for one in upgrade.losses],
+        "gone": [
+            {**_identity(one.manifest), "losses": list(one.losses), "gpus": _counts(one.gpus)}
+            for one in upgrade.gone
+        ],
+        "new": [_identity(one) for one in upgrade.appeared],
+        "changed": [
+            {
+                **_identity(one.new),
+                "changes": [_change(change, one.new) for change in changes],
+                "notes": upgrade.notes.get(one.new.number, []),
+            }
+            for one, changes in upgrade.plain
+        ],
+        "gpus": _counts(upgrade.gpus),
+        "not_compared": upgrade.unnamed,
+    }
+
+
+def _block(title: str, lines: Iterable[str]) -> str:
+    found = list(lines)
+    return "\n".join([f"{title}:", *found]) if found else ""
+
+
+def _refusals(refusals: Iterable[Refusal]) -> Iterator[str]:
+    for _, group in groupby(refusals, key=lambda one: one.manifest.number):
+        found = list(group)
+        yield f"  {found[0].manifest.title}"
+        for refusal in found:
+            yield f"    {_sentence(refusal.change, refusal.manifest)}"
+        told = dict.fromkeys((one.reason, one.unless, one.by, one.advice) for one in found)
+        for reason, unless, by, advice in told:
+            doubt = f"unless {unless}: " if unless else ""
+            yield f"    {doubt}{reason} ({by}); {advice}"
+
+
+def _rollouts(upgrade: Upgrade) -> Iterator[str]:
+    for one in upgrade.rollouts:
+        yield f"  {one.manifest.title}: {how(one)}"
+        for change in one.reasons[:_MOST]:
+            yield f"    {_sentence(change, one.manifest)}"
+        if len(one.reasons) > _MOST:
+            yield f"    and {len(one.reasons) - _MOST} more changes of its pods"
+        if one.note:
+            yield f"    {one.note}"
+        for kind, gpus in one.gpus.items():
+            yield f"    GPUs: {_gpus(kind, gpus, is_most=one.is_most)}"
+    if len(upgrade.gpus) > 1 or sum(bool(one.gpus) for one in upgrade.rollouts) != 1:
+        for kind, gpus in upgrade.gpus.items():
+            yield f"  all GPUs of what changes: {_gpus(kind, gpus, is_most=False)}"
+
+
+def how(one: Rollout) -> str:
+    """How the pods of a workload are replaced, in a few words.
+
+    Args:
+        one: The workload.
+    """
+    unit, strategy = one.unit, one.strategy
+    number = ""
+    if one.before is not None and one.after is not None:
+        most = "at most " if one.is_most else ""
+        number = f"{most}{one.before} {unit}{'' if one.before == 1 else 's'}"
+        if one.after != one.before:
+            number += f" -> {one.after}"
+    if not one.reasons:
+        return number or "its pods stay"
+    if strategy is None:
+        return f"its operator rolls its {unit}s"
+    if strategy.held:
+        return f"no {unit} rolls, as {strategy.held}" + (f"; {number}" if number else "")
+    if strategy.name == "Recreate":
+        parts = ["all at once"]
+    else:
+        parts = [f"{strategy.surge} more at a time"] if strategy.surge else []
+        parts += [f"{strategy.unavailable} fewer at a time"] if strategy.unavailable else []
+    return ", ".join(filter(None, (f"{strategy.name} of {number or f'all {unit}s'}", *parts)))
+
+
+def _gpus(kind: str, gpus: Gpus, *, is_most: bool) -> str:
+    most = "at most " if is_most else ""
+    more = gpus.peak - max(gpus.before, gpus.after)
+    free = f", so {gpus.peak - gpus.before} have to be free" if gpus.peak > gpus.before else ""
+    way = f"{gpus.peak} on the way, " if more else ""
+    return f"{most}{gpus.before} x {kind} now, {way}{gpus.after} after{free}"
+
+
+def _losses(upgrade: Upgrade) -> Iterator[str]:
+    for _, group in groupby(upgrade.losses, key=lambda one: one.manifest.number):
+        found = list(group)
+        yield f"  {found[0].manifest.title}"
+        yield from (f"    {one.text}" for one in found)
+
+
+def _gone(upgrade: Upgrade) -> Iterator[str]:
+    for one in upgrade.gone:
+        yield f"  {one.manifest.title}{': ' if one.losses else ''}{'; '.join(one.losses)}"
+    if upgrade.gone:
+        yield f"  {PRUNED}."
+
+
+def _plain(upgrade: Upgrade) -> Iterator[str]:
+    for one, changes in upgrade.plain:
+        yield f"  {one.new.title}"
+        for change in changes[:_MOST]:
+            yield f"    {_sentence(change, one.new)}"
+        if len(changes) > _MOST:
+            yield f"    and {len(changes) - _MOST} more"
+        yield from (f"    {note}" for note in upgrade.notes.get(one.new.number, ()))
+
+
+def _sentence(change: Change, manifest: Manifest) -> str:
+    is_secret = manifest.kind == "Secret" and change.path[:1] == ("data",)
+    return sentence(change, is_secret=is_secret)
+
+
+def _identity(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "object": {
+            "apiVersion": manifest.api_version,
+            "kind": manifest.kind,
+            "namespace": manifest.namespace,
+            "name": manifest.name,
+        }
+    }
+
+
+def _change(change: Change, manifest: Manifest) -> dict[str, str]:
+    return {"field": change.field, "message": _sentence(change, manifest)}
+
+
+def _refusal(one: Refusal) -> dict[str, Any]:
+    return {
+        **_identity(one.manifest),
+        **_change(one.change, one.manifest),
+        "reason": one.reason,
+        "unless": one.unless or None,
+        "by": one.by,
+        "advice": one.advice,
+    }
+
+
+def _rollout(one: Rollout) -> dict[str, Any]:
+    strategy = one.strategy
+    return {
+        **_identity(one.manifest),
+        "rolls": one.is_rolling,
+        "strategy": None if strategy is None else strategy.name,
+        "surge": None if strategy is None else strategy.surge,
+        "unavailable": None if strategy is None else strategy.unavailable,
+        "held": (strategy.held or None) if strategy is not None else None,
+        "pods": {"before": one.before, "after": one.after, "at_most": one.is_most},
+        "gpus": _counts(one.gpus),
+        "changes": [_change(change, one.manifest) for change in one.reasons],
+        "note": one.note or None,
+    }
+
+
+def _counts(gpus: Mapping[str, Gpus]) -> dict[str, dict[str, int]]:
+    return {
+        kind: {"before": one.before, "peak": one.peak, "after": one.after}
+        for kind, one in gpus.items()
+    }

@@ -20,7 +20,8 @@ import pytest
 
 from vllm_constructs.kube.kubernetes import Kubernetes
 from vllm_constructs.reading import manifest as reading
-from vllm_constructs.reading.graph import Graph, Settings
+from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.settings import Settings
 from vllm_constructs.upgrade.defaults import has_defaults
 from vllm_constructs.upgrade.upgrade import Upgrade
 from vllm_constructs.upgrade.wording import sentence
@@ -170,7 +171,10 @@ def content(manifest: Manifest) -> Any:
         for key, one in manifest["metadata"].items()
         if key not in ("generation", "managedFields", "resourceVersion")
     }
-    return {**manifest, "metadata": metadata, "status": None}
+    # A controller writes it meanwhile.
+    notes = dict(metadata.get("annotations", {}))
+    notes.pop("deployment.kubernetes.io/revision", None)
+    return {**manifest, "metadata": {**metadata, "annotations": notes}, "status": None}
 
 
 def problems(
@@ -189,16 +193,18 @@ def problems(
     # is a default of a custom resource.
     is_known = has_defaults(reading.Manifest(old))
     may_miss = not is_file and (is_bare or not is_known) and one.variant.what.startswith("without")
+    # Which nodes a selector leaves is not told for pods that wait at a gate.
+    may_doubt = is_file or "schedulingGates" in old.get("spec", {})
     found = Upgrade(Graph([old, *extra], settings), Graph([one.variant.manifest, *extra], settings))
     refused = [f"{sentence(it.change)} ({it.reason})" for it in found.refused]
     doubtful = [f"{sentence(it.change)} (unless {it.unless})" for it in found.doubtful]
     changed = [sentence(it) for compared in found.compared for it in compared.changes]
     told = f"{one.variant.what}: refused {refused}, doubtful {doubtful}, changed {changed}"
     if one.refusal:
-        is_told = refused or (doubtful and is_file) or may_miss
+        is_told = refused or (doubtful and may_doubt) or may_miss
         return [] if is_told else [f"{told}; server: {one.refusal}"]
     if refused or doubtful:
-        return [] if doubtful and is_file and not refused else [f"{told}; accepted"]
+        return [] if doubtful and may_doubt and not refused else [f"{told}; accepted"]
     wrong = []
     is_changed = content(one.live) != content(one.after)
     if bool(changed) != is_changed and not (may_miss and is_changed):
@@ -216,6 +222,8 @@ EQUIVALENT = {
     # Nothing stands for the numbers that are there by default.
     ("StatefulSet", "file", "without spec.updateStrategy.rollingUpdate"),
     ("StatefulSet", "owned", "without spec.updateStrategy.rollingUpdate"),
+    ("StatefulSet", "file", "without spec.updateStrategy.rollingUpdate.partition"),
+    ("StatefulSet", "owned", "without spec.updateStrategy.rollingUpdate.partition"),
     # That a key was a string is not to be seen any more.
     ("Secret", "bare", "without stringData"),
     ("Secret", "bare", "without stringData.b"),

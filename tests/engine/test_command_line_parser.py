@@ -13,7 +13,13 @@ from hypothesis.strategies import SearchStrategy
 
 from tests import strategies
 from vllm_constructs import EngineArgs, VllmConstructsError, VllmConstructsWarning, VllmRelease
-from vllm_constructs.engine.command_line_parser import ParsedArgs, file_words, parse_args, parsed
+from vllm_constructs.engine.command_line_parser import (
+    REST,
+    ParsedArgs,
+    file_words,
+    parse_args,
+    parsed,
+)
 from vllm_constructs.engine.command_line_parser import read as read_words
 from vllm_constructs.engine.command_line_writer import arguments, differing
 from vllm_constructs.engine.flag_types import fields_of, is_level
@@ -449,6 +455,46 @@ def test_read_variables() -> None:
     assert "--max-num-seqs is '$(SEQS)', whose" in found.unread["max-num-seqs"].sentence(as_flags)
     assert {"not counted"} == {problem.kind for problem in found.unread.values()}
     assert found.problems == []
+
+
+def test_read_given() -> None:
+    """Each word that is no value has its flag, whatever it is called, and its problem."""
+    line = "a/b -tp 2 --no-enable-lora -cc.mode 3 --see 1 --dtype=x true --new-thing 7 -cc.modee=1"
+
+    found = read_words(line.split(), VllmRelease()).given
+
+    names = [(one.at, one.word, one.flag, one.keys) for one in found]
+    assert names == [
+        (0, "a/b", "model", ""),
+        (1, "-tp", "tensor-parallel-size", ""),
+        (3, "--no-enable-lora", "enable-lora", ""),
+        (4, "-cc.mode", "compilation-config", "mode"),
+        (6, "--see", "seed", ""),
+        (8, "--dtype=x", "dtype", ""),
+        (9, "true", None, ""),
+        (10, "--new-thing", None, ""),
+        (12, "-cc.modee=1", "compilation-config", "modee"),
+    ]
+    # Keys of one flag are checked together, and found at the first of them.
+    assert [4, 8, 9, 10] == [one.at for one in found if one.problem is not None]
+
+
+def test_read_rest() -> None:
+    """A variable behind the model may stand for any flags."""
+    found = read_words(["a/b", "$EXTRA", "--seed", "1", "$@"], VllmRelease())
+
+    assert (found.options, found.problems) == ({"seed": 1}, [])
+    assert "one of the arguments is '$@', whose value" in found.unread[REST].sentence(as_flags)
+    assert read_words(["$@"], VllmRelease()).unread.keys() == {"model"}
+
+
+def test_read_newer() -> None:
+    """A flag that a newer release may have is no refusal."""
+    with pytest.warns(VllmConstructsWarning, match="is newer than"):
+        release = VllmRelease("vllm/vllm-openai:v0.40.0")
+    (problem,) = read_words(["a/b", "--new-thing"], release).problems
+
+    assert problem.kind == "not counted"
 
 
 def test_conflict() -> None:

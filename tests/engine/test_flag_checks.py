@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from tests import strategies
 from vllm_constructs import EngineArgs, VllmConstructsError, VllmConstructsWarning, VllmRelease
 from vllm_constructs.engine.command_line_writer import arguments
+from vllm_constructs.engine.flag_checks import plugins_needed, unpinned_code
 from vllm_constructs.engine.reserved_flags import RESERVED
 from vllm_constructs.releases.release import catalog
 
@@ -160,6 +161,28 @@ def test_trust_remote_code() -> None:
 
     assert len(caught) == 1
     assert caught[0].filename == __file__
+
+
+def test_unpinned_code() -> None:
+    """A revision of the model or of its code pins it."""
+    flags = {"trust_remote_code": True}
+    assert unpinned_code(flags) is not None
+    assert unpinned_code({**flags, "tokenizer_revision": "0123abc"}) is not None
+    assert unpinned_code({**flags, "code_revision": "0123abc"}) is None
+    assert unpinned_code({"trust_remote_code": False}) is None
+    assert unpinned_code({}) is None
+
+
+def test_plugins_needed() -> None:
+    """Names that are not built in, of flags with keywords and of others."""
+    release = VllmRelease()
+    flags = {"tool_call_parser": "own", "reasoning_parser": "none", "load_format": "own.Loader"}
+    (problem,) = plugins_needed(release, flags)
+    assert problem.where == "EngineArgs.tool_call_parser"
+    assert [] == list(plugins_needed(release, {**flags, "tool_parser_plugin": "/own.py"}))
+    transfer = {"kv_transfer_config": {"kv_connector": "Own"}, "quantization": "own"}
+    found = [one.where for one in plugins_needed(release, transfer, {"no-flag": "x"})]
+    assert found == ["EngineArgs.quantization", "EngineArgs.kv_transfer_config['kv_connector']"]
 
 
 def extra(**flags: Any) -> EngineArgs:

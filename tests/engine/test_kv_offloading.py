@@ -260,6 +260,8 @@ def test_asked() -> None:
     engine = EngineArgs(kv_offloading_size=8, data_parallel_size=2)
     found = asked(engine, VllmRelease(), {}, gpus=2)
     assert (16 * GIB, 0, False) == (found.native, found.lmcache, found.is_simple)
-    connector = {"kv_connector": "LMCacheConnectorV1", "kv_role": "kv_both"}
-    found = asked(EngineArgs(kv_transfer_config=connector), VllmRelease(), {}, gpus=2)
+    lmcache = EngineArgs(
+        kv_transfer_config={"kv_connector": "LMCacheConnectorV1", "kv_role": "kv_both"}
+    )
+    found = asked(lmcache, VllmRelease(), {}, gpus=2)
     assert (0, 10 * GIB) == (found.native, found.lmcache)

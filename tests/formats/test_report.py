@@ -28,8 +28,8 @@ def test_no_positions() -> None:
     text = '{"kind": "Deployment",\t"x": "\\ud83e\\udd99"}'
     (one,) = [
         *report(
-            text[:-1]
-            + ', "apiVersion": "apps/v1", "spec": {"selector": {}, "template": {"spec": {"containers": [{"image": '
+            text[:-1] + ', "apiVersion": "apps/v1", "spec": {"selector": {}, "template": {"spec": '
+            '{"containers": [{"image": '
             '"vllm/vllm-openai:v0.33.0", "args": ["m"], "livenessProbe": {"tcpSocket": '
             '{"port": 8000}, "timeoutSeconds": 5, "periodSeconds": 30}}]}}}}'
         ).entries

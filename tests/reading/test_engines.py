@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from vllm_constructs.reading.engines import Engine
-from vllm_constructs.reading.graph import Graph, Settings
+from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.settings import Settings
 
 
 def engine(*objects: dict[str, Any], settings: Settings | None = None, **container: Any) -> Engine:
@@ -130,3 +131,64 @@ def test_ports() -> None:
     assert (8000, 80) == (engine(args=["m"]).port, engine(args=["m", "--port=80"]).port)
     assert engine(args=["m", "--port=$(PORT)"]).port is None
     assert engine(args=["m", "--headless"]).is_headless
+
+
+def test_word_places() -> None:
+    """Each word of the command line has a place, whatever its flag is called there."""
+    container = ("spec", "template", "spec", "containers", 0)
+    found = engine(
+        command=["vllm", "serve", "a/b"], args=["-tp", "2", "--no-enable-lora", "--see=1"]
+    )
+    assert (*container, "command", 2) == found.word_place(0)
+    assert (*container, "args", 1) == found.word_place(2)
+    assert (*container, "args", 0) == found.flag_place("tensor-parallel-size")
+    assert (*container, "args", 2) == found.flag_place("enable-lora")
+    assert (*container, "args", 3) == found.flag_place("other", "seed")
+    assert (*container, "args") == found.word_place(9)
+
+    found = engine(command=["bash", "-c", "vllm serve a/b -tp 2"])
+    assert {(*container, "command", 2)} == {found.word_place(at) for at in range(3)}
+    assert (*container, "command", 2) == found.flag_place("tensor-parallel-size")
+
+
+def test_words_of_files() -> None:
+    """Words of a config file have their place at the flag that names it."""
+    args = ("spec", "template", "spec", "containers", 0, "args")
+    mounts = [{"name": "config", "mountPath": "/etc/vllm"}]
+    words = ["a/b", "--port=1", "--config", "/etc/vllm/flags.yaml"]
+    found = engine(config(**{"flags.yaml": "seed: 1"}), args=words, volumeMounts=mounts)
+
+    assert ["a/b", "--seed", "1", *words[1:]] == found.line_words
+    assert [False, True, True, False] == [found.is_in_file(at) for at in range(4)]
+    places = [(*args, 0), (*args, 2), (*args, 2), (*args, 1), (*args, 2)]
+    assert places == [found.word_place(at) for at in range(5)]
+    assert (*args, 2) == found.flag_place("seed")
+
+
+def test_substitutions() -> None:
+    """What a shell puts into a script is a word whose value is not known."""
+    text = "vllm serve a/b --port `cat /port` --seed $(cat /seed) -tp 2"
+    found = engine(command=["sh", "-c", text])
+
+    assert found.options == {"tensor-parallel-size": 2}
+    assert {"port", "seed"} == set(found.line.unread)
+
+
+@pytest.mark.parametrize(
+    ("image", "vllm", "version"),
+    [
+        ("vllm/vllm-openai:v0.12.0", "0.33.0", (0, 12, 0)),
+        ("vllm/vllm-openai", None, None),
+        ("vllm/vllm-openai", "0.32.0", (0, 32, 0)),
+        ("example.com/llm", "0.32.0", (0, 32, 0)),
+        ("", "0.32.0", (0, 32, 0)),
+        ("", "x", None),
+        ("no image", None, None),
+    ],
+)
+def test_release(image: str, vllm: str | None, version: tuple[int, ...] | None) -> None:
+    """The tag counts more than what a user says of images without one."""
+    found = engine(image=image, command=["vllm", "serve"], settings=Settings(vllm=vllm))
+
+    assert version == found.release.version
+    assert found.release.is_official == image.startswith("vllm/vllm-openai")

@@ -1,11 +1,10 @@
-"""The graph: how manifests refer to each other."""
+"""The graph: the engines of manifests."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from vllm_constructs.reading.graph import Graph, scaler_range
-from vllm_constructs.reading.manifest import Manifest
+from vllm_constructs.reading.graph import Graph
 
 
 def named(kind: str, name: str, namespace: str = "llm", **body: Any) -> dict[str, Any]:
@@ -22,67 +21,6 @@ def deployment(name: str, namespace: str = "llm", replicas: int | None = None) -
     return named("Deployment", name, namespace, spec=spec) | {"apiVersion": "apps/v1"}
 
 
-def scaler(kind: str, target: str, **spec: Any) -> dict[str, Any]:
-    """A scaler of a Deployment."""
-    return named(kind, f"{target}-scaler", spec={"scaleTargetRef": {"name": target}, **spec})
-
-
-def test_find() -> None:
-    """An object is found by kind, namespace and name; one without a namespace is in any."""
-    graph = Graph([named("Service", "a", "x"), named("Service", "a", ""), named("Service", "b")])
-    first, second, third = graph.manifests
-    assert first is graph.find("Service", "x", "a")
-    assert second is graph.find("Service", "y", "a")
-    assert first is graph.find("Service", "", "a")
-    assert third is graph.find("Service", "llm", "b")
-    assert graph.find("Service", "x", "b") is None
-    assert graph.find("Pod", "x", "a") is None
-
-
-def test_services() -> None:
-    """Services and pods find each other by labels, in one namespace."""
-    graph = Graph(
-        [
-            deployment("a"),
-            deployment("a", "other"),
-            named("Service", "s", spec={"selector": {"app": "a"}}),
-            named("Service", "none"),
-        ]
-    )
-    pod, other = graph.pods
-    service, empty = graph.of("Service")
-    assert [pod] == graph.pods_behind(service)
-    assert [] == graph.pods_behind(empty)
-    assert [service] == graph.services_of(pod)
-    assert [] == graph.services_of(other)
-
-
-def test_selected() -> None:
-    """An empty selector selects all pods of the namespace."""
-    graph = Graph([deployment("a"), deployment("b"), deployment("c", "other")])
-    assert graph.pods[:2] == graph.selected_pods("llm", {})
-    assert graph.pods[1:2] == graph.selected_pods("llm", {"matchLabels": {"app": "b"}})
-    assert [] == graph.selected_pods("llm", {"matchLabels": {"app": "z"}})
-
-
-def test_scalers() -> None:
-    """Scalers and their targets find each other, and the scaler's range counts."""
-    hpa = scaler("HorizontalPodAutoscaler", "a", minReplicas=2, maxReplicas=5)
-    graph = Graph([deployment("a", replicas=9), deployment("b", replicas=3), hpa])
-    first, second, found = graph.manifests
-    assert [found] == graph.scalers_of(first)
-    assert [] == graph.scalers_of(second)
-    assert first is graph.target_of(found)
-    assert ((2, 5), (3, 3)) == (graph.replicas(first), graph.replicas(second))
-
-
-def test_range() -> None:
-    """Each kind of scaler has its own defaults."""
-    assert (0, 100) == scaler_range(Manifest(scaler("ScaledObject", "a")))
-    assert (1, 1) == scaler_range(Manifest(scaler("HorizontalPodAutoscaler", "a")))
-    assert (1, 1) == scaler_range(Manifest({"kind": "HorizontalPodAutoscaler", "spec": []}))
-
-
 def test_engines() -> None:
     """Engines are found by their object."""
     graph = Graph([deployment("a"), named("Service", "s")])
@@ -90,3 +28,39 @@ def test_engines() -> None:
     assert ["a"] == [one.manifest.name for one in graph.engines_of(first)]
     assert graph.pods == graph.pods_of(first)
     assert ([], []) == (graph.engines_of(service), graph.pods_of(service))
+
+
+def counted(kind: str, spec: dict[str, Any], *others: dict[str, Any]) -> list[object]:
+    """The pods of each template of an object."""
+    body = {"kind": kind, "metadata": {"name": "a"}, "spec": {"selector": {}, **spec}}
+    body["apiVersion"] = {
+        "Pod": "v1",
+        "LeaderWorkerSet": "leaderworkerset.x-k8s.io/v1",
+        "RoleSet": "orchestration.aibrix.ai/v1alpha1",
+        "StormService": "orchestration.aibrix.ai/v1alpha1",
+        "InferenceService": "serving.kserve.io/v1beta1",
+    }.get(kind, "apps/v1")
+    graph = Graph([body, *others])
+    return [graph.pod_counts(pod) for pod in graph.pods_of(graph.manifests[0])]
+
+
+def test_pod_counts() -> None:
+    """Pods are counted by replicas, groups and roles, and by scalers."""
+    pod = {"spec": {"containers": [{"name": "x", "image": "x:1"}]}}
+    groups = {"size": 3, "workerTemplate": pod}
+    roles = [{"replicas": 2, "template": pod}, {"template": pod}]
+    scaler = {
+        "kind": "HorizontalPodAutoscaler",
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "a"}, "maxReplicas": 5},
+    }
+    assert [(2, 2)] == counted("Deployment", {"replicas": 2, "template": pod})
+    assert [(1, 5)] == counted("Deployment", {"template": pod}, scaler)
+    assert [(1, 1)] == counted("Pod", pod["spec"])
+    assert [(6, 6)] == counted("LeaderWorkerSet", {"replicas": 2, "leaderWorkerTemplate": groups})
+    with_leader = {**groups, "leaderTemplate": pod}
+    assert [(1, 1), (2, 2)] == counted("LeaderWorkerSet", {"leaderWorkerTemplate": with_leader})
+    assert [(2, 2), (1, 1)] == counted("RoleSet", {"roles": roles})
+    storm = {"replicas": 3, "template": {"spec": {"roles": roles}}}
+    assert [(6, 6), (3, 3)] == counted("StormService", storm)
+    assert [None] == counted("DaemonSet", {"template": pod})
+    assert [None] == counted("InferenceService", {"predictor": pod["spec"]})

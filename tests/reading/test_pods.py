@@ -135,3 +135,12 @@ def test_containers() -> None:
     assert (("spec", "volumes", 0), {"name": "v", "emptyDir": {}}) == pod.volumes["v"]
     own = {"securityContext": {"runAsUser": 2}}
     assert (2, True) == (pod.security(own, "runAsUser"), pod.security(own, "runAsNonRoot"))
+
+
+def test_entries() -> None:
+    """A role whose pods have workers is an engine over two templates, and not read."""
+    alone = {"name": "a", "entryTemplate": TEMPLATE, "workerReplicas": 0}
+    several = {"name": "b", "entryTemplate": TEMPLATE, "workerReplicas": 1}
+    roles = {"template": {"roles": [several, alone]}}
+    (pod,) = pods("workload.serving.volcano.sh/v1alpha1", "ModelServing", spec=roles)
+    assert ("spec", "template", "roles", 1, "entryTemplate", "spec") == pod.path

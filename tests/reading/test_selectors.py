@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from vllm_constructs.reading.selectors import selects, selects_labels
+from vllm_constructs.reading.selectors import selects, selects_labels, single_labels
 
 LABELS = {"app": "qwen", "tier": "gpu"}
 
@@ -44,3 +44,17 @@ def test_selects_labels() -> None:
     """A Service selects by labels alone."""
     assert selects_labels({"app": "qwen"}, LABELS)
     assert not selects_labels({"app": "coder"}, LABELS)
+
+
+def test_single_labels() -> None:
+    """The labels that all selected objects have with one value."""
+    expressions = [
+        {"key": "b", "operator": "In", "values": ["2"]},
+        {"key": "c", "operator": "In", "values": ["3", "4"]},
+        {"key": "d", "operator": "Exists"},
+        {"key": "a", "operator": "In", "values": ["9"]},
+    ]
+    selector = {"matchLabels": {"a": "1"}, "matchExpressions": expressions}
+
+    assert {"a": "1", "b": "2"} == single_labels(selector)
+    assert {} == single_labels(None)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vllm_constructs.reading import files
-from vllm_constructs.reading.graph import Graph, Settings
+from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.settings import Settings
 from vllm_constructs.rules.check import check, every_rule
 from vllm_constructs.rules.rule import Finding
 

@@ -124,8 +124,9 @@ def test_garbage(changes: list[tuple[tuple[int, Path], Any]]) -> None:
             except (KeyError, IndexError, TypeError):
                 break
         else:
-            if isinstance(place, dict) or (isinstance(place, list) and int(path[-1]) < len(place)):
-                place[path[-1]] = value
+            last: Any = path[-1]
+            if isinstance(place, dict) or (isinstance(place, list) and last < len(place)):
+                place[last] = value
     for one in check(Graph(objects)):
         assert one.problem.sentence().endswith((".", "?"))
 

@@ -9,6 +9,7 @@ import pytest
 from vllm_constructs.reading.edits import changed
 
 from .findings import found, ids, sentences
+from .odd_values import check_odd_values
 from .pods import deployment, group, pod_spec
 
 CONTAINER = ("spec", "template", "spec", "containers", 0)
@@ -186,6 +187,15 @@ class TestStart:
         old = engine("a/b", "--seed=1", image=OLD)
         assert {"args": ["--model=a/b", "--seed=1"]} == mended(old, "E04", is_safe=False)
 
+    def test_one_word(self) -> None:
+        """A command line in one word is no program."""
+        (finding,) = found([started("vllm serve a/b --seed 1", image=OWN)], "E04")
+        assert (finding.level, finding.path) == ("error", (*CONTAINER, "command", 0))
+        assert finding.fix is not None
+        assert finding.fix.edits[0].value == ["vllm", "serve", "a/b", "--seed", "1"]
+        assert ["E04"] == ids([engine("--model=a/b", command=[" ".join(MODULE)])], "E04")
+        assert [] == ids([started("/app/vllm serve.sh")], "E04")
+
     @pytest.mark.parametrize(
         ("manifest", "words"),
         [
@@ -224,6 +234,8 @@ class TestStart:
             # The model may be elsewhere.
             engine("--config", "/etc/vllm/flags.yaml"),
             engine("--config=/etc/vllm/flags.yaml", command=SERVE),
+            engine("--model a/b"),
+            engine("--modle=a/b"),
             engine("--model", "$(MODEL)"),
             engine("$(MODEL)"),
             engine("$(MODEL)", command=MODULE),
@@ -316,7 +328,6 @@ class TestRemoteCode:
             engine("a/b", "--trust-remote-code", image=OLD),
             script("vllm serve a/b --trust-remote-code"),
             engine("$(MODEL)", "--trust-remote-code", env=[{"name": "MODEL", "value": "a/b"}]),
-            served("a/b", "--trust-remote-code"),
         ],
     )
     def test_bad(self, manifest: dict[str, Any]) -> None:
@@ -342,8 +353,19 @@ class TestRemoteCode:
             script("vllm serve $MODEL --trust-remote-code"),
             script("vllm serve a/b --trust-remote-code $EXTRA"),
             served("/mnt/models", "--trust-remote-code"),
+            # An operator may add a revision.
+            served("a/b", "--trust-remote-code"),
         ],
     )
     def test_good(self, manifest: dict[str, Any]) -> None:
         """A commit, files at hand, and what may be either."""
         assert [] == sentences([manifest], "E07")
+
+
+def test_odd_values() -> None:
+    """No value of any type raises."""
+    flags = ("--model=a/b", "--trust-remote-code", "--headless", "--disable-cascade-attn")
+    manifest = engine(
+        *flags, command=MODULE, env=[{"name": "A", "value": "b"}], readinessProbe=HTTP
+    )
+    check_odd_values([manifest, engine("serve", "a/b")], "E03", "E04", "E06", "E07")

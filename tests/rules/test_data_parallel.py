@@ -217,6 +217,7 @@ def test_experts(args: tuple[str, ...], words: str) -> None:
     [
         ("--enable-eplb", "--enable-expert-parallel", "-tp", "8"),
         ("--enable-eplb", "--enable-expert-parallel", "--data-parallel-size", "$(DP)"),
+        ("--enable-eplb", "--enable-expert-parallel", "-tp=1", "--data-parallel-size=$(DP)"),
         ("--enable-eplb", "--enable-expert-parallel", "-dp=16"),
         ("--enable-eplb", "$(MORE)"),
         ("--enable-eplb", "--config=/etc/vllm.yaml"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vllm_constructs.kube.kubernetes import Kubernetes
-from vllm_constructs.reading.graph import Settings
+from vllm_constructs.reading.settings import Settings
 
 from .findings import found, ids, sentences
 from .pods import deployment, group, pod_spec

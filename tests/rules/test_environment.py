@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from vllm_constructs.reading.edits import Removed
-from vllm_constructs.reading.graph import Settings
+from vllm_constructs.reading.settings import Settings
 
 from .findings import found, ids, sentences
+from .odd_values import check_odd_values
 from .pods import deployment, pod_spec
 
 CONTAINER = ("spec", "template", "spec", "containers", 0)
@@ -311,3 +312,10 @@ class TestDevelopmentMode:
         assert [] == sentences([variable("VLLM_SERVER_DEV_MODE", value)], "H06")
         assert [] == ids([referring("VLLM_SERVER_DEV_MODE", SECRET)], "H06")
         assert [] == ids([variable("DEV_MODE", "1")], "H06")
+
+
+def test_odd_values() -> None:
+    """No value of any type raises."""
+    env = [{"name": "VLLM_USE_V1", "value": "1"}, {"name": "VLLM_PORT", "valueFrom": SECRET}]
+    engine = with_env(env, command=["vllm", "serve"], **FROM_MAP)
+    check_odd_values([engine, config_map(VLLM_SERVER_DEV_MODE="1")], "E09", "G07", "H06")

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from vllm_constructs.reading.edits import changed
-from vllm_constructs.reading.graph import Settings
+from vllm_constructs.reading.settings import Settings
 
 from .findings import found, ids, sentences
+from .odd_values import check_odd_values
 from .pods import deployment, pod_spec
 
 ARGS = ("spec", "template", "spec", "containers", 0, "args")
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "volumes": [{"name": "flags", "configMap": {"name": "flags"}}],
     "container": {"volumeMounts": [{"name": "flags", "mountPath": "/etc/vllm"}]},
 }
@@ -87,6 +88,21 @@ class TestUnknown:
 
         assert (finding.level, finding.path) == ("error", (*ARGS, at))
         assert words in finding.problem.sentence()
+
+    def test_one_word(self) -> None:
+        """A flag and its value in one word, for any release."""
+        for image in (
+            "vllm/vllm-openai:v0.33.0",
+            "vllm/vllm-openai:v0.8.5",
+            "vllm/vllm-openai:v0.40.0",
+        ):
+            (finding,) = found([of_image(image, "--model a/b")], "E01")
+            assert (finding.level, finding.path) == ("error", (*ARGS, 0))
+            assert "'--model a/b' is one word with a space in it" in finding.problem.sentence()
+            assert finding.fix is not None
+            assert finding.fix.edits[0].value == "--model=a/b"
+        both = engine("a/b", "--enforce-eager --seed 1", "--served-model-name=a model")
+        assert [None] == [one.fix for one in found([both], "E01")]
 
     def test_command(self) -> None:
         """The flags may follow in the command, or be the words of a script."""
@@ -414,3 +430,11 @@ class TestTwice:
 
         assert "one-key" not in sentence
         assert "other" not in sentence.partition("leave")[0]
+
+
+def test_odd_values() -> None:
+    """No value of any type raises."""
+    manifests = with_file(
+        "seed: 1\nswap-space: 2", "a/b", "--dtype=bf16", "--seed", "1", "--seed", "2"
+    )
+    check_odd_values([*manifests, kubeai("--sed=1")], "E01", "E02", "E08")

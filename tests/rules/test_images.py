@@ -62,6 +62,7 @@ class TestImage:
             "$(IMAGE)",
             "<your-image>",
             "REPLACE_IMAGE",
+            "IMAGE_NAME",
             "{{ .Values.image }}",
         ],
     )

@@ -36,6 +36,8 @@ def execute(*command: str) -> dict[str, Any]:
         (execute("python3", "-c", "... end_engine() ...", "8000", "15", "300"), (15, 300)),
         (execute("python3", "-c", "... end_engine() ...", "8000", "x", "y"), None),
         (execute("/drain.sh"), None),
+        (execute("sh", "-c", "while curl -s :8000/metrics | grep -q x; do sleep 5; done"), None),
+        (execute("sh", "-c", "until test -e /tmp/idle\ndo\n  sleep 1\ndone"), None),
         (hook(httpGet={"path": "/", "port": 1}), None),
     ],
 )
@@ -81,6 +83,16 @@ class TestDeadline:
         spec = pod_spec(container={"startupProbe": STARTUP})
         made = deployment(spec) | {"kind": "StatefulSet"}
         assert [] == ids([made, group(None, spec)], "P04")
+
+
+    def test_patch(self) -> None:
+        """A patch may leave the deadline to what it patches, and may not give a wrong one."""
+        spec = pod_spec(container={"startupProbe": STARTUP})
+        patches = [deployment(spec), deployment(spec, progressDeadlineSeconds=300)]
+        for one in patches:
+            del one["spec"]["selector"]
+        assert [] == sentences(patches[:1], "P04")
+        assert ["P04"] == ids(patches[1:], "P04")
 
 
 class TestGrace:
@@ -156,6 +168,7 @@ class TestDrain:
             (("a/b", "--shutdown-timeout=60"), hook(sleep={"seconds": 15})),
             ((), execute("sh", "-c", "sleep 120")),
             ((), execute("/drain.sh")),
+            ((), execute("sh", "-c", "while grep -q . /tmp/running; do sleep 5; done")),
             (("a/b", "--shutdown-timeout=$(T)"), hook(sleep={"seconds": 15})),
             (("a/b", "--headless"), {}),
         ],
@@ -163,6 +176,14 @@ class TestDrain:
     def test_good(self, args: tuple[str, ...], container: dict[str, Any]) -> None:
         """A drain, a hook that nobody here can read, and workers that get no requests."""
         assert [] == sentences([deployment(pod_spec(*args, container=container))], "P06")
+
+    @pytest.mark.parametrize(("release", "has_flag"), [("v0.8.5", False), ("v0.20.2", True)])
+    def test_releases(self, release: str, *, has_flag: bool) -> None:
+        """A flag that the release does not have is not advised."""
+        container = {"image": f"vllm/vllm-openai:{release}"}
+        (line,) = sentences([deployment(pod_spec(container=container))], "P06")
+        assert has_flag == ("--shutdown-timeout for the longest" in line)
+        assert has_flag != ("has no --shutdown-timeout" in line)
 
     def test_jobs(self) -> None:
         """A Job serves nobody."""

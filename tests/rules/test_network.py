@@ -56,7 +56,7 @@ POD = f"{{containers: [{{name: vllm, image: {IMAGE}, args: [a/b]}}]}}"
     ("kind", "template", "path"),
     [
         ("Pod", POD, "spec"),
-        ("StatefulSet", f"{{template: {{spec: {POD}}}}}", "spec.template.spec"),
+        ("StatefulSet", f"{{selector: {{}}, template: {{spec: {POD}}}}}", "spec.template.spec"),
         ("Job", f"{{template: {{spec: {POD}}}}}", "spec.template.spec"),
         (
             "LeaderWorkerSet",

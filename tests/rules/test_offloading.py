@@ -242,7 +242,7 @@ class TestGrowth:
         (text,) = sentences([manifest], "K02")
         assert "killed engine" in text
         serve = f"rm -f /dev/shm/vllm_offload_*; exec vllm serve a/b '{tiers()}'"
-        command = {"command": ["sh", "-c"], "args": [serve]}
+        command: dict[str, Any] = {"command": ["sh", "-c"], "args": [serve]}
         assert [] == sentences([engine(shm="10Gi", volume=claim, **command)], "K02")
         assert [] == sentences([engine("--kv-offloading-size=8", shm="10Gi")], "K02")
         old = engine("--kv-offloading-size=8", shm="10Gi", image="vllm/vllm-openai:v0.28.0")

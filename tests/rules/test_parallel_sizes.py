@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from .findings import found, ids, sentences
+from .odd_values import check_odd_values
 from .pods import deployment, group, pod_spec
 
 CONTAINER = ("spec", "template", "spec", "containers", 0)
@@ -129,6 +130,8 @@ def test_file() -> None:
         engine("2", "-tp=$(GPUS)"),
         engine("2", "--config=/etc/vllm/flags.yaml"),
         engine("2", "-tp=two"),
+        engine("2", "--tensor-paralel-size=2"),
+        engine("2", "--tensor-parallel-size 2"),
         engine("2", command=["vllm", "serve", "a/b", "$(EXTRA)"]),
         script("2", "vllm serve a/b $EXTRA"),
         script("2", "vllm serve $ARGS"),
@@ -185,3 +188,15 @@ def test_tpu() -> None:
     assert ["E05"] == ids(host("8", "-tp=4"), "E05")
     assert [] == ids(host("4", "-tp=4"), "E05")
     assert [] == ids([engine("8", "-tp=4", resource=resource)], "E05")
+
+
+def test_odd_values() -> None:
+    """No value of any type raises."""
+    check_odd_values([on_nodes("2", "-tp", "4", **PRODUCT)], "E05")
+
+
+def test_flags_of_others() -> None:
+    """What builds on vLLM may place its parts by flags that vLLM does not have."""
+    own = {"image": "example.com/omni:1", "command": ["vllm", "serve"]}
+    assert [] == ids([engine("4", "--stages-of-mine", **own)], "E05")
+    assert ["E05"] == ids([engine("4", **own)], "E05")

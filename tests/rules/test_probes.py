@@ -57,7 +57,7 @@ class TestStartup:
         assert [] == sentences([probes(**container)], "P01")
 
     def test_others(self) -> None:
-        """Containers that do not run vLLM, and templates that an operator completes, are not asked."""
+        """Containers without vLLM, and templates that an operator completes, are not asked."""
         spec = pod_spec(container={"livenessProbe": LIVENESS})
         other = {"name": "web", "image": "nginx", "livenessProbe": LIVENESS}
         partial = {
@@ -192,6 +192,56 @@ class TestUnanswered:
         probe["httpGet"]["port"] = "htttp"
         (line,) = sentences([probes(ports=ports, readinessProbe=probe)], "P03")
         assert "did you mean 'http'?" in line
+
+
+class TestParts:
+    """Objects that an operator completes, and patches."""
+
+    @staticmethod
+    def of_kserve(**container: Any) -> dict[str, Any]:
+        """A service whose containers are merged with those of KServe."""
+        template = pod_spec("--max-model-len=4096", container=container)
+        return {
+            "apiVersion": "serving.kserve.io/v1alpha1",
+            "kind": "LLMInferenceService",
+            "metadata": {"name": "qwen", "namespace": "llm"},
+            "spec": {"template": template},
+        }
+
+    @staticmethod
+    def patch(**container: Any) -> dict[str, Any]:
+        """A patch of Kustomize."""
+        made = probes(**container)
+        del made["spec"]["selector"]
+        return made
+
+    @pytest.mark.parametrize(
+        "container",
+        [
+            {"livenessProbe": HTTP},
+            {"livenessProbe": {**HTTP, "periodSeconds": 5, "timeoutSeconds": 5}},
+            {"startupProbe": {**HTTP, "periodSeconds": 5}},
+            {"readinessProbe": {"httpGet": {"path": "/health", "port": "modelserver"}}},
+        ],
+    )
+    def test_good(self, container: dict[str, Any]) -> None:
+        """What is left out may be given elsewhere, and so may ports."""
+        parts = [self.of_kserve(**container), self.patch(**container)]
+        assert [] == sentences(parts, "P01", "P02", "P03")
+
+    def test_scheme(self) -> None:
+        """KServe gives the flags of the certificate."""
+        tls = {"httpGet": {"path": "/health", "port": 8000, "scheme": "HTTPS"}}
+        probe = {**tls, "timeoutSeconds": 5}
+        assert [] == sentences([self.of_kserve(livenessProbe=probe)], "P03")
+        assert ["P03"] == ids([self.patch(livenessProbe=probe)], "P03")
+
+    def test_bad(self) -> None:
+        """What is given is judged."""
+        probe = {**HTTP, "timeoutSeconds": 1, "periodSeconds": 5, "failureThreshold": 2}
+        parts = [self.of_kserve(livenessProbe=probe), self.patch(livenessProbe=probe)]
+        assert 4 == len(found(parts, "P02"))
+        assert ["P01"] == ids([self.of_kserve(startupProbe=probe)], "P01")
 
 
 class TestAlwaysTrue:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.mistakes import all_good
 from vllm_constructs.kube.kubernetes import Kubernetes
-from vllm_constructs.reading.graph import Settings
+from vllm_constructs.reading.settings import Settings
 from vllm_constructs.rules import schemas
 
 from .findings import found, ids, sentences
@@ -107,6 +107,14 @@ class TestTables:
         """What is right, and what is not known."""
         assert [] == sentences([manifest], "H09")
 
+    def test_parts(self) -> None:
+        """In containers that an operator completes, only what is there is judged."""
+        spec = pod_spec(minReplicas=1, model={}, container={"env": [{"name": "A", "value": 1}]})
+        del spec["containers"][0]["name"]
+        service = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService"}
+        (one,) = found([{**service, "spec": {"predictor": spec}}], "H09")
+        assert ("predictor", "containers", 0, "env", 0, "value") == one.path[1:]
+
     def test_pods_of_others(self) -> None:
         """Pod templates of kinds that are not in the tables are those of Kubernetes."""
         rollout = deployment(pod_spec(restartpolicy="Always"))
@@ -116,7 +124,8 @@ class TestTables:
 
     def test_target(self) -> None:
         """A kind that the target does not have yet."""
-        template = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaimTemplate"}
+        template: dict[str, Any] = {"apiVersion": "resource.k8s.io/v1"}
+        template |= {"kind": "ResourceClaimTemplate"}
         template |= {"metadata": {"name": "gpu"}, "spec": {"spec": {}}}
         assert [] == sentences([template], "H09")
         old = Settings(kubernetes=Kubernetes("1.33"))
@@ -133,6 +142,30 @@ class TestTables:
             assert one.fix is not None
             assert is_safe == one.fix.is_safe
             assert "autoscaling/v2" == one.fix.edits[0].value
+
+
+def changed_at(manifest: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    """A manifest with another value at a path; without the field for None."""
+    changed = deepcopy(manifest)
+    place: Any = changed
+    for step in path[:-1]:
+        place = place[step]
+    if value is None:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return changed
+
+
+def accepts(manifest: dict[str, Any]) -> bool | None:
+    """Whether kubernetes-validate accepts a manifest; None for a kind that it does not know."""
+    try:
+        kubernetes_validate.validate(manifest, "1.37", strict=True)
+    except kubernetes_validate.ValidationError:
+        return False
+    except kubernetes_validate.SchemaNotFoundError:
+        return None
+    return True
 
 
 class TestPackage:
@@ -167,32 +200,18 @@ class TestPackage:
         Only words and quantities are found in addition, which it does not check.
         """
         chosen = random.Random(7)  # noqa: S311  # a sample, the same each time
+        odd: tuple[Any, ...] = (5, True, [], {})
         kinds: dict[str, dict[str, Any]] = {one["kind"]: one for one in all_good()}
         for manifest in kinds.values():
-            if "." in manifest["apiVersion"].rpartition(".k8s.io")[0]:
-                continue
             deep = [one for one in paths(manifest) if len(one) > 1]
             for path in chosen.sample(deep, min(6, len(deep))):
-                for value in (chosen.choice((5, True, [], {})), None):
-                    changed = deepcopy(manifest)
-                    place: Any = changed
-                    for step in path[:-1]:
-                        place = place[step]
-                    if value is None:
-                        del place[path[-1]]
-                    else:
-                        place[path[-1]] = value
+                for value in (chosen.choice(odd), None):
+                    changed = changed_at(manifest, path, value)
+                    is_right = accepts(changed)
                     findings = [one for one in found([changed], "H09") if one.level == "error"]
                     said = " ".join(one.problem.sentence() for one in findings)
-                    extra = "quantity" in said or "bytes" in said
-                    try:
-                        kubernetes_validate.validate(changed, "1.37", strict=True)
-                        is_right = True
-                    except kubernetes_validate.ValidationError:
-                        is_right = False
-                    except kubernetes_validate.SchemaNotFoundError:
-                        continue
-                    assert is_right != bool(findings) or extra, (path, value, said)
+                    if is_right is not None and "quantity" not in said and "bytes" not in said:
+                        assert is_right != bool(findings), (path, value, said)
 
     def test_good(self) -> None:
         """Nothing is found in what this library renders."""
@@ -212,3 +231,33 @@ def test_odd_values() -> None:
     """No value of any type raises."""
     limits = {"limits": {"memory": "64Gi"}}
     check_odd_values([engine(resources=limits, env=[{"name": "A"}]), scaled()], "H09")
+
+
+class TestPatches:
+    """What a patch of Kustomize lacks is in the object that it patches."""
+
+    @staticmethod
+    def patch(spec: dict[str, Any], **template: Any) -> dict[str, Any]:
+        """A Deployment without a selector."""
+        metadata = {"name": "decode"}
+        body = {"template": {**template, "spec": spec}}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": body}
+
+    def test_good(self) -> None:
+        """A container of the base, a sidecar alone, or labels alone."""
+        named = {"name": "vllm", "args": ["a/b"], "command": ["vllm", "serve"]}
+        labels = {"metadata": {"labels": {"role": "decode"}}}
+        parts = [
+            self.patch({"containers": [named]}),
+            self.patch({"containers": [named]}, **labels),
+            self.patch({"initContainers": [{"name": "proxy", "image": "proxy:1"}]}),
+        ]
+        assert [] == sentences(parts, "H09")
+
+    def test_bad(self) -> None:
+        """A field that is none, and a whole Deployment whose selector was forgotten."""
+        (one,) = found([self.patch(pod_spec(volume=[]))], "H09")
+        assert "volume" == one.path[-1]
+        labels = {"metadata": {"labels": {"app": "qwen"}}}
+        (one,) = found([self.patch(pod_spec(), **labels)], "H09")
+        assert ("spec", "selector") == one.path

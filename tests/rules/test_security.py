@@ -264,7 +264,7 @@ class TestNamespaces:
     @pytest.mark.parametrize("field", ["hostIPC", "hostPID", "hostNetwork"])
     def test_bad(self, field: str) -> None:
         """A namespace of the node, in any kind of workload."""
-        spec = pod_spec(**{field: True})
+        spec = {**pod_spec(), field: True}
         for manifest in (deployment(spec), group(spec, {"containers": []}), group(None, spec)):
             one = self.one(manifest)
             assert field == one.path[-1]

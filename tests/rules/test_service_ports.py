@@ -24,6 +24,16 @@ def to(*ports: Manifest, **fields: Any) -> Manifest:
     return service("qwen", None, *ports, **fields)
 
 
+def scraped(target: Any, *containers: Manifest, **more: Any) -> list[Manifest]:
+    """A Service and pods whose annotations let Prometheus ask a port."""
+    given = {"prometheus.io/scrape": "true", "prometheus.io/port": target, **more}
+    pods = workload("qwen", *containers)
+    pods["spec"]["template"]["metadata"]["annotations"] = given
+    behind = to()
+    behind["metadata"]["annotations"] = given
+    return [behind, pods]
+
+
 def ingress(given: Any, name: str = "qwen") -> Manifest:
     """An Ingress to a port."""
     path = {"path": "/v1", "backend": {"service": {"name": name, "port": given}}}
@@ -31,10 +41,17 @@ def ingress(given: Any, name: str = "qwen") -> Manifest:
     return made("Ingress", "edge", spec, api="networking.k8s.io/v1")
 
 
-def route(*, kind: str = "HTTPRoute", **backend: Any) -> Manifest:
-    """A route to a backend."""
-    spec = {"rules": [{"backendRefs": [{"name": "qwen", **backend}]}]}
-    return made(kind, "edge", spec, api="gateway.networking.k8s.io/v1")
+def route(**backend: Any) -> Manifest:
+    """A route to a backend, by two paths."""
+    matches = [{"path": {"value": "/v1"}}, {"path": {"value": "/v2"}}]
+    spec = {"rules": [{"matches": matches, "backendRefs": [{"name": "qwen", **backend}]}]}
+    return made("HTTPRoute", "edge", spec, api="gateway.networking.k8s.io/v1")
+
+
+def openshift(target: Any) -> Manifest:
+    """A Route of OpenShift."""
+    spec = {"to": {"kind": "Service", "name": "qwen"}, "port": {"targetPort": target}}
+    return made("Route", "edge", spec, api="route.openshift.io/v1")
 
 
 def pool_route() -> Manifest:
@@ -82,7 +99,7 @@ def policy(given: Any) -> Manifest:
         ([QWEN, to(), ingress({"name": "api"})], "name", "no port of that name; give 'http'"),
         ([to(), ingress({"number": 80})], "number", "no port of that number"),
         ([to(), route(port=80)], "port", "no port of that number"),
-        ([to(), route(kind="GRPCRoute", port=80)], "port", "give 8000"),
+        ([to(), openshift("api")], "targetPort", "no port of that name; give 'http'"),
         (
             [QWEN, to(), monitor(port="metrics")],
             "port",
@@ -93,6 +110,12 @@ def policy(given: Any) -> Manifest:
         ([QWEN, to(), monitor(targetPort="metrics")], "targetPort", "no port of that name"),
         ([QWEN, monitor("PodMonitor", port="metrics")], "port", "give 'http'"),
         ([QWEN, policy("metrics")], "port", "no port of that name"),
+        ([QWEN, monitor("PodMonitor", port="8000")], "port", "is '8000', a number"),
+        ([monitor("PodMonitor", port="8000")], "port", "give the name of the container's port"),
+        ([QWEN, monitor("PodMonitor", port=8000)], "port", "give 'http'"),
+        ([scraped("8080")[0], QWEN], "prometheus.io/port", "is '8080', and the engine of"),
+        (scraped("8080")[1:], "prometheus.io/port", "gets no metrics; give '8000'"),
+        (scraped(8080)[1:], "prometheus.io/port", "is '8080'"),
     ],
 )
 def test_wrong(objects: list[Manifest], field: str, says: str) -> None:
@@ -151,10 +174,19 @@ NATIVE = {**SIDECAR, "restartPolicy": "Always"}
         ([to(), route(namespace="other", port=80)], "a Service of another namespace"),
         ([QWEN, monitor(port="metrics")], "a Service of other manifests"),
         ([QWEN, policy(8000), policy("http")], "right"),
+        ([to(), openshift("http"), openshift(9000), openshift(None)], "right, or a pod's port"),
         (
             [QWEN, to(), to(port("http", name="metrics")), monitor(port="metrics")],
             "one of the Services has it",
         ),
+        (scraped("8000"), "right"),
+        (scraped("8080", engine(), SIDECAR), "a sidecar may have the metrics"),
+        (scraped("15020"), "Istio's sidecar has them"),
+        (scraped("8080", **{"prometheus.io/scrape": "false"}), "nothing is scraped"),
+        (scraped("metrics"), "a name is not judged"),
+        (scraped("8080", engine(MODEL, "--port=$(PORT)")), "the port is not known"),
+        ([monitor("PodMonitor", portNumber=8000)], "a number in its own field"),
+        ([monitor(port="8000")], "a port of a Service may have a number as its name"),
         ([made("Service", "qwen", {"template": {}}, api="serving.knative.dev/v1")], "Knative's"),
     ],
 )

@@ -134,6 +134,12 @@ class TestWorkers:
         """One worker, the memory of the host, and volumes that are large enough."""
         assert [] == sentences([deployment(spec)], "G04")
 
+    @pytest.mark.parametrize("resource", ["google.com/tpu", "aws.amazon.com/neuron"])
+    def test_one_process(self, resource: str) -> None:
+        """Chips that one process drives exchange nothing there."""
+        spec = engine("--tensor-parallel-size=4", limits={"nvidia.com/gpu": 0, resource: 4})
+        assert [] == sentences([deployment(spec)], "G04")
+
     def test_parts(self) -> None:
         """What an operator or another file adds is not missing."""
         patch = deployment(engine(TWO))

@@ -66,7 +66,8 @@ def check(app: Construct, registry: _Registry) -> None:
         VllmConstructsError: The manifests have mistakes, all of which it names.
     """
     from vllm_constructs.formats.report import counted
-    from vllm_constructs.reading.graph import Graph, Settings
+    from vllm_constructs.reading.graph import Graph
+    from vllm_constructs.reading.settings import Settings
     from vllm_constructs.rules import check as checks
 
     objects = tree.every(app)

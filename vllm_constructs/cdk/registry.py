@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from constructs import Construct
 
@@ -228,7 +228,7 @@ def app_registry(scope: Construct) -> AppRegistry:
     Args:
         scope: The app, a chart or a construct.
     """
-    root = scope.node.root
+    root = cast("Construct", scope.node.root)
     number = tree.number(root)
     if number not in _apps:
         _apps[number] = AppRegistry()

@@ -55,7 +55,8 @@ def run(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
         VllmConstructsError: An option is invalid, or an input cannot be read.
     """
     from vllm_constructs.kube.kubernetes import Kubernetes
-    from vllm_constructs.reading.graph import Graph, Settings
+    from vllm_constructs.reading.graph import Graph
+    from vllm_constructs.reading.settings import Settings
     from vllm_constructs.upgrade import report
     from vllm_constructs.upgrade.upgrade import Upgrade
 

@@ -12,7 +12,7 @@ from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped, refuse
 
 if TYPE_CHECKING:
-    from vllm_constructs.reading.graph import Settings
+    from vllm_constructs.reading.settings import Settings
 
 TABLE = "tool.vllm-constructs"
 _FAIL_ON = ("error", "warning", "never")
@@ -50,7 +50,7 @@ class Defaults:
             VllmConstructsError: A release is not one, or this library does not know it.
         """
         from vllm_constructs.kube.kubernetes import Kubernetes
-        from vllm_constructs.reading.graph import Settings
+        from vllm_constructs.reading.settings import Settings
         from vllm_constructs.releases.release import DEFAULT_IMAGE, VllmRelease
 
         if self.vllm is not None:

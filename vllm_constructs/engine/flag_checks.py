@@ -205,8 +205,8 @@ class CheckedFlags:
             self._check_in(release, f"EngineArgs.{name}", name.replace("_", "-"), value)
         for name, value in self.extra.items():
             self._check_in(release, f"EngineArgs.extra[{name!r}]", name, value)
-        for problem in plugins_needed(release, self.given(), self.extra):
-            warn(problem)
+        for needed in plugins_needed(release, self.given(), self.extra):
+            warn(needed)
         if self.get("distributed_executor_backend") == "ray":
             problem = ray_problem(release)
             if problem is not None:

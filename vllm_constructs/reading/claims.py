@@ -8,8 +8,8 @@ from typing import Any
 from vllm_constructs.dataclass import dataclass
 
 from .fields import items, mapping
-from .graph import Graph
 from .manifest import Manifest, Path
+from .objects import Objects
 from .pods import Pod
 
 GROUP = "resource.k8s.io"
@@ -41,7 +41,7 @@ class DeviceRequest:
     body: Mapping[str, Any]
 
 
-def claims_of(graph: Graph, pod: Pod) -> dict[str, Manifest]:
+def claims_of(graph: Objects, pod: Pod) -> dict[str, Manifest]:
     """The claims and templates that a pod names, by its own names; those in the manifests.
 
     Args:
@@ -76,7 +76,7 @@ def requests_of(manifest: Manifest) -> Iterator[tuple[str, DeviceRequest]]:
 
 
 def device_requests(
-    graph: Graph, pod: Pod, container: Mapping[str, Any]
+    graph: Objects, pod: Pod, container: Mapping[str, Any]
 ) -> Iterator[DeviceRequest]:
     """The requests behind a container's claims; none for claims that are in no manifest.
 

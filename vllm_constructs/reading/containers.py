@@ -6,7 +6,6 @@ import re
 import shlex
 import warnings
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from vllm_constructs import require
@@ -48,14 +47,8 @@ def after_serve(
         return list(args[2:] if list(args[:2]) == ["vllm", "serve"] else args)
     tokens = [*command, *args]
     if tokens[0].rpartition("/")[2] in _SHELLS:
-        script = next(
-            (
-                word
-                for flag, word in pairwise(tokens)
-                if flag.startswith("-") and flag.endswith("c")
-            ),
-            "",
-        )
+        at = script_at(tokens)
+        script = "" if at is None else tokens[at]
         try:
             tokens = _in_shell(script, {} if env is None else env)
         except ValueError:
@@ -69,6 +62,18 @@ def after_serve(
             words = tokens[at + 1 :]
             return words[: words.index(_END)] if _END in words else words
     return None
+
+
+def script_at(words: Sequence[str]) -> int | None:
+    """Which of the words that start a shell is its script; None if none is.
+
+    Args:
+        words: The container's `command` and `args`.
+    """
+    flags = (at for at, word in enumerate(words) if word.startswith("-") and word.endswith("c"))
+    after = range(next(flags, len(words)) + 1, len(words))
+    # More flags may follow, and `--` ends them.
+    return next((at for at in after if not words[at].startswith("-")), None)
 
 
 def _in_shell(script: str, env: Mapping[str, str]) -> list[str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vllm_constructs.engine.engine_args import EngineArgs
     from vllm_constructs.releases.release import VllmRelease
 
-    from .graph import Graph
+    from .objects import Objects
 
 
 class Engine:
@@ -37,7 +37,7 @@ class Engine:
         graph: The graph, for what its variables and files refer to.
     """
 
-    def __init__(self, graph: Graph, pod: Pod, path: Path, container: dict[str, Any]) -> None:
+    def __init__(self, graph: Objects, pod: Pod, path: Path, container: dict[str, Any]) -> None:
         """Read a container.
 
         Args:
@@ -193,7 +193,12 @@ class Engine:
     @property
     def is_line_whole(self) -> bool:
         """Whether all its flags are in the manifests, so that one that is missing is not given."""
-        return not self.line.unread and (self._config_path is None or self.config_file is not None)
+        is_here = self.pod.is_whole or (
+            # A patch replaces the whole list; an operator adds to it.
+            self.pod.is_patch and ("args" in self.container or "command" in self.container)
+        )
+        has_file = self._config_path is None or self.config_file is not None
+        return is_here and not self.line.unread and has_file
 
     @property
     def options(self) -> dict[str, Any]:

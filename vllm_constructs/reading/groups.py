@@ -177,9 +177,10 @@ def has_other_nodes(engine: Engine) -> bool:
     Args:
         engine: The engine.
     """
-    if engine.is_headless or "nnodes" in engine.line.unread or engine.size("nnodes") > 1:
+    if "nnodes" in engine.line.unread or engine.size("nnodes") > 1:
         return True
-    return has_given(engine, *_ADDRESSES)
+    # Alone, a headless engine is a mistake of its own.
+    return has_given(engine, *_ADDRESSES) or (engine.is_headless and bool(engine.pod.role))
 
 
 def serves_ranks(engine: Engine) -> bool:

@@ -52,6 +52,10 @@ _ROLES: dict[tuple[str, str], tuple[Path, _Templates]] = {
         ("spec", "template", "spec", "roles"),
         (("", ("template",)),),
     ),
+    ("workload.serving.volcano.sh", "ModelServing"): (
+        ("spec", "template", "roles"),
+        (("", ("entryTemplate",)),),
+    ),
 }
 
 
@@ -194,8 +198,10 @@ def pods_of(manifest: Manifest) -> Iterator[Pod]:
                 yield Pod(manifest, path, is_whole=False)
     elif key in _ROLES:
         roles, templates = _ROLES[key]
-        for path, _ in manifest.each(*roles):
-            yield from _templates(manifest, path, templates)
+        for path, role in manifest.each(*roles):
+            # An engine over pods of two templates is one that only its operator understands.
+            if not role.get("workerReplicas"):
+                yield from _templates(manifest, path, templates)
 
 
 def _templates(manifest: Manifest, before: Path, templates: _Templates) -> Iterator[Pod]:

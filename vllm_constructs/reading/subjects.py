@@ -52,10 +52,16 @@ class Subjects:
         """By model, one engine for each release and what it is told to expose."""
         found: dict[str | None, dict[object, Engine]] = defaultdict(dict)
         for one in self.graph.engines:
-            release = one.release
-            hidden = one.flag("show-hidden-metrics-for-version")
-            key = (release.version, release.is_open, hidden)
-            found[model_name(one)].setdefault(key, one)
+            found[model_name(one)].setdefault(_exposure(one), one)
+        return found
+
+    @cached_property
+    def _exposures(self) -> dict[object, Engine]:
+        """Of all models, one engine for each release and what it is told to expose."""
+        found: dict[object, Engine] = {}
+        for engines in self._engines.values():
+            for key, one in engines.items():
+                found.setdefault(key, one)
         return found
 
     def scaler(self, query: Query) -> Scaler | None:
@@ -76,8 +82,9 @@ class Subjects:
         scaler = self.scaler(query)
         if scaler is not None and scaler.target is not None:
             return scaler.engines
-        chosen = [*models, None] if models else [*self._engines]
-        return [one for name in chosen for one in self._engines.get(name, {}).values()]
+        if not models:
+            return [*self._exposures.values()]
+        return [one for name in [*models, None] for one in self._engines.get(name, {}).values()]
 
     @cached_property
     def records(self) -> dict[str, str]:
@@ -163,6 +170,13 @@ class Subjects:
         is_known = scaler is not None and scaler.target is not None
         own = _labels_of(scaler.engines) if scaler is not None and is_known else self._pod_labels
         return label in own and not self.has_monitors
+
+
+def _exposure(engine: Engine) -> object:
+    """What decides which metrics an engine exposes."""
+    release = engine.release
+    hidden = engine.flag("show-hidden-metrics-for-version")
+    return release.version, release.is_open, str(hidden)
 
 
 def _labels_of(engines: Collection[Engine]) -> set[str]:

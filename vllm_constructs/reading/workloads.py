@@ -27,9 +27,10 @@ from .containers import engine_container, release_of
 from .engines import Engine
 from .fields import integer, items, mapping, namespaced_name
 from .gpus import gpus_in_use, pod_gpus
-from .graph import Graph, Settings
+from .graph import Graph
 from .other_accelerators import of_claims, of_cpus
 from .rolling import surge
+from .settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 from vllm_constructs import require
@@ -80,7 +80,7 @@ def entry(
 
 def _unknown(where: str, name: str, release: VllmRelease, verb: str) -> Problem:
     """What is wrong with a metric that a release does not have."""
-    is_removed, advice = _advice(name, cast("Mapping[str, Any]", release.catalog))
+    is_removed, advice = _advice(name, release.known)
     what = "is no longer a metric" if is_removed else "is not a metric"
     return Problem(
         where=where,
@@ -90,8 +90,10 @@ def _unknown(where: str, name: str, release: VllmRelease, verb: str) -> Problem:
     )
 
 
-def _advice(name: str, known: Mapping[str, Any]) -> tuple[bool, str]:
+@lru_cache(maxsize=256)
+def _advice(name: str, release: str) -> tuple[bool, str]:
     """Whether a metric was removed, and what to use instead of it."""
+    known = cast("Mapping[str, Any]", catalog(release))
     exposed = known["metrics"]
     bare = next((name.removesuffix(end) for end in _SUFFIXES if name.endswith(end)), name)
     replacement = known["removed_metrics"].get(name) or known["removed_metrics"].get(bare)
@@ -187,15 +189,14 @@ def series_problem(
         has_hidden: Whether the engine also exposes what its release hides. Default: True.
     """
     found = _entries(name, release)
-    whole = [entry for base in _bases(name) for entry in _entries(base, release)]
     of_parts = ("counter", "histogram") if name.endswith("_created") else ("histogram",)
-    if any(one["type"] in of_parts for one in whole):
-        return None
-    if not found:
+    whole = [entry for base in _bases(name) for entry in _entries(base, release)]
+    exposed = [one for one in whole if one["type"] in of_parts] or found
+    if not exposed:
         return _unknown(where, name, _checked(release), verb)
-    if all(one["type"] == "histogram" for one in found):
+    if exposed is found and all(one["type"] == "histogram" for one in found):
         text, advice = "no series of a histogram has that name", _parts(name)
-    elif all(one.get("hidden") for one in found) and not has_hidden:
+    elif all(one.get("hidden") for one in exposed) and not has_hidden:
         text, advice = "vLLM hides it", "give {EngineArgs.show_hidden_metrics_for_version}"
     else:
         return None

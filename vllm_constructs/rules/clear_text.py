@@ -187,6 +187,8 @@ def _in_words(words: object, path: Path) -> Iterator[Clear]:
             yield Clear((*path, at), what, is_argument=True)
 
 
+# Scripts of hooks and arguments are the same in many pods.
+@lru_cache(maxsize=4096)
 def _in_word(text: str) -> str | None:
     """The flag of a secret in a word or script; empty without one, and None without a secret."""
     if _has_shape(text):
@@ -194,7 +196,6 @@ def _in_word(text: str) -> str | None:
     return _in_script(text) if _SPACE.search(text) and _SENSITIVE.search(text) else None
 
 
-@lru_cache(maxsize=1024)
 def _in_script(script: str) -> str | None:
     if _CURL_USER.search(_PLACEHOLDER.sub("$", script)):
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from vllm_constructs import require
@@ -35,6 +36,7 @@ from .starts import (
 _DEFAULT_MODEL = "Qwen/Qwen3-0.6B"
 # Flags about what is deprecated, which are not deprecated themselves.
 _NOT_DEPRECATED = ("allow-deprecated-quantization", "show-hidden-metrics-for-version")
+_ONE_WORD = re.compile(r"vllm\s+serve\s|python3?\s+-m\s+vllm\.")
 _INSTEAD = {
     "dcp-kv-cache-interleave-size": "use --cp-kv-cache-interleave-size",
     "disable-cascade-attn": "leave it out: it has no effect",
@@ -155,7 +157,9 @@ def start_words(graph: Graph) -> Iterator[Found]:
     for pod in graph.pods:
         for path, container in pod.containers:
             command = strings(container.get("command"))
-            if command[:1] == ["serve"] or (command[:1] and command[0].startswith("--")):
+            if command and _ONE_WORD.match(command[0]):
+                yield _one_word(pod.manifest, path, command)
+            elif command and (command[0] == "serve" or command[0].startswith("--")):
                 release = release_of(str(container.get("image") or ""), None)[0]
                 if has_entrypoint(release):
                     yield _flags_as_command(pod.manifest, path, command, container.get("args"))
@@ -196,6 +200,9 @@ def _is_without_model(engine: Engine) -> bool:
         return False
     if not isinstance(engine.container.get("args", []), list):
         return False
+    if any(one.flag is None and "mod" in one.word for one in line.given):
+        # Misspelt, or one word with its value.
+        return False
     if not strings(engine.container.get("command")):
         # An image of one's own may have a model in its entrypoint.
         return has_entrypoint(engine.release)
@@ -209,6 +216,18 @@ def _without_model(engine: Engine) -> Found:
         text = "name no model, and vLLM does not start with --served-model-name alone"
     problem = Problem(where="the arguments", text=text, advice="put the model first")
     return Found(manifest=engine.manifest, path=engine.flag_place(), problem=problem)
+
+
+def _one_word(manifest: Manifest, path: Path, command: list[str]) -> Found:
+    text = "begins with a word that has spaces in it, and no program has that name"
+    advice = "write each word as an entry of its own, or start a shell"
+    where = (*path, "command")
+    return Found(
+        manifest=manifest,
+        path=(*where, 0),
+        problem=Problem(where="command", text=text, advice=advice),
+        fix=put(where, [*command[0].split(), *command[1:]]),
+    )
 
 
 def _flags_as_command(manifest: Manifest, path: Path, command: list[str], args: object) -> Found:
@@ -275,7 +294,9 @@ def remote_code(graph: Graph) -> Iterator[Found]:
             del given["revision"]
         problem = unpinned_code(given)
         model = engine.line.model
-        if problem is None or not engine.is_line_whole or model is None:
+        if problem is None or not lists_flags(engine) or model is None:
+            continue
+        if "model" in engine.line.unread or "revision" in engine.line.unread:
             continue
         # Files that are mounted, or in a bucket, change by other means.
         is_repository = not model.startswith((".", "/", "~")) and "://" not in model

@@ -13,7 +13,7 @@ from vllm_constructs.reading.listeners import MULTI_PORT
 from vllm_constructs.releases.environment import switch
 from vllm_constructs.workloads.lora_adapter import RUNTIME, servers_problem
 
-from .owners import given_flags, owner_of
+from .owners import given_flags, level_of, owner_of
 from .rule import Found, rule
 
 _SIZE, _LOCAL = "data-parallel-size", "data-parallel-size-local"
@@ -56,7 +56,12 @@ def _is_parallel(engine: Engine) -> bool:
 
 def _at(engine: Engine, problem: Problem) -> Found:
     flag = problem.where.removeprefix("EngineArgs.").replace("_", "-")
-    return Found(manifest=engine.manifest, path=engine.flag_place(flag), problem=problem)
+    return Found(
+        manifest=engine.manifest,
+        path=engine.flag_place(flag),
+        problem=problem,
+        level=level_of(engine),
+    )
 
 
 def _conflicts(engine: Engine) -> Iterator[Problem]:
@@ -142,7 +147,11 @@ def experts(graph: Graph) -> Iterator[Found]:
         if not lists_flags(engine):
             continue
         has_sizes = any("parallel-size" in name for name in engine.line.unread)
-        for problem in conflicts(given_flags(engine), is_complete=not has_sizes):
+        given = given_flags(engine)
+        if has_sizes:
+            # The product of all sizes is not known without one of them.
+            given.pop("tensor_parallel_size", None)
+        for problem in conflicts(given, is_complete=not has_sizes):
             if owner_of(problem) == "D05":
                 yield _at(engine, problem)
 

@@ -40,12 +40,12 @@ def sidecars(graph: Graph) -> Iterator[Found]:
             yield from _beside(engine, sidecar)
     for pool in graph.of("InferencePool") if by_pod else ():
         listed = pool_ports(pool.spec)
-        for pod in pods_of_pool(graph, pool) if listed else ():
-            if id(pod) in by_pod:
-                problem = _in_pool(by_pod[id(pod)], listed)
-                if problem is not None:
-                    yield Found(manifest=pool, path=_place(pool), problem=problem)
-                    break
+        pods = pods_of_pool(graph, pool) if listed else []
+        engines = [by_pod[id(pod)] for pod in pods if id(pod) in by_pod]
+        problems = (check(one, listed) for check in (_past, _closed) for one in engines)
+        problem = next(filter(None, problems), None)
+        if problem is not None:
+            yield Found(manifest=pool, path=_place(pool), problem=problem)
 
 
 def _beside(engine: Engine, sidecar: Sidecar) -> Iterator[Found]:
@@ -70,7 +70,8 @@ def _beside(engine: Engine, sidecar: Sidecar) -> Iterator[Found]:
     elif sidecar.ranks is not None and sidecar.ranks != len(numbers):
         has_ports = engine.flag(MULTI_PORT) is True
         what = f"{len(numbers)} ports, one for each rank" if has_ports else "one port for all ranks"
-        text = f"has {sidecar.ranks} ports, but the engine has {what}"
+        own = "one port" if sidecar.ranks == 1 else f"{sidecar.ranks} ports"
+        text = f"has {own}, but the engine has {what}"
         advice = f"give it --data-parallel-size={len(numbers)}"
         problem = Problem(where="the routing sidecar", text=text, advice=advice)
         yield Found(manifest=engine.manifest, path=place, problem=problem)
@@ -80,25 +81,37 @@ def _has(engine: Engine, sidecar: Sidecar, field: str) -> bool:
     return bool(mapping(engine.manifest.at(*sidecar.path)).get(field))
 
 
-def _in_pool(engine: Engine, listed: tuple[int, ...]) -> Problem | None:
-    """What is wrong with the ports of a pool for the pods of an engine."""
-    numbers, sidecar = rank_ports(engine), routing_sidecar(engine)
-    if numbers is None or (sidecar is not None and sidecar.ports is None):
+def _outer(engine: Engine, sidecar: Sidecar | None) -> tuple[int, ...]:
+    """The ports of an engine's pod for the pool; none if they are not known."""
+    if rank_ports(engine) is None:
+        return ()
+    return (sidecar.ports or ()) if sidecar else rank_ports(engine) or ()
+
+
+def _past(engine: Engine, listed: tuple[int, ...]) -> Problem | None:
+    """A port of a pool that is the engine's, behind its sidecar."""
+    sidecar = routing_sidecar(engine)
+    outer = _outer(engine, sidecar)
+    past = [one for one in listed if one in (rank_ports(engine) or ()) and one not in outer]
+    if sidecar is None or not outer or not past:
         return None
-    outer = (sidecar.ports or ()) if sidecar else numbers
+    text = (
+        f"has {past[0]}, the port of the engine of {escaped(engine.manifest.title)} behind its "
+        "routing sidecar, so that no prompt is handed to the prefill side"
+    )
+    return Problem(where="targetPorts", text=text, advice=f"give {outer[0]}, the sidecar's")
+
+
+def _closed(engine: Engine, listed: tuple[int, ...]) -> Problem | None:
+    """A port of a pool that no container of an engine's pods listens on."""
+    sidecar = routing_sidecar(engine)
+    outer = _outer(engine, sidecar)
     declared = declared_ports(engine.pod, besides=engine.container)
-    title = escaped(engine.manifest.title)
-    past = [one for one in listed if one in numbers and one not in outer]
-    if sidecar is not None and past:
-        text = (
-            f"has {past[0]}, the port of the engine of {title} behind its routing sidecar, so that "
-            "no prompt is handed to the prefill side"
-        )
-        return Problem(where="targetPorts", text=text, advice=f"give {outer[0]}, the sidecar's")
-    closed = [one for one in listed if one not in (*outer, *numbers, *declared)]
-    if not closed or _may_listen(engine, sidecar):
+    known = {*outer, *(rank_ports(engine) or ()), *declared}
+    closed = [one for one in listed if one not in known]
+    if not outer or not closed or _may_listen(engine, sidecar):
         return None
-    text = f"has {closed[0]}, on which no container of {title} listens"
+    text = f"has {closed[0]}, on which no container of {escaped(engine.manifest.title)} listens"
     advice = f"let each side listen on the port of the pool; here it is {outer[0]}"
     return Problem(where="targetPorts", text=text, advice=advice)
 

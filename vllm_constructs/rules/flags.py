@@ -17,17 +17,18 @@ from vllm_constructs.reading.engines import Engine
 from vllm_constructs.reading.fields import items
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Manifest, Path
-from vllm_constructs.reading.pods import Pod
 from vllm_constructs.releases.release import VllmRelease, catalog, is_misspelled, releases
 
+from .operator_lines import of_operators
 from .owners import given_flags, owner_of
 from .rule import Edit, Fix, Found, Level, put, rule
-from .starts import KUBEAI, has_known_start, is_direct, repeated_serve, start, words_at
+from .starts import has_known_start, is_direct, repeated_serve, start, words_at
 
 if TYPE_CHECKING:
     from vllm_constructs.engine.command_line_parser import Given
 
 _NEAR = re.compile(r"did you mean '([a-z0-9-]+)'\?")
+_SPACE = re.compile(r"\s+")
 _TRUTHS = {"true": True, "false": False, "True": True, "False": False}
 # Where a plugin of a parser or connector may be found without a flag that names it.
 _PLUGINS = ("PYTHONPATH", "VLLM_PLUGINS")
@@ -35,19 +36,12 @@ _PLUGINS = ("PYTHONPATH", "VLLM_PLUGINS")
 
 def _engines(graph: Graph) -> Iterator[Engine]:
     """The engines whose words vLLM's parser reads."""
-    for engine in (*graph.engines, *_of_kubeai(graph)):
+    for engine in graph.engines:
         # A mirror of an image may have another entrypoint, which needs the word.
         is_read = engine.words[:1] != ["serve"] and not repeated_serve(engine)
         if is_read and has_known_start(engine):
             yield engine
-
-
-def _of_kubeai(graph: Graph) -> Iterator[Engine]:
-    """The models of KubeAI, whose operator makes the pods and passes on the flags."""
-    for manifest in graph.of(KUBEAI):
-        if manifest.group == "kubeai.org" and manifest.spec.get("engine") == "VLLM":
-            pod = Pod(manifest, ("spec",), is_whole=False)
-            yield Engine(graph, pod, ("spec",), manifest.spec)
+    yield from of_operators(graph)
 
 
 @rule("E01", "error", "a flag that this vLLM release does not have")
@@ -56,6 +50,9 @@ def unknown_flag(graph: Graph) -> Iterator[Found]:
     for engine in _engines(graph):
         for one in engine.line.given:
             if one.problem is None or one.flag is not None or not one.word.startswith("-"):
+                continue
+            if _SPACE.search(one.word.partition("=")[0]):
+                yield _one_word(engine, one)
                 continue
             # A release that is newer than the data may have any flag.
             level = _level_of_flag(engine.release, one.word)
@@ -67,6 +64,24 @@ def unknown_flag(graph: Graph) -> Iterator[Found]:
                     level=level,
                     fix=_without_flag(engine, one),
                 )
+
+
+def _one_word(engine: Engine, one: Given) -> Found:
+    """A flag and its value in one word, which no release divides."""
+    name, value = _SPACE.split(one.word, maxsplit=1)
+    text = "is one word with a space in it, which vLLM does not divide into a flag and its value"
+    path = engine.word_place(one.at)
+    is_single = is_direct(engine, one.at) and not _SPACE.search(value)
+    return Found(
+        manifest=engine.manifest,
+        path=path,
+        problem=Problem(
+            where=require.shown(one.word),
+            text=text,
+            advice=f"write {escaped(name)} and the value as two entries of the list",
+        ),
+        fix=put(path, f"{name}={value}", is_safe=True) if is_single else None,
+    )
 
 
 def _level_of_flag(release: VllmRelease, word: str) -> Level | None:
@@ -228,12 +243,12 @@ def _plugins(engine: Engine) -> Iterator[Found]:
     release = engine.release
     if release.is_open or (release.version is not None and not release.is_certain):
         return
-    # An official image has no plugins, unless something adds them before the start.
-    is_bare = is_direct(engine, 0) and not {*engine.env, *engine.env_paths} & {*_PLUGINS}
-    is_wrong = is_bare and release.is_certain and release.is_official
     for problem in plugins_needed(release, given_flags(engine)):
         if owner_of(problem, "E02") != "E02":
             continue
+        # An official image has no plugins, unless something adds them before the start.
+        is_bare = is_direct(engine, 0) and not {*engine.env, *engine.env_paths} & {*_PLUGINS}
+        is_wrong = is_bare and release.is_certain and release.is_official
         name = problem.where.removeprefix("EngineArgs.").partition("[")[0].replace("_", "-")
         yield Found(
             manifest=engine.manifest,

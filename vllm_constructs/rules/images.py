@@ -24,7 +24,11 @@ _MOVING = re.compile(
 # An image of the vLLM project, whose newest release is known.
 _OFFICIAL = re.compile(r"(docker\.io/)?vllm/vllm-(openai|tpu)")
 # Filled in later, by a tool or by the cluster.
-_OPEN = re.compile(r"[${}<>%]|^auto$|REPLACE|PLACEHOLDER|CHANGE_?ME|YOUR_", re.IGNORECASE)
+_OPEN = re.compile(
+    r"[${}<>%]|^auto$|(?-i:^[A-Z][A-Z0-9_]+$)|REPLACE|PLACEHOLDER|CHANGE_?ME|YOUR_", re.IGNORECASE
+)
+# A word of a template, as in `REGION-docker.pkg.dev/PROJECT_ID/vllm`; names have no capitals.
+_CAPITALS = re.compile(r"(?<![A-Za-z0-9])[A-Z][A-Z0-9_]{2,}(?![A-Za-z0-9])")
 _TRIGGERS = "image.openshift.io/triggers"
 
 
@@ -60,6 +64,8 @@ def _wrong(pod: Pod, path: Path, value: str) -> Iterator[Found]:
         return
     parts = image_parts(value)
     if parts is None:
+        if _CAPITALS.search(re.split(r"@|:(?=[^/]*$)", value)[0]):
+            return
         text = f"is {shown}, which is no image, and the pod stays in InvalidImageName"
         problem = Problem(where=where, text=text, allowed="a name with a tag or digest")
         yield _found(pod.manifest, path, problem, "error")

@@ -30,6 +30,8 @@ _REQUIRED = {
     "prometheus": ("serverAddress", "query", "threshold"),
 }
 _NOT_CACHED = ("cpu", "cron", "memory")
+_COUNT = re.compile(r"-?\d{1,9}", re.ASCII)
+_LARGEST = 1e12
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -233,14 +235,14 @@ def _cron(scaler: Scaler, one: Trigger) -> Iterator[Found]:
         yield _found(manifest, (*path, "start"), text, "change one of them")
     wanted = one.metadata.get("desiredReplicas")
     place = (*path, "desiredReplicas")
-    if isinstance(wanted, str) and wanted.strip().lstrip("-").isdecimal():
+    if isinstance(wanted, str) and _COUNT.fullmatch(wanted.strip()):
         count = int(wanted)
         top = integer(manifest.spec.get("maxReplicaCount"), _MOST)
         if count < 1:
             text = f"is {count}, which KEDA refuses: a cron trigger is a minimum for its time"
             advice = "give 1 or more, and a lower minReplicaCount for the other times"
             yield _found(manifest, place, text, advice)
-        elif top >= 1 and (
-            problem := floor_problem("desiredReplicas", count, "maxReplicaCount", top)
-        ):
+        limit, advice = "maxReplicaCount", "lower it, or raise maxReplicaCount"
+        problem = floor_problem("desiredReplicas", count, limit, top, advice)
+        if count >= 1 and top >= 1 and problem is not None:
             yield Found(manifest=manifest, path=place, problem=problem, level="warning")

@@ -32,12 +32,13 @@ _HIDDEN = ("data", "env", "stringData")
 
 
 class Fault(NamedTuple):
-    """A field that is wrong: its path, why, how bad, and how it is mended."""
+    """A field that is wrong: path, why, how bad, how it is mended, and whether it is missing."""
 
     path: Path
     problem: Problem
     level: Level | None = None
     fix: Fix | None = None
+    is_missing: bool = False
 
 
 class Walk:
@@ -86,7 +87,7 @@ class Walk:
             if value.get(key) is None:
                 text = f"is missing, and Kubernetes 1.{self._types.release} requires it"
                 problem = Problem(where=where((*path, key)), text=text, advice="give it")
-                self.faults.append(Fault((*path, key), problem))
+                self.faults.append(Fault((*path, key), problem, is_missing=True))
 
     def _value(self, field: Field, value: object, path: Path) -> None:
         if field.shape == "[":

@@ -14,7 +14,7 @@ from vllm_constructs.reading.groups import is_plain
 from vllm_constructs.releases.behavior import numbers
 from vllm_constructs.releases.release import built_in, releases
 
-from .owners import given_flags, owner_of
+from .owners import given_flags, level_of, owner_of
 from .rule import Found, rule
 
 _CONFIG = "kv-transfer-config"
@@ -29,14 +29,15 @@ _INSTEAD = {
 
 @rule("X07", "error", "a connector that this release does not start with")
 def refused(graph: Graph) -> Iterator[Found]:
-    """VLLM reads the keys and the name when it starts, and ends."""
+    """The engine reads the keys and the name when it starts, and ends."""
     for engine in graph.engines:
         if not is_plain(engine):
             continue
         for problem in _refusals(engine):
             is_encoder = problem.where.startswith(("EngineArgs.ec_", "--ec-"))
             path = engine.flag_place("ec-transfer-config" if is_encoder else _CONFIG)
-            yield Found(manifest=engine.manifest, path=path, problem=problem)
+            level = level_of(engine)
+            yield Found(manifest=engine.manifest, path=path, problem=problem, level=level)
         yield from _gone(engine)
 
 
@@ -65,7 +66,7 @@ def _gone(engine: Engine) -> Iterator[Found]:
             continue
         if older or one.name in _INSTEAD:
             state = "not yet" if is_later else "no longer"
-            text = f"is {escaped(repr(one.name))}, which is {state} a connector of {release.description}"
+            text = f"is {escaped(repr(one.name))}, {state} a connector of {release.description}"
             advice = f"use {_INSTEAD[one.name]}" if one.name in _INSTEAD else "use another one"
             advice += f"; vLLM {older[-1]} still had it" if older and not is_later else ""
             advice = f"vLLM {older[0]} has it: use a newer image" if is_later else advice
@@ -74,5 +75,5 @@ def _gone(engine: Engine) -> Iterator[Found]:
             # A plugin of the image may have it.
             continue
         path = engine.flag_place(_CONFIG)
-        level = None if release.is_certain else "warning"
+        level = level_of(engine)
         yield Found(manifest=engine.manifest, path=path, problem=problem, level=level)

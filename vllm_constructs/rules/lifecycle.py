@@ -24,6 +24,8 @@ _LONG_PAUSE = 30
 # In a script, alone or before what drains.
 _SLEEP = re.compile(r"\bsleep\s+(\d+)([smh]?)\b")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+# How often a loop sleeps is not known.
+_LOOP = re.compile(r"\b(for|until|while)\b")
 
 
 def pre_stop(container: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -42,7 +44,8 @@ def pre_stop(container: Mapping[str, Any]) -> tuple[int, int] | None:
         # The hook of this library: port, pause and seconds.
         pause, seconds = words[4], words[5]
         return (int(pause), int(seconds)) if (pause + seconds).isdecimal() else None
-    found = _SLEEP.search(" ".join(words))
+    script = " ".join(words)
+    found = None if _LOOP.search(script) else _SLEEP.search(script)
     return (int(found[1]) * _UNITS[found[2]], 0) if found else None
 
 
@@ -62,6 +65,8 @@ def deadline(graph: Graph) -> Iterator[Found]:
         startup = mapping(engine.container.get("startupProbe"))
         least = budget(startup) if startup else 0
         given = "progressDeadlineSeconds" in manifest.spec
+        if not given and engine.pod.is_patch:
+            continue
         what = f"is {seconds}" if given else f"is left out, which means {seconds} seconds"
         path = ("spec", "progressDeadlineSeconds")
         if seconds < least:
@@ -127,13 +132,22 @@ def drain(graph: Graph) -> Iterator[Found]:
         if _has_pre_stop(engine) and found is None:
             continue
         missing = [] if _has_pre_stop(engine) else ["no preStop hook waits for load balancers"]
+        has_flag = "--shutdown-timeout" in engine.release.catalog["flags"]
         if not waits and is_known:
-            missing.append("no --shutdown-timeout waits for the requests that run")
+            missing.append(
+                "no --shutdown-timeout waits for the requests that run"
+                if has_flag
+                else "nothing waits for the requests that run"
+            )
         if missing:
             text = f"{' and '.join(missing)}: requests are lost at each rollout and scale-down"
             advice = (
                 "add a preStop hook that sleeps 15 seconds, --shutdown-timeout for the longest "
                 "request, and their sum with 15 more as terminationGracePeriodSeconds"
+                if has_flag
+                else f"add a preStop hook that sleeps for the longest request, since "
+                f"{engine.release.description} has no --shutdown-timeout, and its seconds with 15 "
+                "more as terminationGracePeriodSeconds"
             )
             path = (*engine.path, "lifecycle", "preStop")
             yield Found(

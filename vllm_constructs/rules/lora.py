@@ -21,7 +21,7 @@ from vllm_constructs.workloads.lora_adapter import (
     slots_problem,
 )
 
-from .owners import given_flags, owner_of
+from .owners import given_flags, level_of, owner_of
 from .rule import Found, rule
 
 _PLUGINS = "VLLM_PLUGINS"
@@ -45,7 +45,8 @@ def loaded(graph: Graph) -> Iterator[Found]:
         for problem in _unloaded(engine):
             flag = problem.where.removeprefix("EngineArgs.").lstrip("-").replace("_", "-")
             path = engine.flag_place(flag)
-            yield Found(manifest=engine.manifest, path=path, problem=problem)
+            level = level_of(engine) if "max" in flag else None
+            yield Found(manifest=engine.manifest, path=path, problem=problem, level=level)
         is_known = lists_flags(engine) and not has_given(engine, "enable-lora")
         if switch(engine.env, RUNTIME) and is_known and not engine.is_headless:
             problem = Problem(

@@ -17,7 +17,6 @@ from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Path
 from vllm_constructs.workloads.storage import disk_needed, repeated_download, size_problem
 
-from .rollout import is_fragment
 from .rule import Found, put, remove, rule
 
 # An id of the Hub, with the file type of GGUF or without.
@@ -211,7 +210,6 @@ def _own(engine: Engine, folder: Folder) -> str | None:
     if folder.mount is None:
         # Other images may have the weights in them, and a volume elsewhere may be meant.
         is_known = engine.release.is_official and not _has_disk(engine)
-        is_known &= engine.manifest.kind != "Deployment" or not is_fragment(engine.manifest)
         return "the disk of the container" if is_known else None
     if folder.volume is None:
         return None

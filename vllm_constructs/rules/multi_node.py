@@ -20,8 +20,8 @@ from vllm_constructs.reading.groups import (
     serves_ranks,
 )
 
-from .owners import given_flags, owner_of
-from .rule import Found, rule
+from .owners import given_flags, level_of, owner_of
+from .rule import Found, Level, rule
 
 SIZES = {
     "tensor": "tensor-parallel-size",
@@ -38,7 +38,7 @@ def sizes(graph: Graph) -> Iterator[Found]:
     for engine in graph.engines:
         for problem in conflicts(given_flags(engine)):
             if owner_of(problem) == "M01":
-                yield _at(engine, "nnodes", problem)
+                yield _at(engine, "nnodes", problem, level_of(engine))
     for group in groups(graph):
         told: set[str] = set()
         for engine in group.engines:
@@ -50,8 +50,9 @@ def sizes(graph: Graph) -> Iterator[Found]:
         yield from _differences(group)
 
 
-def _at(engine: Engine, flag: str, problem: Problem) -> Found:
-    return Found(manifest=engine.manifest, path=engine.flag_place(flag), problem=problem)
+def _at(engine: Engine, flag: str, problem: Problem, level: Level | None = None) -> Found:
+    path = engine.flag_place(flag)
+    return Found(manifest=engine.manifest, path=path, problem=problem, level=level)
 
 
 def _nodes(group: Group, engine: Engine) -> Found | None:

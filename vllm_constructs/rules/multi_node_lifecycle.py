@@ -9,7 +9,7 @@ from vllm_constructs.errors import Problem
 from vllm_constructs.reading.engines import Engine
 from vllm_constructs.reading.fields import items, mapping
 from vllm_constructs.reading.graph import Graph
-from vllm_constructs.reading.groups import groups, is_plain
+from vllm_constructs.reading.groups import groups, has_other_nodes, is_plain
 from vllm_constructs.reading.pods import Pod
 
 from .lifecycle import pre_stop
@@ -89,7 +89,8 @@ def restart(graph: Graph) -> Iterator[Found]:
 def probed(graph: Graph) -> Iterator[Found]:
     """A headless node listens on no port: the probe fails, and the group is restarted."""
     for engine in graph.engines:
-        if not engine.is_headless or not is_plain(engine):
+        # Of pods that are no group, E06 tells it.
+        if not engine.is_headless or not engine.pod.role or not is_plain(engine):
             continue
         elsewhere = _ports_of_others(engine)
         for name, path, probe in probes(engine):
@@ -123,7 +124,8 @@ def ends(graph: Graph) -> Iterator[Found]:
     """The requests that the leader still runs end with the first node that ends."""
     for engine in graph.engines:
         hook = mapping(engine.container, "lifecycle", "preStop")
-        if engine.is_headless and engine.manifest.kind in _ALONE and engine.pod.is_whole:
+        is_alone = engine.manifest.kind in _ALONE and has_other_nodes(engine)
+        if engine.is_headless and is_alone and engine.pod.is_whole:
             if hook and pre_stop(engine.container) is None:
                 # What it executes is not known.
                 continue

@@ -72,7 +72,11 @@ def _found(manifest: Manifest, path: Path, steps: tuple[str, ...], pod: Pod, wha
 
 def _silent_pods(graph: Graph) -> set[int]:
     """The pods that are nodes of an engine and have no server."""
-    found = {id(engine.pod) for engine in graph.engines if engine.is_headless and is_plain(engine)}
+    found = {
+        id(engine.pod)
+        for engine in graph.engines
+        if engine.is_headless and is_plain(engine) and has_other_nodes(engine)
+    }
     for group in groups(graph):
         if group.has_several and group.uses_ray and group.engine("leader") is not None:
             found |= {

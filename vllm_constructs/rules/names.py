@@ -162,10 +162,13 @@ def _of_labels(manifest: Manifest, labels: object, path: Path) -> Iterator[Found
 
 
 def _of_data(manifest: Manifest) -> Iterator[Found]:
-    check = names.data_key if manifest.kind == "ConfigMap" else names.secret_key
+    is_secret = manifest.kind == "Secret"
+    check = names.secret_key if is_secret else names.data_key
     for field in ("data", "binaryData", "stringData"):
         for key in mapping(manifest.body.get(field)):
-            yield from _wrong(manifest, (field, str(key)), check, key, f"a key of {field}")
+            # A key of a Secret that is none may be what it should hold.
+            place: Path = (field,) if is_secret else (field, str(key))
+            yield from _wrong(manifest, place, check, key, f"a key of {field}")
 
 
 def _port(what: str, value: object) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from vllm_constructs.errors import Problem
 from vllm_constructs.reading.engines import Engine
 
+from .rule import Level
+
 # By the beginning of a flag's Python name; the first one counts.
 _CONFLICTS = (
     ("api_server_count", "D01"),
@@ -50,3 +52,12 @@ def given_flags(engine: Engine) -> dict[str, Any]:
         engine: The engine.
     """
     return {name.replace("-", "_"): value for name, value in engine.options.items()}
+
+
+def level_of(engine: Engine) -> Level:
+    """The level of what a release refuses: a warning where the manifest does not specify it.
+
+    Args:
+        engine: The engine.
+    """
+    return "error" if engine.release.is_certain else "warning"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vllm_constructs.accelerators.amd import RESOURCE as AMD
 from vllm_constructs.accelerators.google import RESOURCE as TPU
@@ -29,6 +30,9 @@ from vllm_constructs.workloads.plan_annotations import read_plan_annotations
 
 from .rule import Found, rule
 from .starts import count_of_starts, has_known_start
+
+if TYPE_CHECKING:
+    from vllm_constructs.engine.command_line_parser import Given
 
 _NVIDIA = "nvidia.com/gpu"
 _WHOLE = (_NVIDIA, AMD, *RESOURCES, GAUDI_RESOURCE)
@@ -85,14 +89,26 @@ def _has_known_sizes(engine: Engine) -> bool:
         return False
     if any(name in line.unread for name in (*_SIZES, _LOCAL)) or engine.flag(_LOCAL) == 0:
         return False
-    if any(one.problem is not None and one.flag in (*_SIZES, _LOCAL) for one in line.given):
-        # Their rule says so.
+    if engine.release.is_open and any(
+        one.flag is None and one.word.startswith("--") for one in line.given
+    ):
+        # A program that builds on vLLM, such as vLLM-Omni, may place its stages by flags of its own.
+        return False
+    if any(one.problem is not None and _is_size(one) for one in line.given):
+        # Another rule says what is wrong with it.
         return False
     model = str(line.model)
     if "model" in line.unread and not _MODEL.fullmatch(model.strip("{})")):
         # A variable of a shell may hold flags as well.
         return False
     return engine.flag("distributed-executor-backend", "mp") in _BACKENDS
+
+
+def _is_size(one: Given) -> bool:
+    """Whether a word is one of the sizes, or may be meant to be."""
+    if one.flag is not None:
+        return one.flag in (*_SIZES, _LOCAL)
+    return "paral" in one.word or one.word.startswith(("-tp", "--tp", "-pp", "-dp"))
 
 
 def _ranks(engine: Engine) -> int:

@@ -19,6 +19,7 @@ PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 HANDLERS = ("httpGet", "tcpSocket", "exec", "grpc")
 # Before an engine serves, it imports, compiles and captures graphs, whatever the size of its model.
 _SHORTEST = 60
+_LONGEST_NAME = 15
 _HAIR_TRIGGER = 30
 _ALWAYS_TRUE = re.compile(r"\s*(/bin/|/usr/bin/)?(true|:|echo\b[^|&;]*|exit 0)\s*;?\s*")
 # vllm/entrypoints/serve/instrumentator and sagemaker; the supervisor of ranks has two more.
@@ -64,7 +65,7 @@ def startup(graph: Graph) -> Iterator[Found]:
             text = f"is {successes}, and a startup probe ends with its first success"
             problem = Problem(where="successThreshold", text=text, advice="leave it out")
             yield Found(manifest=engine.manifest, path=(*path, "successThreshold"), problem=problem)
-        if budget(probe) < _SHORTEST:
+        if budget(probe) < _SHORTEST and _has_window(engine, probe):
             text = (
                 f"gives up after {budget(probe)} seconds, and no engine loads, compiles and "
                 "captures its graphs in that time, so the container is restarted for ever"
@@ -72,6 +73,11 @@ def startup(graph: Graph) -> Iterator[Found]:
             advice = "raise failureThreshold until it times periodSeconds exceeds the load time"
             problem = Problem(where="startupProbe", text=text, advice=advice)
             yield Found(manifest=engine.manifest, path=(*path, "failureThreshold"), problem=problem)
+
+
+def _has_window(engine: Engine, probe: Mapping[str, Any]) -> bool:
+    """Whether the window of a probe is known, since nothing else may give its fields."""
+    return engine.pod.is_whole or {"failureThreshold", "periodSeconds"} <= {*probe}
 
 
 def _without_startup(engine: Engine, path: Path, probe: dict[str, Any]) -> Found:
@@ -100,8 +106,9 @@ def hair_trigger(graph: Graph) -> Iterator[Found]:
     for engine in graph.engines:
         for name, path, probe in probes(engine):
             seconds = integer(probe.get("timeoutSeconds"), 1)
-            if name == "livenessProbe" and 0 <= seconds <= 1:
-                given = "timeoutSeconds" in probe
+            given = "timeoutSeconds" in probe
+            is_known = given or engine.pod.is_whole
+            if name == "livenessProbe" and is_known and 0 <= seconds <= 1:
                 text = (
                     f"{'is ' + str(seconds) if given else 'is left out, which means 1'}: one "
                     "second is too short for an engine that is busy"
@@ -112,7 +119,7 @@ def hair_trigger(graph: Graph) -> Iterator[Found]:
                 yield _of_timeout(engine, path, text, 5)
         liveness = mapping(engine.container.get("livenessProbe"))
         window = budget({**liveness, "initialDelaySeconds": 0})
-        if liveness and window < _HAIR_TRIGGER:
+        if liveness and window < _HAIR_TRIGGER and _has_window(engine, liveness):
             text = f"restarts the container after {window} seconds without an answer"
             advice = "let failureThreshold times periodSeconds be 30 seconds or more"
             problem = Problem(where="livenessProbe", text=text, advice=advice)
@@ -193,7 +200,13 @@ def _wrong_port(engine: Engine, where: str, port: object) -> Iterator[tuple[str,
     number, own = _number(engine, port), engine.port
     shown = escaped(require.shown(port))
     if isinstance(port, str) and not port.isdecimal():
-        if number is None:
+        # Of a port whose name Kubernetes refuses, H08 tells.
+        is_whole = engine.pod.is_whole
+        if (
+            is_whole
+            and number is None
+            and all(len(name) <= _LONGEST_NAME for name in engine.pod.ports)
+        ):
             text = f"is {shown}, which no port of the container has as its name"
             advice = require.nearest(port, sorted(engine.pod.ports)) or "give the port's name"
             yield "port", Problem(where=where, text=text, advice=advice), None

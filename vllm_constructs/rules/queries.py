@@ -9,6 +9,7 @@ from typing import TypeAlias
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped
 from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.manifest import Path
 from vllm_constructs.reading.queries import Query
 from vllm_constructs.reading.scalers import Scaler
 from vllm_constructs.reading.subjects import Subjects
@@ -32,19 +33,25 @@ _FIELDS = {"adapter": "seriesQuery", "picker": "flag", "rule": "expr"}
 def unknown_metric(graph: Graph) -> Iterator[Found]:
     """The query returns nothing, so that the scaler never scales and the alert never fires."""
     subjects = Subjects(graph)
+    seen: set[tuple[int, Path, str]] = set()
     for query in graph.queries:
         if "vllm" in query.text:
-            yield from _unknown_in(subjects, query)
+            yield from _unknown_in(subjects, query, seen)
     adapters = Adapters(graph)
     for scaler in graph.scalers:
         if scaler.manifest.kind == "HorizontalPodAutoscaler":
             yield from _unknown_names(subjects, adapters, scaler)
 
 
-def _unknown_in(subjects: Subjects, query: Query) -> Iterator[Found]:
-    for name, models in dict(_names(query)).items():
-        if name in subjects.recorded or subjects.copies(_NAME):
+def _unknown_in(
+    subjects: Subjects, query: Query, seen: set[tuple[int, Path, str]]
+) -> Iterator[Found]:
+    for name, models in _names(query):
+        # A dashboard has many queries of one metric.
+        key = (query.manifest.number, query.path, name)
+        if key in seen or name in subjects.recorded or subjects.copies(_NAME):
             continue
+        seen.add(key)
         found = _judged(subjects, query, name, models)
         if found is not None:
             problem, level = found
@@ -125,7 +132,7 @@ def _on_release(
         advice = "correct it, unless a recording rule elsewhere makes a series of this name"
         unsure = Problem(where=where, text=problem.text, value=problem.value, advice=advice)
         return unsure, "warning"
-    return problem, None if is_misspelt or not release.is_open else "warning"
+    return problem, None if is_misspelt or release.is_certain else "warning"
 
 
 def _numbers(release: str) -> tuple[int, ...]:

@@ -73,15 +73,6 @@ def pods_at_most(value: object, replicas: int, *, is_up: bool) -> int | None:
     return None
 
 
-def is_fragment(manifest: Manifest) -> bool:
-    """Whether a Deployment is only a part of one, such as a patch, so that more may be elsewhere.
-
-    Args:
-        manifest: The Deployment.
-    """
-    return "selector" not in manifest.spec
-
-
 @rule("R01", "warning", "a rollout that needs GPUs which nobody has declared spare")
 def surge(graph: Graph) -> Iterator[Found]:
     """The new pod stays Pending, and the old one is not stopped before it is ready."""
@@ -144,7 +135,7 @@ def _of_surge(graph: Graph, engine: Engine, where: Path) -> Iterator[Found]:
     strategy = mapping(manifest.at(*where))
     each = devices(engine.pod)
     low, high = graph.replicas(manifest)
-    is_part = is_fragment(manifest) and not strategy
+    is_part = engine.pod.is_patch and not strategy
     if strategy.get("type") == "Recreate" or is_part or not each or high < 1:
         return
     given = mapping(strategy.get("rollingUpdate"))

@@ -72,12 +72,29 @@ def _faults(graph: Graph, manifest: Manifest, minor: int | None) -> Iterator[Fau
         for pod in graph.pods_of(manifest):
             if pod.is_whole:
                 walk.fields("PodSpec", pod.spec, pod.path)
-    yield from walk.faults
+            else:
+                # Beside the fields of pods the kind has its own.
+                for path, container in pod.all_containers:
+                    walk.fields("Container", container, path)
+    found = list(walk.faults)
     if is_available():
-        named = {fault.path for fault in walk.faults}
-        for fault in _of_package(manifest, minor):
-            if fault.path not in named:
-                yield fault
+        named = {fault.path for fault in found}
+        found += [one for one in _of_package(manifest, minor) if one.path not in named]
+    is_part = _is_part(graph, manifest)
+    for fault in found:
+        if not (fault.is_missing and is_part):
+            yield fault
+
+
+def _is_part(graph: Graph, manifest: Manifest) -> bool:
+    """Whether an object is a patch of another one, which has what is missing.
+
+    A workload that has all but its selector is meant to be whole.
+    """
+    return any(
+        not pod.is_whole and not (pod.labels and all("image" in one for _, one in pod.containers))
+        for pod in graph.pods_of(manifest)
+    )
 
 
 def _new_kind(types: Types, kind: str, manifest: Manifest, minor: int | None) -> Fault | None:

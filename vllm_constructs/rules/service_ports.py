@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from vllm_constructs import require
-from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped
+from vllm_constructs.reading import backends
+from vllm_constructs.reading.backends import Backend
 from vllm_constructs.reading.engines import Engine
 from vllm_constructs.reading.fields import integer, mapping, strings
 from vllm_constructs.reading.graph import Graph
@@ -21,62 +22,12 @@ from .targets import Targets, monitored_pods, namespaces
 _NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 # A script that starts more than the engine.
 _OTHERS = re.compile(r"[;&\n]|\bray\b")
-_ROUTES = ("HTTPRoute", "GRPCRoute")
+# Annotations that the scrape jobs of Prometheus' chart read.
+_IS_SCRAPED, _SCRAPED_PORT = "prometheus.io/scrape", "prometheus.io/port"
+# Where Istio's sidecar, which is in no manifest, has the metrics of the pod.
+_OF_ISTIO = (15020, 15090)
 # What AWS' controller takes for a port whose target an annotation has.
 _ANNOTATED = "use-annotation"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Backend:
-    """A Service that an Ingress or a route names.
-
-    Args:
-        manifest: The Ingress or route.
-        path: The fields that lead to the port.
-        namespace: Namespace of the Service; empty if it is not given.
-        service: Its name.
-        port: The port: its number or its name; None if it is not given.
-    """
-
-    manifest: Manifest
-    path: Path
-    namespace: str
-    service: str
-    port: int | str | None
-
-
-def backends(graph: Graph) -> Iterator[Backend]:
-    """The Services that Ingresses and routes name.
-
-    Args:
-        graph: The manifests.
-    """
-    for manifest in graph.of("Ingress"):
-        paths: list[Path] = [("spec", "defaultBackend")]
-        for rule_path, _ in manifest.each("spec", "rules"):
-            paths += [(*one, "backend") for one, _ in manifest.each(*rule_path, "http", "paths")]
-        for path in paths:
-            service = mapping(manifest.at(*path), "service")
-            port = mapping(service, "port")
-            field = "name" if port.get("name") else "number"
-            yield Backend(
-                manifest=manifest,
-                path=(*path, "service", "port", field),
-                namespace=manifest.namespace,
-                service=str(service.get("name") or ""),
-                port=port.get(field),
-            )
-    for manifest in graph.of(*_ROUTES):
-        for rule_path, _ in manifest.each("spec", "rules"):
-            for path, one in manifest.each(*rule_path, "backendRefs"):
-                if one.get("kind", "Service") == "Service" and not one.get("group"):
-                    yield Backend(
-                        manifest=manifest,
-                        path=(*path, "port"),
-                        namespace=str(one.get("namespace") or manifest.namespace),
-                        service=str(one.get("name") or ""),
-                        port=one.get("port"),
-                    )
 
 
 @rule("R09", "error", "a port that its target does not have")
@@ -87,9 +38,21 @@ def ports(graph: Graph) -> Iterator[Found]:
         engines.setdefault(id(engine.pod), []).append(engine)
     for service in graph.of("Service"):
         if service.group == "" and service.spec.get("type") != "ExternalName":
-            yield from _targets(graph, service, engines)
-    for backend in backends(graph):
-        yield from _backend(graph, backend)
+            pods = graph.pods_behind(service)
+            yield from _targets(service, pods, engines)
+            where: Path = ("metadata", "annotations")
+            yield from _scraped(service, where, service.annotations, pods, engines)
+    for one in graph.engines:
+        where = (*one.pod.metadata_path, "annotations")
+        yield from _scraped(one.manifest, where, one.pod.annotations, [one.pod], engines)
+    seen: set[tuple[int, Path]] = set()
+    for manifest in graph.of("Ingress", "HTTPRoute", "Route"):
+        for backend in backends.backends_of(manifest):
+            where = _port_of(backend)
+            # A route has one for each of its matches.
+            if (manifest.number, where) not in seen:
+                seen.add((manifest.number, where))
+                yield from _backend(graph, backend, where)
     for policy in graph.of("NetworkPolicy"):
         yield from _policy(graph, policy)
     monitors = graph.of("ServiceMonitor")
@@ -103,10 +66,9 @@ def ports(graph: Graph) -> Iterator[Found]:
 
 
 def _targets(
-    graph: Graph, service: Manifest, engines: Mapping[int, list[Engine]]
+    service: Manifest, pods: list[Pod], engines: Mapping[int, list[Engine]]
 ) -> Iterator[Found]:
     """The target ports of a Service."""
-    pods = graph.pods_behind(service)
     entries = service.each("spec", "ports")
     for path, entry in entries:
         target = entry.get("targetPort")
@@ -141,6 +103,8 @@ def _named(pods: Iterable[Pod], name: str) -> bool:
 
 
 def _unnamed(manifest: Manifest, where: Path, field: str, name: str, pods: Iterable[Pod]) -> Found:
+    is_monitor = manifest.kind.endswith(("Monitor", "Monitoring"))
+    effect = "nothing is scraped" if is_monitor else "nothing is sent to them"
     names = sorted({one for pod in pods for one in pod.ports})
     titles = sorted({pod.manifest.title for pod in pods})
     more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
@@ -165,12 +129,10 @@ def _not_listening(
     engines: Mapping[int, list[Engine]],
 ) -> Iterator[Found]:
     """A number on which nothing in the pods listens."""
-    found = [engine for pod in pods for engine in engines.get(id(pod), ())]
-    if not number or not found or len(found) != len(pods) or not all(map(_is_alone, found)):
+    found = _silent(number, pods, engines)
+    if not found:
         return
     own = {engine.port for engine in found}
-    if any(number == engine.port or _mentions(engine, number) for engine in found):
-        return
     listens = " or ".join(str(one) for one in sorted(own, key=str))
     text = f"is {number}, and the engine of {escaped(found[0].manifest.title)} listens on {listens}"
     if where[-1] == "targetPort" and service.at(*where) is None:
@@ -178,6 +140,40 @@ def _not_listening(
     fix: Fix | None = put(where, next(iter(own))) if len(own) == 1 else None
     problem = Problem(where="targetPort", text=text, advice=f"give {listens}")
     yield Found(manifest=service, path=where, problem=problem, fix=fix)
+
+
+def _silent(number: int, pods: list[Pod], engines: Mapping[int, list[Engine]]) -> list[Engine]:
+    """The engines of pods in which nothing listens on a number; none if something may."""
+    found = [engine for pod in pods for engine in engines.get(id(pod), ())]
+    if not number or not found or len(found) != len(pods) or not all(map(_is_alone, found)):
+        return []
+    is_told = any(number == engine.port or _mentions(engine, number) for engine in found)
+    return [] if is_told else found
+
+
+def _scraped(
+    manifest: Manifest,
+    path: Path,
+    annotations: Mapping[str, object],
+    pods: list[Pod],
+    engines: Mapping[int, list[Engine]],
+) -> Iterator[Found]:
+    """The port at which annotations let Prometheus ask for metrics."""
+    port = str(annotations.get(_SCRAPED_PORT))
+    is_scraped = str(annotations.get(_IS_SCRAPED)).lower() == "true"
+    if not is_scraped or not port.isdecimal() or int(port) in _OF_ISTIO:
+        return
+    found = _silent(int(port), pods, engines)
+    own = {engine.port for engine in found}
+    if len(own) == 1:
+        [right] = own
+        text = (
+            f"is '{port}', and the engine of {escaped(found[0].manifest.title)} listens on "
+            f"{right}, so that Prometheus gets no metrics"
+        )
+        problem = Problem(where=f"annotation {_SCRAPED_PORT}", text=text, advice=f"give '{right}'")
+        where = (*path, _SCRAPED_PORT)
+        yield Found(manifest=manifest, path=where, problem=problem, fix=put(where, str(right)))
 
 
 def _is_alone(engine: Engine) -> bool:
@@ -205,29 +201,40 @@ def _mentions(engine: Engine, number: int) -> bool:
     return number in ports or any(re.search(rf"\b{number}\b", word) for word in words)
 
 
-def _backend(graph: Graph, backend: Backend) -> Iterator[Found]:
+def _port_of(backend: Backend) -> Path:
+    """The fields that lead to the port of a backend."""
+    manifest, path = backend.manifest, backend.reference
+    if manifest.kind == "Route":
+        return ("spec", "port", "targetPort")
+    if manifest.kind == "HTTPRoute":
+        return (*path, "port")
+    if "service" not in mapping(manifest.at(*path)):
+        return (*path, "servicePort")
+    port = mapping(manifest.at(*path, "service", "port"))
+    return (*path, "service", "port", "number" if "number" in port else "name")
+
+
+def _backend(graph: Graph, backend: Backend, where: Path) -> Iterator[Found]:
     """The port of a Service in an Ingress or route."""
-    if backend.port is None or backend.port == _ANNOTATED or not backend.service:
-        return
-    service = graph.find("Service", backend.namespace, backend.service)
-    if service is None or service.group or service.spec.get("type") == "ExternalName":
+    service = backends.object_of(graph, backend)
+    port, is_name = backend.port, isinstance(backend.port, str)
+    # A Route of OpenShift names the port of the pods by its number.
+    is_known = is_name or (type(port) is int and backend.manifest.kind != "Route")
+    if service is None or service.kind != "Service" or not is_known or port == _ANNOTATED:
         return
     entries = [one for _, one in service.each("spec", "ports")]
-    field = "name" if isinstance(backend.port, str) else "port"
-    known = [one[field] for one in entries if one.get(field) is not None]
-    if not entries or backend.port in known:
+    known = [one[field] for one in entries if (field := "name" if is_name else "port") in one]
+    if not entries or port in known or service.spec.get("type") == "ExternalName":
         return
-    name = require.shown(backend.port)
-    what = "name" if field == "name" else "number"
-    text = f"is {name}, and {service.title} has no port of that {what}"
-    advice = require.nearest(backend.port, map(str, known)) if field == "name" else ""
-    fix = None
-    if not advice:
-        advice = f"give {require.one_of(known)}" if known else "give its number"
+    what = "name" if is_name else "number"
+    text = f"is {require.shown(port)}, and {service.title} has no port of that {what}"
+    fix, advice = None, require.nearest(port, map(str, known))
     if len(known) == 1:
-        fix, advice = put(backend.path, known[0]), f"give {known[0]!r}"
+        fix, advice = put(where, known[0]), f"give {known[0]!r}"
+    elif not advice:
+        advice = f"give {require.one_of(known)}" if known else "give its number"
     problem = Problem(where="port of the backend", text=escaped(text), advice=escaped(advice))
-    yield Found(manifest=backend.manifest, path=backend.path, problem=problem, fix=fix)
+    yield Found(manifest=backend.manifest, path=where, problem=problem, fix=fix)
 
 
 def _policy(graph: Graph, policy: Manifest) -> Iterator[Found]:
@@ -276,6 +283,19 @@ def _of_monitor(monitor: Manifest, where: Path, port: object, service: Manifest)
     return Found(manifest=monitor, path=where, problem=problem, fix=fix)
 
 
+def _number_as_name(monitor: Manifest, where: Path, port: str, pods: Iterable[Pod]) -> Found:
+    """A number where a PodMonitor has the name of a port, which has at least one letter."""
+    names = sorted({name for pod in pods for name, one in pod.ports.items() if str(one) == port})
+    text = f"is '{port}', a number, and the name of a port is needed, so that nothing is scraped"
+    fix, advice = None, "give the name of the container's port"
+    if len(names) == 1:
+        fix, advice = put(where, names[0]), f"give {names[0]!r}"
+    elif names:
+        advice = f"give {require.one_of(names)}"
+    problem = Problem(where="port of the endpoint", text=text, advice=escaped(advice))
+    return Found(manifest=monitor, path=where, problem=problem, fix=fix)
+
+
 def _pod_monitor(graph: Graph, monitor: Manifest) -> Iterator[Found]:
     """The ports of the pods that a PodMonitor selects."""
     pods = monitored_pods(graph, monitor)
@@ -283,7 +303,9 @@ def _pod_monitor(graph: Graph, monitor: Manifest) -> Iterator[Found]:
     for path, endpoint in monitor.each("spec", field):
         for name in ("port", "targetPort"):
             port = endpoint.get(name)
-            if isinstance(port, str) and pods and not _named(pods, port):
+            if name == "port" and monitor.kind == "PodMonitor" and str(port).isdecimal():
+                yield _number_as_name(monitor, (*path, name), str(port), pods)
+            elif isinstance(port, str) and pods and not _named(pods, port):
                 # GKE's PodMonitoring also takes numbers.
                 if port.isdecimal() and monitor.kind == "PodMonitoring":
                     continue

@@ -10,6 +10,7 @@ from typing import Any
 
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped
+from vllm_constructs.reading.backends import backends_of
 from vllm_constructs.reading.engines import Engine
 from vllm_constructs.reading.fields import integer, mapping
 from vllm_constructs.reading.graph import Graph
@@ -18,7 +19,6 @@ from vllm_constructs.reading.pods import Pod
 from vllm_constructs.reading.selectors import selects_labels
 
 from .rule import Found, Level, put
-from .service_ports import backends
 from .targets import Targets, namespaces
 
 _PATH: Path = ("spec", "selector")
@@ -39,7 +39,11 @@ class Services:
             if not engine.is_headless and _runs(graph, engine.pod):
                 self._engines[id(engine.pod)].append(engine)
                 self._by_name[engine.manifest.name].append(engine)
-        self._used = {(one.namespace, one.service) for one in backends(graph)}
+        self._used = {
+            (found.namespace, found.name)
+            for one in graph.of("Ingress", "HTTPRoute", "Route")
+            for found in backends_of(one)
+        }
         self._endpoints = {
             one.name if one.kind == "Endpoints" else one.labels.get("kubernetes.io/service-name")
             for one in graph.of("Endpoints", "EndpointSlice")

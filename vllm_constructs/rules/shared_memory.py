@@ -21,6 +21,8 @@ SHM = "/dev/shm"  # noqa: S108  # a path of the pod
 CONTAINER_DEFAULT = 64 * quantity.MI
 """Bytes of `/dev/shm` that a container has without a volume."""
 _MEMORY = "Memory"
+# Of these, one process drives all chips of a host.
+_ONE_PROCESS = {"aws.amazon.com/neuron", "aws.amazon.com/neuroncore", "google.com/tpu"}
 _NEGATIVE = re.compile(r"-\s*[\d.]+\w*")
 _NAME = "shm"
 
@@ -118,7 +120,7 @@ def workers(graph: Graph) -> Iterator[Found]:
     for engine in graph.engines:
         yield from _mediums(engine)
         count = workers_of(engine)
-        if count is None or count < 2:
+        if count is None or count < 2 or not _ONE_PROCESS.isdisjoint(engine.limits):
             continue
         if lacks_shared_memory(engine):
             yield _no_volume(engine, count)

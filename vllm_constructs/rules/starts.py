@@ -100,16 +100,17 @@ def repeated_serve(engine: Engine) -> tuple[Path, ...]:
         engine: The engine.
     """
     if engine.is_ours or strings(engine.container.get("command")):
-        words, first = engine.words[:2], 0
-    elif has_entrypoint(engine.release):
-        # Of the arguments, those two are not among the words.
-        words, first = strings(engine.container.get("args"))[:2], None
-    else:
+        count = _count_of_serve(engine.words)
+        return tuple(engine.word_place(at) for at in range(count))
+    if not has_entrypoint(engine.release):
         return ()
-    count = 1 if words[:1] == ["serve"] else 2 if words == ["vllm", "serve"] else 0
-    if first is None:
-        return tuple((*engine.path, "args", i) for i in range(count))
-    return tuple(engine.word_place(at) for at in range(count))
+    # Of the arguments, which are not among the engine's words then.
+    count = _count_of_serve(strings(engine.container.get("args")))
+    return tuple((*engine.path, "args", i) for i in range(count))
+
+
+def _count_of_serve(words: list[str]) -> int:
+    return 1 if words[:1] == ["serve"] else 2 if words[:2] == ["vllm", "serve"] else 0
 
 
 def is_direct(engine: Engine, at: int) -> bool:

@@ -17,7 +17,7 @@ from vllm_constructs.reading.pods import Pod
 from vllm_constructs.workloads.storage import ACCESS_MODES, best_mode, sharing_problem
 
 from .misspellings import Names
-from .rollout import is_fragment, pods_at_most
+from .rollout import pods_at_most
 from .rule import Found, Level, put, rule
 
 _CLAIM = "PersistentVolumeClaim"
@@ -33,8 +33,9 @@ _TEMPLATES = {
     "StatefulSet": ("spec", "volumeClaimTemplates"),
     "LeaderWorkerSet": ("spec", "leaderWorkerTemplate", "volumeClaimTemplates"),
 }
-# Names that are compared with one.
-_MOST = 50
+_WORDS = re.compile(r"[a-z]+")
+# Names with a word in common that are compared with one.
+_MOST = 20
 # Classes whose volumes are on one node, to which all pods follow.
 _ON_NODE = re.compile(r"local|host-?path|topolvm|lvm", re.IGNORECASE)
 
@@ -115,7 +116,7 @@ def _shared(graph: Graph, claim: Manifest, access: str, pods: list[Pod]) -> Iter
 def _of_surge(workload: Manifest, name: str, access: str) -> Iterator[Found]:
     """A rollout whose new pod waits for the volume of the old one."""
     strategy = mapping(workload.spec.get("strategy"))
-    if strategy.get("type") == "Recreate" or is_fragment(workload):
+    if strategy.get("type") == "Recreate":
         return
     given = mapping(strategy.get("rollingUpdate"))
     added = pods_at_most(given.get("maxSurge", "25%"), 1, is_up=True)
@@ -210,7 +211,7 @@ class _Claims:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._near: dict[str, tuple[Names, list[str]]] = {}
+        self._near: dict[str, tuple[Names, dict[str, list[str]]]] = {}
 
     def absent(self, pod: Pod, path: Path, name: str) -> Iterator[Found]:
         """A claim that is not in the manifests, though one is that was probably meant.
@@ -226,10 +227,7 @@ class _Claims:
         if self._graph.find(_CLAIM, own, name) is not None:
             return
         there = self._graph.find(_CLAIM, "", name)
-        if own not in self._near:
-            claims = self._in(own)
-            self._near[own] = Names(claims), [one for one in claims if one not in self._used]
-        names, unused = self._near[own]
+        names, unused = self._in(own)
         near = names.near(name)
         fix = put(path, near) if near else None
         level: Level | None = None if near else "warning"
@@ -239,7 +237,9 @@ class _Claims:
             advice = f"make one in {require.shown(own)}, unless other manifests do"
             level, fix = "warning", None
         elif near is None:
-            advice = require.nearest(name, unused[:_MOST])
+            words = _WORDS.findall(name)
+            alike = dict.fromkeys(one for word in words for one in unused.get(word, [])[:_MOST])
+            advice = require.nearest(name, alike)
             if not advice:
                 return
             advice += " It is right if other manifests have it"
@@ -247,12 +247,19 @@ class _Claims:
         problem = Problem(where="claimName", text=text, advice=escaped(advice))
         yield Found(manifest=pod.manifest, path=path, problem=problem, level=level, fix=fix)
 
-    def _in(self, namespace: str) -> list[str]:
-        """Names of the claims that may be in a namespace."""
-        given = self._names
-        if not namespace:
-            return [name for names in given.values() for name in names]
-        return [*given.get(namespace, ()), *given.get("", ())]
+    def _in(self, namespace: str) -> tuple[Names, dict[str, list[str]]]:
+        """The claims that may be in a namespace, and those that no pod mounts by their words."""
+        if namespace not in self._near:
+            given = self._names
+            claims = [*given.get(namespace, ()), *given.get("", ())]
+            if not namespace:
+                claims = [name for names in given.values() for name in names]
+            words: dict[str, list[str]] = defaultdict(list)
+            for name in claims:
+                for word in _WORDS.findall(name) if name not in self._used else ():
+                    words[word].append(name)
+            self._near[namespace] = Names(claims), words
+        return self._near[namespace]
 
     @cached_property
     def _names(self) -> dict[str, list[str]]:

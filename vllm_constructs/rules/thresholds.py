@@ -26,6 +26,7 @@ _AIBRIX = "autoscaling.aibrix.ai"
 _SLOW = ((re.compile(r"inter_token|per_output_token"), 20), (re.compile(r"to_first_token"), 600))
 _SLOWEST = 3600
 _MANY_CPUS = 10
+_LARGEST = 1e12
 
 
 @rule("S08", "error", "a threshold in another unit than its metric")
@@ -64,7 +65,7 @@ def _number(value: object) -> float | None:
     text = value.strip() if isinstance(value, str) else ""
     found = float("nan")
     if isinstance(value, int | float) and not isinstance(value, bool):
-        found = float(value)
+        found = float(value) if abs(value) < _LARGEST else found
     elif _NUMBER.fullmatch(text):
         found = float(text.rstrip("% "))
     elif isinstance(value, str) and (amount := quantity.parse(text)) is not None:

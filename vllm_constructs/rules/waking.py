@@ -19,7 +19,7 @@ _ENGINES = re.compile(r"(?:.*\|)?vllm[:_](\w+)(?:\|.*)?")
 _WIDE = ("cluster", "namespace", "prometheus")
 
 
-@rule("S04", "error", "scale to zero that only the pods that are gone could end")
+@rule("S04", "error", "scale to zero without anything to wake it")
 def to_zero(graph: Graph) -> Iterator[Found]:
     """At 0 replicas nothing reports waiting requests, so that the model never comes back."""
     from vllm_constructs.scaling.keda import zero_problem

@@ -96,7 +96,7 @@ def zero_problem(where: str, given: str, advice: str) -> Problem:
     )
 
 
-def floor_problem(where: str, floor: int, limit: str, maximum: int) -> Problem | None:
+def floor_problem(where: str, floor: int, limit: str, maximum: int, advice: str) -> Problem | None:
     """Why a cron trigger never reaches its replicas; None if it does.
 
     Args:
@@ -104,6 +104,7 @@ def floor_problem(where: str, floor: int, limit: str, maximum: int) -> Problem |
         floor: The replicas of its time.
         limit: The option or field with the maximum, as a template.
         maximum: The maximum.
+        advice: What to do, as a template.
     """
     if floor <= maximum:
         return None
@@ -111,7 +112,7 @@ def floor_problem(where: str, floor: int, limit: str, maximum: int) -> Problem |
         where=where,
         text=f"is {floor}, above {limit} ({maximum}), so it could never be reached",
         value=str(floor),
-        advice=f"lower it, or raise {limit}",
+        advice=advice,
     )
 
 
@@ -198,10 +199,9 @@ def manifest(
     """
     names.subdomain("KedaScaler.name", name)
     problems = [name_problem("KedaScaler.name", name, "give {KedaScaler.name=...}")]
+    limit, advice = "{KedaScaler.max_replicas}", "lower it, or raise {max_replicas}"
     problems += [
-        floor_problem(
-            "CronFloor.replicas", one.floor, "{KedaScaler.max_replicas}", replicas.maximum
-        )
+        floor_problem("CronFloor.replicas", one.floor, limit, replicas.maximum, advice)
         for one in triggers
     ]
     for problem in filter(None, problems):

@@ -138,14 +138,14 @@ def _name(item: Mapping[str, Any], field: str) -> str:
 
 
 def _changes(old: object, new: object, path: Steps) -> Iterator[Change]:
-    if old is new or _is_equal(old, new):
+    if old is new:
         return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys((*old, *new)):
             yield from _changes(old.get(key, Absent), new.get(key, Absent), (*path, str(key)))
     elif isinstance(old, list) and isinstance(new, list):
         yield from _of_lists(old, new, path)
-    elif not _is_same_amount(old, new, path):
+    elif not _is_equal(old, new) and not _is_same_amount(old, new, path):
         yield Change(path=path, old=old, new=new)
 
 

@@ -24,10 +24,8 @@ PRUNED = (
 
 _MONITORING = "monitoring.coreos.com"
 _LOSSES = {
-    ("", "ConfigMap"): "pods that start need it",
     ("", "Namespace"): "all objects in it are deleted with it, and the data of its claims",
     ("", "PersistentVolume"): "its data depends on persistentVolumeReclaimPolicy",
-    ("", "Secret"): "pods that start need it",
     ("", "Service"): "its name does not resolve any more, and its address is given back",
     ("", "ServiceAccount"): "its pods cannot be made any more",
     ("apiextensions.k8s.io", "CustomResourceDefinition"): "all objects of its kind are deleted",
@@ -44,7 +42,7 @@ _LOSSES = {
     ("scheduling.k8s.io", "PriorityClass"): "new pods that name it are refused",
     ("storage.k8s.io", "StorageClass"): "new claims that name it stay unbound",
 }
-_ROUTES = {
+ROUTES = {
     ("gateway.networking.k8s.io", "GRPCRoute"),
     ("gateway.networking.k8s.io", "HTTPRoute"),
     ("networking.k8s.io", "Ingress"),
@@ -113,6 +111,17 @@ def gpus_in(graph: Graph, manifest: Manifest) -> dict[str, int]:
     return {kind: number * count for kind, number in gpus_of(graph, manifest).items()}
 
 
+def hosts(route: Manifest) -> list[str]:
+    """The hosts of a route or Ingress.
+
+    Args:
+        route: The route or Ingress.
+    """
+    rules = map(mapping, items(route.spec.get("rules")))
+    named = [rule["host"] for rule in rules if isinstance(rule.get("host"), str)]
+    return list(dict.fromkeys([*strings(route.spec.get("hostnames")), *named]))
+
+
 def _gone(
     manifest: Manifest,
     appeared: list[Manifest],
@@ -124,9 +133,9 @@ def _gone(
     losses = [_LOSSES[kind]] if kind in _LOSSES else []
     if kind == _CLAIM:
         losses += _data(manifest, graphs)
-    elif kind in _ROUTES:
-        hosts = list(_hosts(manifest))
-        losses.append(f"clients of {', '.join(hosts) or 'all hosts'} get no answer from it")
+    elif kind in ROUTES:
+        named = " and ".join(hosts(manifest)) or "all hosts"
+        losses.append(f"clients of {named} get no answer from it any more")
     elif kind in _WORKLOADS:
         losses += _pods(manifest, graphs[0])
     if (successor := _successor(manifest, near)) is not None:
@@ -138,7 +147,7 @@ def _gone(
     ]
     if users:
         more = f" and {len(users) - 1} more" if len(users) > 1 else ""
-        losses.append(f"{users[0]}{more} still names it")
+        losses.append(f"still named by {users[0]}{more}")
     gpus = {
         name: Gpus(before=count, peak=count, after=0)
         for name, count in gpus_in(graphs[0], manifest).items()
@@ -153,13 +162,6 @@ def _data(claim: Manifest, graphs: tuple[Graph, Graph]) -> list[str]:
     if found is not None and found.body.get("reclaimPolicy") == "Retain":
         return ["its volume stays, as its StorageClass says Retain, but no claim has it any more"]
     return ["its data is deleted with it, unless the reclaim policy of its volume is Retain"]
-
-
-def _hosts(manifest: Manifest) -> Iterable[str]:
-    yield from strings(manifest.spec.get("hostnames"))
-    for rule in map(mapping, items(manifest.spec.get("rules"))):
-        if isinstance(host := rule.get("host"), str):
-            yield host
 
 
 def _pods(manifest: Manifest, graph: Graph) -> list[str]:

@@ -6,11 +6,12 @@ Kubernetes 1.37, pkg/apis/*/validation; the same in 1.34 where nothing else is s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TypeAlias
 
 from vllm_constructs.reading.fields import strings
 
-from .changes import Change
+from .changes import Absent, Change
 from .compared import Compared, Refusal
 from .immutable_pods import job, pod
 from .immutable_services import service
@@ -30,7 +31,7 @@ _ORPHAN = (
 )
 _RECREATE = "delete the object first: kubectl replace --force does both"
 _RBAC = "rbac.authorization.k8s.io"
-_CEL = "the API server, by a rule of the CRD"
+_CEL = "API server, by a rule of the CRD"
 
 # By group and kind, fields that cannot be changed, each with what to do.
 _FIELDS: dict[tuple[str, str], tuple[tuple[tuple[str, ...], str], ...]] = {
@@ -79,6 +80,8 @@ _FIELDS: dict[tuple[str, str], tuple[tuple[tuple[str, ...], str], ...]] = {
         (("parameters",), _RENAME),
     ),
 }
+_HOOKS = ("argocd.argoproj.io/hook", "helm.sh/hook")
+_SYNC = "argocd.argoproj.io/sync-options"
 # Kinds whose CRD has the rule.
 _BY_CRD = {("gateway.networking.k8s.io", "GatewayClass"), ("resource.nvidia.com", "ComputeDomain")}
 
@@ -105,7 +108,22 @@ def refusals(one: Compared) -> list[Refusal]:
                 )
             )
     judge = _JUDGES.get(one.kind)
-    return [*found, *(judge(one) if judge is not None else ())]
+    found += judge(one) if judge is not None else ()
+    unless = _made_again(one)
+    return [replace(refusal, unless=refusal.unless or unless) for refusal in found]
+
+
+def _made_again(one: Compared) -> str:
+    """Why an object may be deleted and made again instead of changed; empty if it is not."""
+    annotations = one.new.annotations
+    if any(key in annotations for key in _HOOKS):
+        return "Helm or Argo CD runs it as a hook, which deletes it before"
+    if any(word in str(annotations.get(_SYNC)) for word in ("Force=true", "Replace=true")):
+        return f"Argo CD replaces it ({_SYNC})"
+    seconds = one.both("spec", "ttlSecondsAfterFinished")[0]
+    if one.kind == ("batch", "Job") and seconds is not Absent and not one.is_live:
+        return f"it has ended, and been deleted {seconds} seconds later"
+    return ""
 
 
 def _data(one: Compared) -> Iterator[Refusal]:

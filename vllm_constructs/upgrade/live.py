@@ -24,6 +24,12 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _CLIENTS = {"Helm", "argocd-controller", "helm", "kubectl-client-side-apply", "kubectl-create"}
 _Owned: TypeAlias = "dict[str, Any]"
 
+# Items of lists that every pod gets as it is admitted; their names begin so.
+_ADMITTED = (
+    "kube-api-access-",
+    "node.kubernetes.io/",
+    "/var/run/secrets/kubernetes.io/serviceaccount",
+)
 # By group and kind, the fields that the cluster sets.
 _SET_BY_CLUSTER: dict[tuple[str, str], tuple[tuple[str, ...], ...]] = {
     ("", "Namespace"): (("spec",),),
@@ -90,11 +96,10 @@ def without_additions(old: Manifest, new: Manifest) -> dict[str, Any]:
     body: dict[str, Any] = {**old.body, "apiVersion": new.body.get("apiVersion")}
     after = encoded(new.body)
     owned = _managed(old, is_applied=True) or _last_applied(old) or _managed(old, is_applied=False)
-    is_pod = group_kind(old) == ("", "Pod")
     if owned or not has_defaults(old):
-        # Nobody adds items to lists of custom resources, but of pods, while they are admitted.
-        has_items = not (has_defaults(old) or is_pod)
-        found: dict[str, Any] = _kept(body, after, owned or {"metadata": {}}, has_items=has_items)
+        found: dict[str, Any] = _kept(
+            body, after, owned or {"metadata": {}}, has_items=not has_defaults(old)
+        )
         return found
     for path in (*_SET_BY_ANYBODY, *_SET_BY_CLUSTER.get(group_kind(old), ())):
         body = _without(body, after, path)
@@ -142,6 +147,7 @@ def _owned(value: object, fields: Mapping[str, Any], *, is_known: bool) -> Any:
     A mapping or list with one owner has defaults in it, which nobody has applied. Where they are
     not known, only the field itself is owned.
     """
+    fields = {str(key): inner for key, inner in fields.items()}
     if not fields:
         is_whole = is_known or not isinstance(value, (dict, list))
         return value if is_whole else type(value)()
@@ -212,7 +218,9 @@ def _kept(old: Any, new: object, owned: object, *, has_items: bool) -> Any:
         if name in named_after or name in named_before
         else item
         for name, item in zip(names[0], old, strict=True)
-        if name in named_after or name in named_before or (has_items and not before_items)
+        if name in named_after
+        or name in named_before
+        or (has_items and not before_items and not name.startswith(_ADMITTED))
     ]
 
 

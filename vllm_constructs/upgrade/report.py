@@ -30,9 +30,9 @@ def text(upgrade: Upgrade) -> str:
     """
     blocks = [
         _block("refused", _refusals(upgrade.refused)),
-        _block("refused, unless", _refusals(upgrade.doubtful)),
+        _block("may be refused", _refusals(upgrade.doubtful)),
         _block("pods", _rollouts(upgrade)),
-        _block("requests that are lost", _losses(upgrade)),
+        _block("lost requests", _losses(upgrade)),
         _block("disappears", _gone(upgrade)),
         _block("appears", [f"  {one.title}" for one in upgrade.appeared]),
         _block("changes", _plain(upgrade)),
@@ -48,16 +48,16 @@ def summary(upgrade: Upgrade) -> str:
     """
     counts = (
         (len({one.manifest.number for one in upgrade.refused}), "refused"),
-        (len({one.manifest.number for one in upgrade.doubtful}), "perhaps refused"),
-        (sum(one.is_rolling for one in upgrade.rollouts), "rolled"),
-        (len(upgrade.gone), "gone"),
-        (len(upgrade.appeared), "new"),
-        (len(upgrade.plain), "changed"),
+        (len({one.manifest.number for one in upgrade.doubtful}), "may be refused"),
+        (sum(one.is_rolling for one in upgrade.rollouts), "roll"),
+        (len(upgrade.gone), "disappear"),
+        (len(upgrade.appeared), "appear"),
+        (len(upgrade.plain), "change"),
     )
     found = [f"{count} {what}" for count, what in counts if count]
     lines = [f"Objects: {', '.join(found)}." if found else "Nothing changes."]
     if upgrade.refused:
-        lines.append("kubectl applies all other objects nevertheless.")
+        lines.append("kubectl applies the other objects nevertheless.")
     if upgrade.unnamed:
         lines.append(f"Not compared: {upgrade.unnamed} objects without a kind or name.")
     return "\n".join(lines)
@@ -106,8 +106,8 @@ def _refusals(refusals: Iterable[Refusal]) -> Iterator[str]:
             yield f"    {_sentence(refusal.change, refusal.manifest)}"
         told = dict.fromkeys((one.reason, one.unless, one.by, one.advice) for one in found)
         for reason, unless, by, advice in told:
-            doubt = f"unless {unless}: " if unless else ""
-            yield f"    {doubt}{reason} ({by}); {advice}"
+            doubt = f"unless {unless}, " if unless else ""
+            yield f"    {doubt}refused by the {by}: {reason}; {advice}"
 
 
 def _rollouts(upgrade: Upgrade) -> Iterator[str]:
@@ -133,24 +133,22 @@ def how(one: Rollout) -> str:
         one: The workload.
     """
     unit, strategy = one.unit, one.strategy
-    number = ""
+    number = f"its {unit}s"
     if one.before is not None and one.after is not None:
         most = "at most " if one.is_most else ""
         number = f"{most}{one.before} {unit}{'' if one.before == 1 else 's'}"
-        if one.after != one.before:
-            number += f" -> {one.after}"
+        number += f", {one.after} after" if one.after != one.before else ""
     if not one.reasons:
-        return number or "its pods stay"
+        return number
     if strategy is None:
-        return f"its operator rolls its {unit}s"
+        return f"rolls its {unit}s, as its operator does"
     if strategy.held:
-        return f"no {unit} rolls, as {strategy.held}" + (f"; {number}" if number else "")
+        return f"does not roll now, as {strategy.held}"
+    parts = [f"{strategy.surge} more at a time"] if strategy.surge else []
+    parts += [f"{strategy.unavailable} fewer at a time"] if strategy.unavailable else []
     if strategy.name == "Recreate":
-        parts = ["all at once"]
-    else:
-        parts = [f"{strategy.surge} more at a time"] if strategy.surge else []
-        parts += [f"{strategy.unavailable} fewer at a time"] if strategy.unavailable else []
-    return ", ".join(filter(None, (f"{strategy.name} of {number or f'all {unit}s'}", *parts)))
+        parts = ["all stop before a new one starts"]
+    return f"rolls {number} ({strategy.name}{': ' if parts else ''}{', '.join(parts)})"
 
 
 def _gpus(kind: str, gpus: Gpus, *, is_most: bool) -> str:
@@ -170,7 +168,8 @@ def _losses(upgrade: Upgrade) -> Iterator[str]:
 
 def _gone(upgrade: Upgrade) -> Iterator[str]:
     for one in upgrade.gone:
-        yield f"  {one.manifest.title}{': ' if one.losses else ''}{'; '.join(one.losses)}"
+        yield f"  {one.manifest.title}"
+        yield from (f"    {loss}" for loss in one.losses)
     if upgrade.gone:
         yield f"  {PRUNED}."
 

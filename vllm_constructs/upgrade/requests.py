@@ -16,8 +16,10 @@ from vllm_constructs.reading.spelling import as_fields
 
 from .changes import names_of
 from .compared import Compared
-from .gone import Gone
+from .gone import ROUTES, Gone, hosts
 from .rollout import Rollout
+
+_OPEN = ("LoadBalancer", "NodePort")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,23 +79,37 @@ def lost_in_services(
     workloads = {one.old.number: one for one in found}
     for one in found:
         if one.kind == ("", "Service") and one.new.number not in refused and one.changes:
+            yield from _of_type(one)
             yield from _of_selector(one, workloads, refused)
             yield from _of_ports(one, workloads, rolling)
 
 
-def lost_by_names(compared: Iterable[Compared], refused: set[int]) -> Iterator[Loss]:
+def lost_by_hosts(compared: Iterable[Compared]) -> Iterator[Loss]:
+    """What is lost by clients of hosts that a route or Ingress does not have any more.
+
+    Args:
+        compared: Objects that are there before and after.
+    """
+    for one in compared:
+        if one.kind in ROUTES:
+            after = set(hosts(one.new))
+            if dropped := [host for host in hosts(one.old) if host not in after]:
+                text = f"clients of {' and '.join(dropped)} get no answer from it any more"
+                yield Loss(manifest=one.new, text=text)
+
+
+def lost_by_names(rollouts: Iterable[Rollout]) -> Iterator[Loss]:
     """What is lost by clients that ask for a model by a name that is not served any more.
 
     Args:
-        compared: All objects that are there before and after.
-        refused: The numbers of the new objects that are refused.
+        rollouts: The workloads whose pods change.
     """
-    for one in compared:
-        if not one.changes or one.new.number in refused:
+    for one in rollouts:
+        if not one.is_rolling:
             continue
         before, after = (
             {(engine.pod.role, engine.name): engine for engine in graph.engines_of(side)}
-            for graph, side in zip(one.graphs, one.sides, strict=True)
+            for graph, side in zip(one.one.graphs, one.one.sides, strict=True)
         )
         for key, old in before.items():
             names = (old.served_names, after[key].served_names) if key in after else (None, None)
@@ -103,7 +119,7 @@ def lost_by_names(compared: Iterable[Compared], refused: set[int]) -> Iterator[L
                 shown = " and ".join(require.shown(name) for name in dropped)
                 now = " and ".join(require.shown(name) for name in names[1])
                 text = f"clients that ask for the model {shown} get 404, as it is {now} now"
-                yield Loss(manifest=one.new, text=text)
+                yield Loss(manifest=one.manifest, text=text)
 
 
 def _undrained(graph: Graph) -> Mapping[int, list[str]]:
@@ -116,6 +132,14 @@ def _undrained(graph: Graph) -> Mapping[int, list[str]]:
             text = one.problem.sentence(as_fields).removesuffix(".")
             found[one.manifest.number].append(f"{text} ({rule.id})")
     return found
+
+
+def _of_type(one: Compared) -> Iterator[Loss]:
+    """A Service that is not open to the outside any more."""
+    before, after = one.both("spec", "type")
+    if before in _OPEN and after not in _OPEN:
+        text = "clients outside of the cluster cannot reach it any more"
+        yield Loss(manifest=one.new, text=text)
 
 
 def _of_selector(
@@ -144,7 +168,7 @@ def _of_ports(
     before, after = (
         items(mapping(body.get("spec")).get("ports")) for body in (one.before, one.after)
     )
-    numbers = {mapping(port).get("port") for port in after}
+    numbers = [mapping(port).get("port") for port in after]
     for port in map(mapping, before):
         if port.get("port") not in numbers:
             text = f"clients of port {require.shown(port.get('port'))} are refused"
@@ -174,9 +198,9 @@ def _of_ports(
 
 def _listens(pod: Pod, port: object) -> bool:
     """Whether a container of a pod has a port, by its number or name."""
-    numbers = {
-        one.get("containerPort")
+    ports = [
+        one
         for _, container in pod.containers
         for one in map(mapping, items(container.get("ports")))
-    }
-    return port in numbers or port in pod.ports
+    ]
+    return any(port in (one.get("containerPort"), one.get("name")) for one in ports)

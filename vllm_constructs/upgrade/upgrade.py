@@ -15,7 +15,13 @@ from .gpus import Gpus, total
 from .immutable import refusals
 from .objects import pairs, unnamed
 from .references import references
-from .requests import Loss, lost_by_names, lost_in_rollouts, lost_in_services
+from .requests import (
+    Loss,
+    lost_by_hosts,
+    lost_by_names,
+    lost_in_rollouts,
+    lost_in_services,
+)
 from .rollout import Rollout, rollout
 
 _CONFIGS = {("", "ConfigMap"), ("", "Secret")}
@@ -115,7 +121,8 @@ class Upgrade:
         return [
             *lost_in_rollouts(self.rollouts, self.gone, self.graphs),
             *lost_in_services(self.compared, self.rollouts, self._refused),
-            *lost_by_names(self.compared, self._refused),
+            *lost_by_hosts(self._accepted),
+            *lost_by_names(self.rollouts),
         ]
 
     @cached_property
@@ -157,9 +164,10 @@ class Upgrade:
                 text = f"{field_name(path)} stays as it is: to leave it out does not remove it"
                 found[one.new.number].append(text)
             if one.kind in _CONFIGS and one.changes and (names := self._unrolled(one)):
+                verbs = ("does", "reads") if len(names) == 1 else ("do", "read")
                 text = (
-                    f"{' and '.join(names)} {'does' if len(names) == 1 else 'do'} not roll, and "
-                    "read it again only when pods start"
+                    f"{' and '.join(names)} {verbs[0]} not roll, and {verbs[1]} it again only "
+                    "when pods start"
                 )
                 found[one.new.number].append(text)
         return found

@@ -15,6 +15,7 @@ _SECRET_NAME = re.compile(
 )
 _SECRET_FIELD = re.compile(r"(?i)^(password|token|apiKey|secretKey|accessKey|privateKey)$")
 _SECRET_FLAG = re.compile(r"(?i)^--?[\w-]*(api[-_]key|token|secret|password|passwd)$")
+_HIDDEN = " changes (not shown)"
 # In the text of a script.
 _SECRET_WORD = re.compile(
     r"(?i)([\w-]*(?:api[-_]?key|token|secret|password|passwd)\b['\"]?\s*[=:]\s*"
@@ -30,12 +31,16 @@ def sentence(change: Change, *, is_secret: bool = False) -> str:
         is_secret: Whether all values are secrets. Default: those that look like it.
     """
     secret = is_secret or _is_secret(change.path)
-    if change.old is Absent:
-        return f"{change.field} is added: {_shown(change.new, secret=secret)}"
-    if change.new is Absent:
-        return f"{change.field} is removed: {_shown(change.old, secret=secret)}"
+    if Absent in (change.old, change.new):
+        value, how = change.old, "removed"
+        if change.old is Absent:
+            value, how = change.new, "added"
+        shown = _shown(value, secret=secret)
+        if isinstance(value, Words):
+            return f"{change.field}: {shown} {'is' if len(value) == 1 else 'are'} {how}"
+        return f"{change.field} is {how}: {shown}"
     if secret:
-        return f"{change.field} changes (not shown)"
+        return f"{change.field}{_HIDDEN}"
     if isinstance(change.old, Order):
         return f"{change.field} has another order"
     if isinstance(change.old, str) and isinstance(change.new, str):
@@ -97,7 +102,8 @@ def _masked(value: Any) -> Any:
 def _contrast(old: str, new: str) -> str:
     """Where two texts differ."""
     if "\n" not in old + new:
-        return f": {' -> '.join(map(_shown, _cut(old, new)))}"
+        whole = _cut(old, new)
+        return _HIDDEN if whole[0] == whole[1] else f": {' -> '.join(map(_shown, whole))}"
     before, after = old.splitlines(), new.splitlines()
     count = max(len(before), len(after))
     lines = [(_line(before, i), _line(after, i)) for i in range(count)]
@@ -106,6 +112,8 @@ def _contrast(old: str, new: str) -> str:
         return " changes in its line breaks"
     first, *others = differing
     cut = _cut(*(one or "" for one in lines[first]))
+    if cut[0] == cut[1]:
+        return f"{_HIDDEN} in line {first + 1}"
     shown = [
         "nothing" if line is None else _shown(part)
         for line, part in zip(lines[first], cut, strict=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -91,6 +93,39 @@ def test_own_object(made: Made) -> None:
         VllmConstructsError, match=r"error P07 llm/own: Pod llm/llm-own-\w+, spec\."
     ):
         made.app.synth_yaml()
+
+
+def test_overlay(tmp_path: Path) -> None:
+    """What an overlay adds is checked as a patch is."""
+    app = App(outdir=str(tmp_path))
+    ModelDeployment(
+        Chart(app, "llm", namespace="llm"),
+        "qwen",
+        model="Qwen/Qwen2.5-7B-Instruct",
+        gpu=WholeGpu("NVIDIA-L40S"),
+        overlay={"spec": {"template": {"spec": {"hostIPC": True}}}},
+    )
+    with pytest.raises(VllmConstructsError, match="error H04 llm/qwen/Default"):
+        app.synth()
+
+
+def test_nothing_to_judge(made: Made) -> None:
+    """Of objects as their constructs made them, only how they go together is checked."""
+    code = """
+import sys
+from cdk8s import App, Chart
+from vllm_constructs import ModelDeployment, WholeGpu
+app = App(outdir=sys.argv[1])
+chart = Chart(app, "llm", namespace="llm")
+ModelDeployment(chart, "q", model="Qwen/Qwen2.5-7B-Instruct", gpu=WholeGpu("NVIDIA-L40S"))
+app.synth()
+names = [name.rpartition(".")[2] for name in sys.modules if ".rules." in name]
+print("selectors" in names, "probes" in names, "waking" in names)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(made.folder)], check=True, capture_output=True, text=True
+    )
+    assert "True False False" == done.stdout.strip()
 
 
 def test_warning(made: Made) -> None:

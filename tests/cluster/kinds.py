@@ -125,6 +125,50 @@ SAMPLES: dict[str, Manifest] = {
         ),
         made(
             "apps/v1",
+            "Deployment",
+            "of defaults",
+            spec={
+                "replicas": 0,
+                "selector": {"matchLabels": LABELS},
+                "template": {
+                    "metadata": {"labels": LABELS},
+                    "spec": {
+                        "containers": [
+                            container(
+                                env=[{"name": "A", "value": "1"}],
+                                startupProbe={"httpGet": {"path": "/health", "port": 8000}},
+                                readinessProbe={"tcpSocket": {"port": 8000}},
+                                lifecycle={"preStop": {"httpGet": {"path": "/a", "port": 8000}}},
+                                volumeMounts=[{"name": "files", "mountPath": "/a"}],
+                            )
+                        ],
+                        "volumes": [
+                            {"name": "files", "configMap": {"name": "settings"}},
+                            {"name": "keys", "secret": {"secretName": "key"}},
+                            {"name": "scratch"},
+                            {"name": "shm", "emptyDir": {}},
+                            {"name": "host", "hostPath": {"path": "/a"}},
+                        ],
+                    },
+                },
+            },
+        ),
+        made(
+            "apps/v1",
+            "StatefulSet",
+            "of defaults",
+            spec={
+                "replicas": 0,
+                "serviceName": "qwen",
+                "selector": {"matchLabels": LABELS},
+                "template": {
+                    "metadata": {"labels": LABELS},
+                    "spec": {"containers": [container()]},
+                },
+            },
+        ),
+        made(
+            "apps/v1",
             "StatefulSet",
             spec={
                 "replicas": 0,
@@ -499,6 +543,9 @@ GLOBAL = {
     "StorageClass",
     "VolumeAttributesClass",
 }
+CONTAINER_0: Path = ("spec", "template", "spec", "containers", 0)
+VOLUMES: Path = ("spec", "template", "spec", "volumes")
+FIELD = {"fieldRef": {"fieldPath": "metadata.name"}}
 # Fields that the samples lack, with values.
 ADDED: dict[str, tuple[tuple[Path, Any], ...]] = {
     "Deployment": (
@@ -522,6 +569,29 @@ ADDED: dict[str, tuple[tuple[Path, Any], ...]] = {
         (("spec", "template", "spec", "volumes", 2, "configMap", "optional"), False),
         (("spec", "template", "metadata", "labels", "app"), "other"),
         (("spec", "template", "metadata", "labels", "version"), "2"),
+    ),
+    "Deployment of defaults": (
+        (("spec", "strategy"), {"type": "Recreate"}),
+        (("spec", "strategy", "rollingUpdate"), {"maxSurge": 0, "maxUnavailable": 1}),
+        ((*CONTAINER_0, "image"), "example.com/vllm:latest"),
+        ((*CONTAINER_0, "image"), "example.com/vllm"),
+        ((*CONTAINER_0, "env", 0), {"name": "A", "valueFrom": FIELD}),
+        ((*CONTAINER_0, "startupProbe"), {"exec": {"command": ["true"]}}),
+        ((*CONTAINER_0, "startupProbe"), {"httpGet": {"port": 8001}}),
+        ((*CONTAINER_0, "readinessProbe"), {"httpGet": {"port": 8000}}),
+        ((*CONTAINER_0, "readinessProbe"), {"grpc": {"port": 8000}}),
+        ((*CONTAINER_0, "lifecycle"), {"preStop": {"sleep": {"seconds": 5}}}),
+        ((*VOLUMES, 0), {"name": "files", "secret": {"secretName": "key"}}),
+        ((*VOLUMES, 0), {"name": "files", "emptyDir": {}}),
+        ((*VOLUMES, 1), {"name": "keys", "configMap": {"name": "settings"}}),
+        ((*VOLUMES, 2), {"name": "scratch", "configMap": {"name": "settings"}}),
+        ((*VOLUMES, 2), {"name": "scratch", "emptyDir": {"medium": "Memory"}}),
+        ((*VOLUMES, 3), {"name": "shm", "configMap": {"name": "settings"}}),
+        ((*VOLUMES, 4), {"name": "host", "emptyDir": {}}),
+    ),
+    "StatefulSet of defaults": (
+        (("spec", "updateStrategy"), {"type": "OnDelete"}),
+        (("spec", "updateStrategy", "rollingUpdate"), {"partition": 1}),
     ),
     "StatefulSet": (
         (("spec", "ordinals"), {"start": 1}),

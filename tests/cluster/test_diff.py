@@ -22,6 +22,7 @@ from vllm_constructs.kube.kubernetes import Kubernetes
 from vllm_constructs.reading import manifest as reading
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.settings import Settings
+from vllm_constructs.upgrade.changes import changes
 from vllm_constructs.upgrade.defaults import has_defaults
 from vllm_constructs.upgrade.upgrade import Upgrade
 from vllm_constructs.upgrade.wording import sentence
@@ -206,10 +207,10 @@ def problems(
     if refused or doubtful:
         return [] if doubtful and may_doubt and not refused else [f"{told}; accepted"]
     wrong = []
-    is_changed = content(one.live) != content(one.after)
-    if bool(changed) != is_changed and not (may_miss and is_changed):
-        how = f"{content(one.live)}\n{content(one.after)}" if is_changed else "nothing"
-        wrong.append(f"{told}; the server changes {how}")
+    fields = sorted(it.field for it in changes(content(one.live), content(one.after)))
+    own = sorted(it.field for compared in found.compared for it in compared.changes)
+    if own != fields and not (may_miss and set(own) < set(fields)):
+        wrong.append(f"{told}; the server changes {fields}")
     template = [it.get("spec", {}).get("template") for it in (one.live, one.after)]
     if one.live["kind"] in ("DaemonSet", "Deployment", "StatefulSet"):
         has_reasons = any(it.reasons for it in found.rollouts)

@@ -57,3 +57,14 @@ def test_control_characters() -> None:
     """What a terminal would execute is not shown."""
     text_ = BAD.replace("livenessProbe:", "livenessProbe: # \x1b[31m\tred").replace("\x1b", "")
     assert "\x1b" not in text(report(text_))
+
+
+def test_secrets() -> None:
+    """A line with a secret in clear text is not shown, whatever else is wrong in it."""
+    key = "sk-Zq3vYt81LmPwX0cRb7"
+    words = f"[Qwen/Qwen2.5-7B-Instruct, --api-key, {key}, --seed=1, --seed=2]"
+    manifests = BAD.replace("[Qwen/Qwen2.5-7B-Instruct]", words)
+    shown = text(report(manifests, "a.yaml", "E08", "H01"))
+    assert key not in shown
+    assert "  11 | spec.template.spec.containers[0].args[2] (not shown)" in shown
+    assert "--seed is given twice" in shown

@@ -14,8 +14,11 @@ from tests.cluster.mistakes import all_good
 from vllm_constructs.errors import Problem
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Path
+from vllm_constructs.rules.catalog import rules_between
 from vllm_constructs.rules.check import ACCEPT, check, every_rule, rules_at_synth
 from vllm_constructs.rules.rule import Found, Level, Rule
+
+from .pods import deployment, pod_spec
 
 OBJECTS: list[dict[str, Any]] = [{"kind": "A"}, {"kind": "B"}]
 
@@ -82,10 +85,27 @@ def test_schema_last() -> None:
 
 
 def test_every_rule() -> None:
-    """All rules have an id of their own, sorted; at synth all but those of schemas run."""
+    """All rules have an id of their own, sorted."""
     rules = [rule.id for rule in every_rule()]
     assert sorted(set(rules)) == rules
-    assert [id for id in rules if id != "H09"] == [rule.id for rule in rules_at_synth()]
+
+
+def test_at_synth() -> None:
+    """All but those of schemas run, and of what values have judged only those between objects."""
+    mixed = [rule.id for rule in rules_at_synth(Graph(OBJECTS, judged=[0]))]
+    assert [rule.id for rule in every_rule() if rule.id != "H09"] == mixed
+    judged = {rule.id for rule in rules_at_synth(Graph(OBJECTS, judged=[0, 1]))}
+    assert judged == {rule.id for rule in rules_between([])}
+
+
+def test_judged() -> None:
+    """What values have judged is not asked by rules about one object, but by all others."""
+    objects = [deployment(pod_spec()), {**deployment(pod_spec()), "kind": "StatefulSet"}]
+    for judged in ([0], [1]):
+        found = check(Graph(objects, judged=judged))
+        assert {"H02", "N06"} <= {one.rule.id for one in found}
+        assert [1 - judged[0]] == [one.manifest.number for one in found if one.rule.id == "H02"]
+        assert {0, 1} == {one.manifest.number for one in found if one.rule.id == "N06"}
 
 
 JUNK = st.sampled_from(

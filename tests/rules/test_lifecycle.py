@@ -84,7 +84,6 @@ class TestDeadline:
         made = deployment(spec) | {"kind": "StatefulSet"}
         assert [] == ids([made, group(None, spec)], "P04")
 
-
     def test_patch(self) -> None:
         """A patch may leave the deadline to what it patches, and may not give a wrong one."""
         spec = pod_spec(container={"startupProbe": STARTUP})

@@ -83,7 +83,7 @@ def test_known(query: str) -> None:
         ("vllm/vllm-openai:v0.8.5", "vllm:num_requests_swapped", None),
         ("vllm/vllm-openai:v0.8.5", "vllm:num_requests_waitin", "error"),
         ("vllm/vllm-openai:v0.8.5", "vllm:something_else", None),
-        ("vllm/vllm-openai:v0.12.0", "vllm:time_per_output_token_seconds_sum", None),
+        ("vllm/vllm-openai:v0.12.0", "vllm:time_per_output_token_seconds_sum", "error"),
         ("vllm/vllm-openai:v0.20.2", "vllm:admission_rejections_total", "error"),
         ("vllm/vllm-openai:v0.40.0", "vllm:something_new", None),
         ("vllm/vllm-openai:v0.40.0", OLD, "error"),

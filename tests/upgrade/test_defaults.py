@@ -28,7 +28,7 @@ from .both import changed, sample
         ("HorizontalPodAutoscaler", ("spec", "behavior", "scaleDown", "selectPolicy"), "Max"),
         ("IngressClass", ("spec", "parameters", "scope"), "Cluster"),
         ("Job suspended", ("spec", "backoffLimit"), 6),
-        ("Job suspended", ("spec", "parallelism"), 1),
+        ("Job suspended", ("spec", "completions"), 1),
         ("NetworkPolicy", ("spec", "policyTypes"), ["Ingress", "Egress"]),
         ("NetworkPolicy", ("spec", "ingress", 0, "ports", 0, "protocol"), "TCP"),
         ("PersistentVolume", ("spec", "persistentVolumeReclaimPolicy"), "Retain"),

@@ -30,6 +30,7 @@ _METHODS = ("synth", "synth_yaml")
 
 class _Registry(Protocol):
     accepted: list[tuple[str, str]]
+    overlaid: list[Construct]
     kubernetes: Kubernetes | None
 
 
@@ -71,10 +72,18 @@ def check(app: Construct, registry: _Registry) -> None:
     from vllm_constructs.rules import check as checks
 
     objects = tree.every(app)
-    graph = Graph((manifest for _, manifest in objects), Settings(kubernetes=registry.kubernetes))
+    overlaid = [f"{one.node.path}/" for one in registry.overlaid]
+    judged = [
+        number
+        for number, (path, is_own, _) in enumerate(objects)
+        if is_own and not any(path.startswith(one) for one in overlaid)
+    ]
+    graph = Graph(
+        (manifest for _, _, manifest in objects), Settings(kubernetes=registry.kubernetes), judged
+    )
     findings = [
         (path, one)
-        for one in checks.check(graph, checks.rules_at_synth())
+        for one in checks.check(graph, checks.rules_at_synth(graph))
         for path in [objects[one.manifest.number][0]]
         if not was_warned(one.problem) and not _is_accepted(path, one, registry.accepted)
     ]

@@ -222,6 +222,8 @@ class ModelDeployment(VllmConstruct):
         context.app.claim(alone, repr(self))
         self._links, links.construct = links, self
         context.app.add_model(context.namespace, served, links)
+        if overlay:
+            context.app.overlaid.append(self)
         if behind:
             self._claim(behind["service"])
             self._plus_service = plus.service(self, behind.pop("service"))

@@ -62,6 +62,8 @@ class AppRegistry:
     def __init__(self) -> None:
         self.accepted: list[tuple[str, str]] = []
         """Paths of constructs, and the ids of rules whose findings are accepted there."""
+        self.overlaid: list[Construct] = []
+        """Models with an overlay of the user."""
         self.kubernetes: Kubernetes | None = None
         """The oldest target of its charts; None without charts."""
         self.prometheus: str | None = None

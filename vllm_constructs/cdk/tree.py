@@ -128,21 +128,23 @@ def number(construct: Construct) -> int:
     return int(jsii.sinvoke(Manifests, "number", [construct]))
 
 
-def every(construct: Construct) -> list[tuple[str, dict[str, Any]]]:
+def every(construct: Construct) -> list[tuple[str, bool, dict[str, Any]]]:
     """All objects below a construct, of this library and of the user, with all patches.
 
     Args:
         construct: The construct.
 
     Returns:
-        The path of each object, and its manifest.
+        The path of each object, whether its body is what this library has given, and its manifest.
 
     Raises:
         RuntimeError: An object cannot be made, since a patch of the user does not apply.
     """
-    found: list[tuple[str, dict[str, Any]]] = json.loads(
-        jsii.sinvoke(Manifests, "all", [construct])
-    )
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(prefix="vllm-constructs-", suffix=".json") as file:
+        jsii.sinvoke(Manifests, "all", [construct, file.name])
+        found: list[tuple[str, bool, dict[str, Any]]] = json.load(file)
     return found
 
 

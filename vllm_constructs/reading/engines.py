@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs.engine import command_line_parser as command_lines
 from vllm_constructs.workloads.plan_annotations import MODEL, VLLM, read_plan_annotations
 
-from .containers import after_serve, config_file, environment, expanded, is_ours, release_of
+from .containers import (
+    after_serve,
+    config_file,
+    environment,
+    expanded,
+    is_ours,
+    release_of,
+    script_at,
+)
 from .fields import integer, items, mapping, strings
 from .gpus import PodGpus, pod_gpus
 from .manifest import Manifest, Path
@@ -155,10 +162,8 @@ class Engine:
         rest = tokens[len(tokens) - len(self.words) :]
         if [expanded(word, self.env) for _, word in rest] == self.words:
             return [place for place, _ in rest]
-        for (_, flag), (place, _) in pairwise(tokens):
-            if flag.startswith("-") and flag.endswith("c"):
-                return [place] * len(self.words)
-        return []
+        at = script_at([word for _, word in tokens])
+        return [] if at is None else [tokens[at][0]] * len(self.words)
 
     @cached_property
     def config_file(self) -> dict[str, Any] | None:
@@ -193,12 +198,14 @@ class Engine:
     @property
     def is_line_whole(self) -> bool:
         """Whether all its flags are in the manifests, so that one that is missing is not given."""
-        is_here = self.pod.is_whole or (
-            # A patch replaces the whole list; an operator adds to it.
-            self.pod.is_patch and ("args" in self.container or "command" in self.container)
-        )
         has_file = self._config_path is None or self.config_file is not None
-        return is_here and not self.line.unread and has_file
+        return self.is_line_here and not self.line.unread and has_file
+
+    @property
+    def is_line_here(self) -> bool:
+        """Whether nothing adds words to those of its container: a patch replaces the whole list."""
+        is_replaced = "args" in self.container or "command" in self.container
+        return self.pod.is_whole or (self.pod.is_patch and is_replaced)
 
     @property
     def options(self) -> dict[str, Any]:

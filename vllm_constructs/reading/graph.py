@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -65,3 +66,23 @@ class Graph(Objects):
         from .queries import adapter_rules
 
         return adapter_rules(self)
+
+    def unjudged(self) -> Graph:
+        """This graph, whose manifests, pods and engines are those that were not judged before.
+
+        What they refer to is found all the same.
+        """
+        if not self.judged:
+            return self
+        found = copy(self)
+        # Before the lists are shorter, what is made of them has to be there.
+        vars(found).update(
+            _pods_by_label=self._pods_by_label,
+            _services=self._services,
+            _pods_of=self._pods_of,
+            _engines_of=self._engines_of,
+            manifests=[one for one in self.manifests if one.number not in self.judged],
+            pods=[one for one in self.pods if one.manifest.number not in self.judged],
+            engines=[one for one in self.engines if one.manifest.number not in self.judged],
+        )
+        return found

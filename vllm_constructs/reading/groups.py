@@ -150,7 +150,7 @@ def lists_flags(engine: Engine) -> bool:
     from vllm_constructs.engine.command_line_parser import REST
 
     line = engine.line
-    if REST in line.unread or "config" in line.unread:
+    if REST in line.unread or "config" in line.unread or not engine.is_line_here:
         return False
     if "model" in line.unread and any(one.flag is None for one in line.given):
         # What stands for the model may stand for flags.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -37,15 +37,24 @@ class Objects:
     Attributes:
         manifests: All objects, in their order.
         settings: What the manifests do not say.
+        judged: The numbers of objects that were judged by the values that made them, so that
+            only what they have to do with others is checked.
     """
 
-    def __init__(self, objects: Iterable[dict[str, Any]], settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        objects: Iterable[dict[str, Any]],
+        settings: Settings | None = None,
+        judged: Collection[int] = (),
+    ) -> None:
         """Keep the objects themselves, not copies.
 
         Args:
             objects: The objects.
             settings: What they do not say. Default: nothing.
+            judged: The numbers of objects that were judged before. Default: none.
         """
+        self.judged = frozenset(judged)
         self.manifests = [Manifest(body, i) for i, body in enumerate(objects)]
         self.settings = Settings() if settings is None else settings
         self._by_kind: dict[str, list[Manifest]] = defaultdict(list)

@@ -21,13 +21,23 @@ _SCHEMA = "H09"
 
 def every_rule() -> tuple[Rule, ...]:
     """All rules, sorted by id."""
-    from .catalog import RULES
+    from . import catalog
 
-    return RULES
+    return catalog.every_rule()
 
 
-def rules_at_synth() -> tuple[Rule, ...]:
-    """The rules without those of schemas, which take longer than all others together."""
+def rules_at_synth(graph: Graph) -> tuple[Rule, ...]:
+    """The rules that may find something in an app, but for those of schemas.
+
+    Where values have judged all objects, these are the rules about how objects go together.
+
+    Args:
+        graph: The manifests of the app.
+    """
+    from . import catalog
+
+    if len(graph.judged) == len(graph.manifests):
+        return catalog.rules_between({one.kind for one in graph.manifests})
     return tuple(rule for rule in every_rule() if rule.id != _SCHEMA)
 
 
@@ -53,8 +63,9 @@ def check(graph: Graph, rules: Iterable[Rule] | None = None) -> list[Finding]:
 
 
 def _found(graph: Graph, rules: Iterable[Rule]) -> Iterator[Finding]:
+    own, unjudged = _own_rules(graph), graph.unjudged()
     for rule in rules:
-        for one in rule.check(graph):
+        for one in rule.check(unjudged if rule.id in own else graph):
             problem = one.problem
             if (reason := one.manifest.annotations.get(f"{ACCEPT}{rule.id}")) is not None:
                 if isinstance(reason, str) and reason.strip():
@@ -68,6 +79,14 @@ def _found(graph: Graph, rules: Iterable[Rule]) -> Iterator[Finding]:
                 problem=problem,
                 fix=one.fix,
             )
+
+
+def _own_rules(graph: Graph) -> Collection[str]:
+    """The rules that objects need not be asked whose values were judged."""
+    from . import catalog
+
+    is_mixed = 0 < len(graph.judged) < len(graph.manifests)
+    return catalog.ids_of_own_rules() if is_mixed else ()
 
 
 def _unexplained(rule: Rule, problem: Problem) -> Problem:

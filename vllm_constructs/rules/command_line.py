@@ -14,7 +14,7 @@ from vllm_constructs.reading.edits import Removed
 from vllm_constructs.reading.engines import Engine
 from vllm_constructs.reading.fields import strings
 from vllm_constructs.reading.graph import Graph
-from vllm_constructs.reading.groups import script
+from vllm_constructs.reading.groups import lists_flags, script
 from vllm_constructs.reading.manifest import Manifest, Path
 from vllm_constructs.releases.behavior import numbers
 from vllm_constructs.releases.environment import switch

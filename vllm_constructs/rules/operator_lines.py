@@ -1,4 +1,4 @@
-"""Command lines that an object gives to an operator: the models of KubeAI, and KServe's variable."""
+"""Command lines that objects give to an operator: models of KubeAI, and a variable of KServe."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Appended(Engine):
         """The model, whose path KServe gives, and the flags."""
         return ["/mnt/models", *self._appended]
 
-    def word_place(self, at: int) -> Path:
+    def word_place(self, at: int) -> Path:  # noqa: ARG002  # all words have one place
         """The path of the variable's value, which has all words.
 
         Args:
@@ -41,7 +41,7 @@ class _Appended(Engine):
         """
         return (*self.env_paths[_APPENDED], "value")
 
-    def flag_place(self, *names: str) -> Path:
+    def flag_place(self, *names: str) -> Path:  # noqa: ARG002
         """The path of the variable's value.
 
         Args:

@@ -92,7 +92,7 @@ def _has_known_sizes(engine: Engine) -> bool:
     if engine.release.is_open and any(
         one.flag is None and one.word.startswith("--") for one in line.given
     ):
-        # A program that builds on vLLM, such as vLLM-Omni, may place its stages by flags of its own.
+        # What builds on vLLM, such as vLLM-Omni, may place its stages by flags of its own.
         return False
     if any(one.problem is not None and _is_size(one) for one in line.given):
         # Another rule says what is wrong with it.

@@ -69,13 +69,7 @@ def _faults(graph: Graph, manifest: Manifest, minor: int | None) -> Iterator[Fau
             return
         walk.fields(kind, manifest.body)
     else:
-        for pod in graph.pods_of(manifest):
-            if pod.is_whole:
-                walk.fields("PodSpec", pod.spec, pod.path)
-            else:
-                # Beside the fields of pods the kind has its own.
-                for path, container in pod.all_containers:
-                    walk.fields("Container", container, path)
+        _pods(graph, manifest, walk)
     found = list(walk.faults)
     if is_available():
         named = {fault.path for fault in found}
@@ -84,6 +78,17 @@ def _faults(graph: Graph, manifest: Manifest, minor: int | None) -> Iterator[Fau
     for fault in found:
         if not (fault.is_missing and is_part):
             yield fault
+
+
+def _pods(graph: Graph, manifest: Manifest, walk: Walk) -> None:
+    """Walk through the pods of a kind of others."""
+    for pod in graph.pods_of(manifest):
+        if pod.is_whole:
+            walk.fields("PodSpec", pod.spec, pod.path)
+            continue
+        # Beside the fields of pods the kind has its own.
+        for path, container in pod.all_containers:
+            walk.fields("Container", container, path)
 
 
 def _is_part(graph: Graph, manifest: Manifest) -> bool:

@@ -22,7 +22,7 @@ from vllm_constructs.kube.kubernetes import Kubernetes
 from vllm_constructs.reading import manifest as reading
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.settings import Settings
-from vllm_constructs.upgrade.changes import changes
+from vllm_constructs.upgrade.changes import Steps, changes, field_name
 from vllm_constructs.upgrade.defaults import has_defaults
 from vllm_constructs.upgrade.upgrade import Upgrade
 from vllm_constructs.upgrade.wording import sentence
@@ -172,9 +172,10 @@ def content(manifest: Manifest) -> Any:
         for key, one in manifest["metadata"].items()
         if key not in ("generation", "managedFields", "resourceVersion")
     }
-    # A controller writes it meanwhile.
+    # Numbers that count writes.
     notes = dict(metadata.get("annotations", {}))
-    notes.pop("deployment.kubernetes.io/revision", None)
+    for key in ("deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"):
+        notes.pop(key, None)
     return {**manifest, "metadata": {**metadata, "annotations": notes}, "status": None}
 
 
@@ -207,16 +208,22 @@ def problems(
     if refused or doubtful:
         return [] if doubtful and may_doubt and not refused else [f"{told}; accepted"]
     wrong = []
-    fields = sorted(it.field for it in changes(content(one.live), content(one.after)))
-    own = sorted(it.field for compared in found.compared for it in compared.changes)
-    if own != fields and not (may_miss and set(own) < set(fields)):
-        wrong.append(f"{told}; the server changes {fields}")
+    fields = [it.path for it in changes(content(one.live), content(one.after))]
+    own = [it.path for compared in found.compared for it in compared.changes]
+    if not (all(near(path, fields) for path in own) and all(near(path, own) for path in fields)):
+        shown = [field_name(path) for path in fields]
+        wrong += [] if may_miss and len(own) < len(fields) else [f"{told}; the server: {shown}"]
     template = [it.get("spec", {}).get("template") for it in (one.live, one.after)]
     if one.live["kind"] in ("DaemonSet", "Deployment", "StatefulSet"):
         has_reasons = any(it.reasons for it in found.rollouts)
         if has_reasons != (template[0] != template[1]) and not may_miss:
             wrong.append(f"{told}; rolls {has_reasons}, but the templates differ otherwise")
     return wrong
+
+
+def near(path: Steps, others: Sequence[Steps]) -> bool:
+    """Whether a field is one of others, or in one, or has one in it."""
+    return any(path[: len(one)] == one[: len(path)] for one in others)
 
 
 EQUIVALENT = {

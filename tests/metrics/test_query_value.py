@@ -48,6 +48,7 @@ def tree(query: str) -> Node:
         (f"sum without (pod) ({W})", ""),
         (f"sum({W}) ^ 2", ""),
         (f"absent({W})", ""),
+        (f'{W}{{pod="qwen-0"}}', ""),
         (f"sum({W}) or avg({W})", ""),
         ("avg(vector(1))", ""),
         ("1", "constant"),

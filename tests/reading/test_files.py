@@ -161,3 +161,41 @@ def test_unreadable(tmp_path: Path, content: bytes, suffix: str) -> None:
     (problem,) = found.unread
     assert f"a.{suffix}" in problem.sentence()
     assert "helm template" not in problem.sentence()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: " + "[" * 100_000 + "]" * 100_000,
+        "{b: " * 100_000 + "}" * 100_000,
+        "- " * 100_000 + "x",
+        "".join(f"{' ' * i}a:\n" for i in range(2000)),
+    ],
+)
+def test_nested(text: str) -> None:
+    """What is nested so deep that the parser would end the process is not read."""
+    (problem,) = files.read_text(text, "x").unread
+    assert "it is nested more than 1000 deep" in problem.sentence()
+
+
+def test_not_nested() -> None:
+    """Brackets and spaces in texts nest nothing."""
+    text = f"kind: A\nnote: '{'[' * 2000}'\nlines: |\n  {' ' * 900}x\n"
+    read = files.read_text(text, "x")
+    assert not read.unread
+    assert ["A"] == [one["kind"] for one in read.objects]
+
+
+def test_merges() -> None:
+    """Merges in merges, which are written out as they are read, have a bound; usual ones work."""
+    lines = ["m0: &m0 {x: 1}"]
+    for i in range(1, 14):
+        lines.append(f"m{i}: &m{i} {{<<: [{', '.join([f'*m{i - 1}'] * 9)}], k{i}: 1}}")
+    (problem,) = files.read_text("\n".join(lines), "x").unread
+    assert "its merges make more than" in problem.sentence()
+
+    text = "base: &b {x: 1, y: 2}\nkind: A\nspec: {<<: *b, y: 3}\nmore: {<<: [*b, *b]}\n"
+    (one,) = files.read_text(text, "x").objects
+    assert {"x": 1, "y": 3} == one["spec"]
+    (problem,) = files.read_text("a: &a {<<: *a, b: 1}", "x").unread
+    assert "cannot be read" in problem.sentence()

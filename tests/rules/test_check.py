@@ -131,7 +131,7 @@ GOOD = all_good()
 PLACES = [(number, path) for number, one in enumerate(GOOD) for path in places(one)]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(changes=st.lists(st.tuples(st.sampled_from(PLACES), JUNK), min_size=1, max_size=4))
 def test_garbage(changes: list[tuple[tuple[int, Path], Any]]) -> None:
     """Whatever stands in a field, the rules do not fail, and each finding has a sentence."""

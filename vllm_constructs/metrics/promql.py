@@ -92,7 +92,7 @@ class Node:
         return f"<{self.kind} {self.name}>"
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=16_384)
 def read(query: str) -> Node | None:
     """A query as a tree; None if it is not PromQL that can be parsed.
 

@@ -77,8 +77,14 @@ def amount(node: Node) -> Amount:
         return _amount_of_binary(node)
     if node.kind == "call":
         return _amount_of_call(node)
-    known: dict[str, Amount] = {"number": "constant", "selector": "each"}
-    return known.get(node.kind, "")
+    if node.kind == "selector":
+        # The series of one pod is neither.
+        return "" if _is_pinned(node) else "each"
+    return "constant" if node.kind == "number" else ""
+
+
+def _is_pinned(selector: Node) -> bool:
+    return any(selector.equal(label) is not None for label in POD_LABELS)
 
 
 def _amount_of_call(node: Node) -> Amount:
@@ -142,8 +148,7 @@ def _series(node: Node, ignored: tuple[str, ...]) -> Count:
     if node.kind == "binary":
         return _series_of_binary(node, ignored)
     if node.kind == "selector":
-        is_pinned = any(node.equal(label) is not None for label in POD_LABELS)
-        return "" if is_pinned else "many"
+        return "" if _is_pinned(node) else "many"
     if node.kind != "call" or node.name in _ONE:
         return "one"
     if node.name == "histogram_quantile":

@@ -7,6 +7,7 @@ anybody walks through it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped, refuse
 
+from .collector import without_gc
 from .fields import items
 from .positions import Position, Text
 
@@ -28,6 +30,11 @@ LARGEST = 256 * 2**20
 """Bytes of the largest file that is read; the largest CRDs have 4 MB."""
 # Values of one document with its aliases written out.
 _MOST_VALUES = 2_000_000
+# Values in values; libyaml's parser calls itself for each, and an overflow ends the process.
+_MOST_NESTED = 1000
+_BRACKETS = re.compile(r"[][{}]")
+# A line of a block that deep has as many signs before its text, at two values a column.
+_INDENTED = re.compile(rf"^[ ?:-]{{{_MOST_NESTED // 2}}}", re.MULTILINE)
 _NOT_JSON = object()
 
 
@@ -93,17 +100,9 @@ def read(path: Path) -> Manifests:
             "writes."
         )
     found = _Found()
-    for file in files:
-        try:
-            if file.stat().st_size > LARGEST:
-                found.unread.append(_too_large(str(file)))
-                continue
-            # With its line breaks as they are, so that it can be edited.
-            text = file.read_bytes().decode()
-        except (OSError, ValueError) as error:
-            found.unread.append(_problem(str(file), "", error))
-            continue
-        found.add(str(file), text, is_json=file.suffix == ".json")
+    with without_gc():
+        for file in files:
+            found.add_file(file)
     if found.unread and not found.objects:
         refuse(found.unread[0])
     return found.manifests()
@@ -120,7 +119,8 @@ def read_text(text: str, name: str) -> Manifests:
     if len(text) > LARGEST:
         found.unread.append(_too_large(name))
     else:
-        found.add(name, text, is_json=False)
+        with without_gc():
+            found.add(name, text, is_json=False)
     return found.manifests()
 
 
@@ -134,6 +134,19 @@ class _Found:
 
     def manifests(self) -> Manifests:
         return Manifests(objects=self.objects, origins=self.origins, unread=tuple(self.unread))
+
+    def add_file(self, file: Path) -> None:
+        """Add the objects of a file, or why it cannot be read."""
+        try:
+            if file.stat().st_size > LARGEST:
+                self.unread.append(_too_large(str(file)))
+                return
+            # With its line breaks as they are, so that it can be edited.
+            text = file.read_bytes().decode()
+        except (OSError, ValueError) as error:
+            self.unread.append(_problem(str(file), "", error))
+            return
+        self.add(str(file), text, is_json=file.suffix == ".json")
 
     def add(self, file: str, text: str, *, is_json: bool) -> None:
         """Add the objects of a file up to a document that cannot be read."""
@@ -209,19 +222,83 @@ def _loader() -> Any:
 
 def _documents(text: str, kind: Any) -> Iterator[tuple[Any, Text]]:
     """The documents of a YAML file, each with its own text."""
+    _check_nesting(text)
     loader = kind(text)
     try:
         while loader.check_node():
             node = loader.get_node()
             start, end = node.start_mark, node.end_mark
             first = text.rfind("\n", 0, start.index) + 1
-            value = loader.construct_document(node)
             part = text[first : end.index]
-            if "*" in part and "&" in part:
+            has_aliases = "*" in part and "&" in part
+            if has_aliases and "<<" in part:
+                _check_merges(node)
+            value = loader.construct_document(node)
+            if has_aliases:
                 _check_aliases(value)
             yield value, Text(part, start.line)
     finally:
         loader.dispose()
+
+
+def _check_nesting(text: str) -> None:
+    """Reject a text that is nested deeper than any object."""
+    if _INDENTED.search(text) is None and _depth(text) <= _MOST_NESTED:
+        return
+    import yaml
+
+    depth = 0
+    # Brackets and signs may be parts of texts; events are counted without calls in calls.
+    for event in yaml.parse(text, Loader=getattr(yaml, "CLoader", yaml.Loader)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MOST_NESTED:
+            message = f"it is nested more than {_MOST_NESTED} deep"
+            raise ValueError(message)
+
+
+def _depth(text: str) -> int:
+    """How many brackets are open at most."""
+    if text.count("[") + text.count("{") <= _MOST_NESTED:
+        return 0
+    depth = most = 0
+    for one in _BRACKETS.finditer(text):
+        depth += 1 if one[0] in "[{" else -1
+        most = max(most, depth)
+    return most
+
+
+def _check_merges(root: Any) -> None:
+    """Reject a document whose merges, which are written out as it is read, make too much."""
+    sizes: dict[int, int] = {}
+
+    def size(node: Any) -> int:
+        """The keys of a mapping, those that are merged into it included."""
+        if node.id != "mapping":
+            return sum(map(size, node.value)) if node.id == "sequence" else 0
+        if id(node) not in sizes:
+            # An anchor in itself has no end.
+            sizes[id(node)] = _MOST_VALUES
+            merged = [one for key, one in node.value if key.value == "<<"]
+            sizes[id(node)] = len(node.value) + sum(map(size, merged))
+        return sizes[id(node)]
+
+    seen: set[int] = set()
+    nodes = [root]
+    while nodes:
+        node = nodes.pop()
+        if id(node) in seen or node.id == "scalar":
+            continue
+        seen.add(id(node))
+        if node.id == "sequence":
+            nodes += node.value
+            continue
+        if size(node) > _MOST_VALUES:
+            message = f"its merges make more than {_MOST_VALUES} values"
+            raise ValueError(message)
+        nodes += [one for pair in node.value for one in pair]
 
 
 def _check_aliases(value: object) -> None:

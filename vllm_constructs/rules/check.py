@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from vllm_constructs.errors import Problem, VllmConstructsWarning, escaped
 from vllm_constructs.kube.names import PREFIX
+from vllm_constructs.reading.collector import without_gc
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Path
 
@@ -48,8 +49,8 @@ def check(graph: Graph, rules: Iterable[Rule] | None = None) -> list[Finding]:
         graph: The manifests.
         rules: The rules. Default: all of them.
     """
-    with warnings.catch_warnings(action="ignore", category=VllmConstructsWarning):
-        # A judgement of a value that only warns is said by the rule that calls it.
+    # A judgement of a value that only warns is said by the rule that calls it.
+    with warnings.catch_warnings(action="ignore", category=VllmConstructsWarning), without_gc():
         found = list(_found(graph, every_rule() if rules is None else rules))
     return sorted(
         _without_repeated(found),

@@ -43,7 +43,7 @@ def pre_stop(container: Mapping[str, Any]) -> tuple[int, int] | None:
     if words[1:2] == ["-c"] and len(words) == 6 and "end_engine" in words[2]:
         # The hook of this library: port, pause and seconds.
         pause, seconds = words[4], words[5]
-        return (int(pause), int(seconds)) if (pause + seconds).isdecimal() else None
+        return (int(pause), int(seconds)) if pause.isdecimal() and seconds.isdecimal() else None
     script = " ".join(words)
     found = None if _LOOP.search(script) else _SLEEP.search(script)
     return (int(found[1]) * _UNITS[found[2]], 0) if found else None

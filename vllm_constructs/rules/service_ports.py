@@ -138,16 +138,16 @@ def _backend(graph: Graph, backend: Backend, where: Path) -> Iterator[Found]:
 
 def _policy(graph: Graph, policy: Manifest) -> Iterator[Found]:
     """Named ports that a NetworkPolicy lets in."""
-    named = [
+    by_name = [
         (path, one["port"])
         for rule_path, _ in policy.each("spec", "ingress")
         for path, one in policy.each(*rule_path, "ports")
         if isinstance(one.get("port"), str)
     ]
     selector = policy.spec.get("podSelector")
-    if not named or not mapping(selector):
+    if not by_name or not mapping(selector):
         return
     pods = graph.selected_pods(policy.namespace, selector)
-    for path, name in named:
+    for path, name in by_name:
         if pods and not named(pods, name):
             yield unnamed(policy, (*path, "port"), "port of the rule", name, pods)

@@ -46,10 +46,12 @@ TABLE = {
         "accelerators dataclass engine errors kube memory metrics reading releases require "
         "scaling traffic workloads"
     ),
+    "formats": "dataclass errors reading rules",
+    "upgrade": "dataclass kube reading require rules workloads",
     "importers": "dataclass errors kube require",
     "cdk": (
-        "accelerators arguments dataclass engine errors frozen importers kube memory metrics "
-        "monitoring platform require scaling traffic workloads"
+        "accelerators arguments dataclass engine errors formats frozen importers kube memory "
+        "metrics monitoring platform reading require rules scaling traffic workloads"
     ),
     "cli": ("accelerators dataclass engine errors kube memory node reading releases require rules"),
     "__main__": "cli",

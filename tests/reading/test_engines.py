@@ -192,3 +192,34 @@ def test_release(image: str, vllm: str | None, version: tuple[int, ...] | None) 
 
     assert version == found.release.version
     assert found.release.is_official == image.startswith("vllm/vllm-openai")
+
+
+@pytest.mark.parametrize(
+    ("container", "expected"),
+    [
+        ({"args": ["a/b"]}, True),
+        ({"command": ["vllm", "serve", "a/b"]}, True),
+        ({}, False),
+    ],
+)
+def test_patch(container: dict[str, Any], *, expected: bool) -> None:
+    """A patch replaces all arguments or none."""
+    one = {"name": "vllm", "image": "vllm/vllm-openai:v0.33.0", **container}
+    patch = {"template": {"spec": {"containers": [one]}}}
+    made = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": patch}
+    [found] = Graph([made]).engines
+    assert (expected, expected) == (found.is_line_here, found.is_line_whole)
+
+
+def test_service_of_kserve() -> None:
+    """An operator may add arguments to any."""
+    one = {"name": "main", "image": "vllm/vllm-openai:v0.33.0", "args": ["a/b"]}
+    made = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {"name": "d"},
+        "spec": {"predictor": {"containers": [one]}},
+    }
+    [found] = Graph([made]).engines
+    assert not found.is_line_here
+    assert not found.is_line_whole

@@ -175,7 +175,7 @@ def test_unreadable(tmp_path: Path, content: bytes, suffix: str) -> None:
 def test_nested(text: str) -> None:
     """What is nested so deep that the parser would end the process is not read."""
     (problem,) = files.read_text(text, "x").unread
-    assert "it is nested more than 1000 deep" in problem.sentence()
+    assert "it is nested more than 200 deep" in problem.sentence()
 
 
 def test_not_nested() -> None:

@@ -9,13 +9,14 @@ import pytest
 
 from tests.rules import scaled as of
 from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.queries import adapter_rules, queries
 
 NAME = "vllm:num_requests_waiting"
 
 
 def texts(*objects: dict[str, Any]) -> list[tuple[str, str]]:
     """Reader and text of all queries."""
-    return [(one.reader, one.text) for one in Graph(objects).queries]
+    return [(one.reader, one.text) for one in queries(Graph(objects))]
 
 
 def test_scalers() -> None:
@@ -31,14 +32,14 @@ def test_rules() -> None:
     """Rules are in their own kind, in that of VictoriaMetrics, and in files of ConfigMaps."""
     own = of.rules("a > 1", **{"b:c": "d"})
     file = json.dumps(own["spec"]["groups"])
-    found = Graph([own, own | {"kind": "VMRule"}]).queries
+    found = queries(Graph([own, own | {"kind": "VMRule"}]))
 
     assert [(one.text, one.record) for one in found] == [("a > 1", ""), ("d", "b:c")] * 2
     assert found[1].path == ("spec", "groups", 0, "rules", 1, "expr")
     assert not found[1].is_in_text
-    (inside,) = Graph(
-        [of.config("r.yml", f"groups: {file}\n# expr: vllm".replace("a > 1", NAME))]
-    ).queries[:1]
+    (inside,) = queries(
+        Graph([of.config("r.yml", f"groups: {file}\n# expr: vllm".replace("a > 1", NAME))])
+    )[:1]
     assert (inside.path, inside.is_in_text, inside.text) == (("data", "r.yml"), True, NAME)
 
 
@@ -67,14 +68,14 @@ def test_adapter() -> None:
     flux = {"kind": "HelmRelease", "spec": {"values": values}}
     argo = {"kind": "Application", "spec": {"source": {"helm": {"valuesObject": values}}}}
     for objects in ([flux], [argo], [values]):
-        found = Graph(objects).adapter_rules
+        found = adapter_rules(Graph(objects))
         assert [(one.series, one.is_external) for one in found] == [("a", False), ("b", True)]
     file = Graph([of.config("config.yaml", of.ADAPTER)])
 
-    assert [one.is_external for one in file.adapter_rules] == [False, False, True]
+    assert [one.is_external for one in adapter_rules(file)] == [False, False, True]
     # A template is no query.
-    assert [one.text for one in file.queries] == [one.series for one in file.adapter_rules]
-    assert Graph([of.config("config.yaml", "seriesQuery: [")]).adapter_rules == []
+    assert [one.text for one in queries(file)] == [one.series for one in adapter_rules(file)]
+    assert adapter_rules(Graph([of.config("config.yaml", "seriesQuery: [")])) == []
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_adapter_names(matches: str, name: str, metric: str | None) -> None:
         "rules": {"custom": [{"seriesQuery": NAME, "name": {"matches": matches, "as": name}}]}
     }
 
-    assert Graph([values]).adapter_rules[0].metric(NAME) == metric
+    assert adapter_rules(Graph([values]))[0].metric(NAME) == metric
 
 
 def test_pickers() -> None:
@@ -106,5 +107,5 @@ def test_pickers() -> None:
     picker["spec"]["template"]["spec"]["containers"][0] |= {"image": "epp:v1", "args": words}
     file = f"kind: EndpointPickerConfig\nplugins:\n- kvUsageSpec: '{NAME}'\n"
 
-    assert [one.path[-1] for one in Graph([picker]).queries] == [1, 2]
+    assert [one.path[-1] for one in queries(Graph([picker]))] == [1, 2]
     assert texts(of.config("epp.yaml", file)) == [("picker", NAME)]

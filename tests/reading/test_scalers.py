@@ -6,12 +6,12 @@ from typing import Any
 
 from tests.rules import scaled as of
 from vllm_constructs.reading.graph import Graph
-from vllm_constructs.reading.scalers import Scaler
+from vllm_constructs.reading.scalers import Scaler, scalers
 
 
 def one(*objects: dict[str, Any]) -> Scaler:
     """The only scaler of manifests."""
-    (found,) = Graph(objects).scalers
+    (found,) = scalers(Graph(objects))
     return found
 
 
@@ -83,7 +83,7 @@ def test_kserve() -> None:
     assert scaler.target is scaler.manifest
     assert scaler.triggers[0].query == "vllm:num_requests_running"
     assert (scaler.triggers[0].metric_type, scaler.triggers[0].threshold) == ("Value", "2")
-    assert Graph([of.kserve("x", autoScaling=None)]).scalers == []
+    assert scalers(Graph([of.kserve("x", autoScaling=None)])) == []
 
 
 def test_made_by_keda() -> None:
@@ -92,8 +92,8 @@ def test_made_by_keda() -> None:
     labelled["metadata"]["labels"] = {"scaledobject.keda.sh/name": "qwen"}
     owned["metadata"]["ownerReferences"] = [{"kind": "ScaledObject", "name": "qwen"}]
 
-    assert Graph([of.hpa(name="keda-hpa-qwen"), labelled, owned]).scalers == []
-    assert Graph([of.hpa() | {"apiVersion": "example.com/v1"}]).scalers == []
+    assert scalers(Graph([of.hpa(name="keda-hpa-qwen"), labelled, owned])) == []
+    assert scalers(Graph([of.hpa() | {"apiVersion": "example.com/v1"}])) == []
 
 
 def test_annotations() -> None:

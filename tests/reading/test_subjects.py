@@ -8,6 +8,7 @@ import pytest
 
 from tests.rules import scaled as of
 from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.queries import queries
 from vllm_constructs.reading.settings import Settings
 from vllm_constructs.reading.subjects import Subjects, model_name
 
@@ -43,7 +44,7 @@ def test_engines() -> None:
     old = of.deployment(name="old", model="old", image="vllm/vllm-openai:v0.20.2")
     graph = Graph([of.deployment(), old, of.scaled(of.prometheus("a")), of.rules("b", "c")])
     subjects = Subjects(graph)
-    trigger, rule, _ = graph.queries
+    trigger, rule, _ = queries(graph)
 
     assert [one.manifest.name for one in subjects.engines(trigger)] == ["qwen"]
     assert [one.manifest.name for one in subjects.engines(rule)] == ["qwen", "old"]
@@ -94,7 +95,7 @@ def test_may_be_copied() -> None:
     objects = [of.deployment(labels={"model": "x"}), of.rules("a")]
     for more, expected in (([], True), ([of.monitor()], False)):
         graph = Graph([*objects, *more])
-        assert Subjects(graph).may_be_copied("model", graph.queries[0]) is expected
+        assert Subjects(graph).may_be_copied("model", queries(graph)[0]) is expected
 
 
 def test_recorded() -> None:

@@ -327,6 +327,7 @@ class TestRemoteCode:
             engine("a/b", "--trust-remote-code", "--tokenizer-revision=0123abc"),
             engine("a/b", "--trust-remote-code", image=OLD),
             script("vllm serve a/b --trust-remote-code"),
+            script("vllm serve a/b --trust-remote-code --max-num-seqs $SEQS --port=$PORT"),
             engine("$(MODEL)", "--trust-remote-code", env=[{"name": "MODEL", "value": "a/b"}]),
         ],
     )

@@ -291,6 +291,7 @@ RECOMPUTE = {**BOTH, "kv_load_failure_policy": "recompute"}
         ),
         (sides(engine(config=RECOMPUTE), engine()), "is left out"),
         ([{**one, "kind": "StatefulSet"} for one in sides()], "is left out"),
+        (sides(image("v0.17.1"), image("v0.17.1")), "is 'fail' in vLLM 0.17.1"),
     ],
 )
 def test_rolling(manifests: list[dict[str, Any]], words: str) -> None:
@@ -309,6 +310,7 @@ def test_rolling(manifests: list[dict[str, Any]], words: str) -> None:
         [disaggregated_set()],
         sides(engine(config=PLAIN), engine(config=PLAIN)),
         sides(image("v0.12.0"), image("v0.12.0")),
+        sides(image("v0.16.0"), image("v0.16.0")),
         [side("prefill")],
         sides(engine(config=OFFLOADING), engine(config=OFFLOADING)),
         [

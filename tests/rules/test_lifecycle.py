@@ -184,6 +184,14 @@ class TestDrain:
         assert has_flag == ("--shutdown-timeout for the longest" in line)
         assert has_flag != ("has no --shutdown-timeout" in line)
 
+    def test_workers(self) -> None:
+        """A script of a worker may start one that gets no requests."""
+        text = "if [ $I = 0 ]; then vllm serve a/b; else vllm serve a/b --headless; fi"
+        started = {"command": ["sh", "-c"], "args": [text]}
+        pods = pod_spec(container=started)
+        (one,) = found([group(pods, pods)], "P06")
+        assert "leaderTemplate" in one.path
+
     def test_jobs(self) -> None:
         """A Job serves nobody."""
         made = deployment(pod_spec()) | {"apiVersion": "batch/v1", "kind": "Job"}

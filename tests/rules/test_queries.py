@@ -134,7 +134,9 @@ def test_without_engines() -> None:
 def test_underscore() -> None:
     """A name with an underscore is the one of an adapter, unless something renames series."""
     objects = [of.deployment(), of.scaled(of.prometheus("sum(vllm_num_requests_waiting)"))]
-    rename = {"podMetricsEndpoints": [{"metricRelabelings": [{"targetLabel": "__name__"}]}]}
+    rename: dict[str, Any] = {
+        "podMetricsEndpoints": [{"metricRelabelings": [{"targetLabel": "__name__"}]}]
+    }
 
     (one,) = found(objects, "S01")
     assert (one.level, "vllm:num_requests_waiting" in one.problem.sentence()) == ("warning", True)

@@ -79,7 +79,7 @@ def _converted(name: str, kind: str, text: str) -> Any:
     if kind == "json" or (kind == "json-or-str" and re.fullmatch(r"\s*\{.*\}\s*", text, re.DOTALL)):
         try:
             value = json.loads(text)
-        except ValueError:
+        except (RecursionError, ValueError):
             value = None
         if not isinstance(value, (dict, list)):
             require.wrong(name, text, "JSON", escaped(_hint(name, text)))
@@ -112,7 +112,7 @@ def dotted(name: str, text: str) -> Any:
     """
     try:
         return json.loads(text)
-    except ValueError:
+    except (RecursionError, ValueError):
         return amount(name, text, least=0) if re.fullmatch(SIZE, text) else text
 
 

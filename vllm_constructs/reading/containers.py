@@ -14,6 +14,7 @@ from vllm_constructs.releases.release import VllmRelease
 from vllm_constructs.workloads.plan_annotations import MODEL
 from vllm_constructs.workloads.workload import CONTAINER
 
+from .bounded_yaml import parsed
 from .fields import items, mapping, strings
 
 # Images that start vLLM without a command; that for TPUs runs its arguments.
@@ -170,8 +171,6 @@ def config_file(
     configs: Mapping[tuple[str, str], dict[str, Any]],
 ) -> dict[str, Any] | None:
     """The flags in a file that is mounted from a ConfigMap in the same manifests."""
-    import yaml
-
     sources = {
         str(volume.get("name")): str(mapping(volume, "configMap").get("name"))
         for volume in map(mapping, items(pod.get("volumes")))
@@ -181,10 +180,7 @@ def config_file(
         data = configs.get((namespace, sources.get(str(mount.get("name")), "")), {})
         key = str(mount.get("subPath") or path.removeprefix(f"{folder}/"))
         if (path == folder or path.startswith(f"{folder}/")) and key in data:
-            try:
-                flags = yaml.safe_load(str(data[key]))
-            except yaml.YAMLError:
-                return None
+            flags = parsed(str(data[key]))
             return flags if isinstance(flags, dict) else None
     return None
 

@@ -7,7 +7,6 @@ anybody walks through it.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,6 +16,7 @@ from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped, refuse
 
+from . import bounded_yaml
 from .collector import without_gc
 from .fields import items
 from .positions import Position, Text
@@ -28,13 +28,6 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 _DEEPEST = 8
 LARGEST = 256 * 2**20
 """Bytes of the largest file that is read; the largest CRDs have 4 MB."""
-# Values of one document with its aliases written out.
-_MOST_VALUES = 2_000_000
-# Values in values; libyaml's parser calls itself for each, and an overflow ends the process.
-_MOST_NESTED = 1000
-_BRACKETS = re.compile(r"[][{}]")
-# A line of a block that deep has as many signs before its text, at two values a column.
-_INDENTED = re.compile(rf"^[ ?:-]{{{_MOST_NESTED // 2}}}", re.MULTILINE)
 _NOT_JSON = object()
 
 
@@ -159,14 +152,15 @@ class _Found:
                 return
             read = 0
             try:
-                for value, place in _documents(text, _loader()):
-                    self._add(file, value, place)
+                for value, part, first in bounded_yaml.documents(text):
+                    self._add(file, value, Text(part, first))
                     read += 1
             except yaml.YAMLError:
                 # The parser in Python takes more, such as surrogate pairs, and its errors name
                 # the line where the mistake begins.
-                for value, place in islice(_documents(text, yaml.SafeLoader), read, None):
-                    self._add(file, value, place)
+                again = bounded_yaml.documents(text, yaml.SafeLoader)
+                for value, part, first in islice(again, read, None):
+                    self._add(file, value, Text(part, first))
         except (ValueError, RecursionError, yaml.YAMLError) as error:
             self.unread.append(_problem(file, text, error))
 
@@ -206,118 +200,13 @@ def _json(text: str, *, is_json: bool) -> object:
     if not is_json and not text.lstrip().startswith(("{", "[")):
         return _NOT_JSON
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except ValueError:
         if is_json:
             raise
         return _NOT_JSON
-
-
-def _loader() -> Any:
-    """The parser of libyaml, which is ten times as fast as the one in Python."""
-    import yaml
-
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def _documents(text: str, kind: Any) -> Iterator[tuple[Any, Text]]:
-    """The documents of a YAML file, each with its own text."""
-    _check_nesting(text)
-    loader = kind(text)
-    try:
-        while loader.check_node():
-            node = loader.get_node()
-            start, end = node.start_mark, node.end_mark
-            first = text.rfind("\n", 0, start.index) + 1
-            part = text[first : end.index]
-            has_aliases = "*" in part and "&" in part
-            if has_aliases and "<<" in part:
-                _check_merges(node)
-            value = loader.construct_document(node)
-            if has_aliases:
-                _check_aliases(value)
-            yield value, Text(part, start.line)
-    finally:
-        loader.dispose()
-
-
-def _check_nesting(text: str) -> None:
-    """Reject a text that is nested deeper than any object."""
-    if _INDENTED.search(text) is None and _depth(text) <= _MOST_NESTED:
-        return
-    import yaml
-
-    depth = 0
-    # Brackets and signs may be parts of texts; events are counted without calls in calls.
-    for event in yaml.parse(text, Loader=getattr(yaml, "CLoader", yaml.Loader)):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > _MOST_NESTED:
-            message = f"it is nested more than {_MOST_NESTED} deep"
-            raise ValueError(message)
-
-
-def _depth(text: str) -> int:
-    """How many brackets are open at most."""
-    if text.count("[") + text.count("{") <= _MOST_NESTED:
-        return 0
-    depth = most = 0
-    for one in _BRACKETS.finditer(text):
-        depth += 1 if one[0] in "[{" else -1
-        most = max(most, depth)
-    return most
-
-
-def _check_merges(root: Any) -> None:
-    """Reject a document whose merges, which are written out as it is read, make too much."""
-    sizes: dict[int, int] = {}
-
-    def size(node: Any) -> int:
-        """The keys of a mapping, those that are merged into it included."""
-        if node.id != "mapping":
-            return sum(map(size, node.value)) if node.id == "sequence" else 0
-        if id(node) not in sizes:
-            # An anchor in itself has no end.
-            sizes[id(node)] = _MOST_VALUES
-            merged = [one for key, one in node.value if key.value == "<<"]
-            sizes[id(node)] = len(node.value) + sum(map(size, merged))
-        return sizes[id(node)]
-
-    seen: set[int] = set()
-    nodes = [root]
-    while nodes:
-        node = nodes.pop()
-        if id(node) in seen or node.id == "scalar":
-            continue
-        seen.add(id(node))
-        if node.id == "sequence":
-            nodes += node.value
-            continue
-        if size(node) > _MOST_VALUES:
-            message = f"its merges make more than {_MOST_VALUES} values"
-            raise ValueError(message)
-        nodes += [one for pair in node.value for one in pair]
-
-
-def _check_aliases(value: object) -> None:
-    """Reject a document whose aliases expand to more than a cluster would take."""
-    sizes: dict[int, int] = {}
-
-    def size(item: object) -> int:
-        if not isinstance(item, (dict, list)):
-            return 1
-        if id(item) not in sizes:
-            # An anchor in itself has no end.
-            sizes[id(item)] = _MOST_VALUES
-            inner = item.values() if isinstance(item, dict) else item
-            sizes[id(item)] = 1 + sum(map(size, inner))
-        return sizes[id(item)]
-
-    if size(value) > _MOST_VALUES:
-        message = f"its aliases expand to more than {_MOST_VALUES} values"
-        raise ValueError(message)
+    bounded_yaml.check_nesting(text)
+    return value
 
 
 def _flat(

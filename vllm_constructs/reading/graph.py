@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from copy import copy
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
 from .containers import engine_container
 from .engines import Engine
 from .manifest import Manifest
 from .objects import Objects
-
-if TYPE_CHECKING:
-    from .queries import AdapterRule, Query
-    from .scalers import Scaler
 
 
 class Graph(Objects):
@@ -47,25 +43,9 @@ class Graph(Objects):
         return self._engines_of.get(manifest.number, [])
 
     @cached_property
-    def scalers(self) -> list[Scaler]:
-        """All scalers with what they read, but for the HPAs that KEDA makes."""
-        from .scalers import scalers
-
-        return scalers(self)
-
-    @cached_property
-    def queries(self) -> list[Query]:
-        """All PromQL of scalers, rules, adapters, dashboards and endpoint pickers."""
-        from .queries import queries
-
-        return queries(self)
-
-    @cached_property
-    def adapter_rules(self) -> list[AdapterRule]:
-        """The rules of prometheus-adapter."""
-        from .queries import adapter_rules
-
-        return adapter_rules(self)
+    def made(self) -> dict[str, Any]:
+        """What other modules have read of the graph, by names of their own, so that it stays."""
+        return {}
 
     def unjudged(self) -> Graph:
         """This graph, whose manifests, pods and engines are those that were not judged before.
@@ -77,6 +57,7 @@ class Graph(Objects):
         found = copy(self)
         # Before the lists are shorter, what is made of them has to be there.
         vars(found).update(
+            made={},
             _pods_by_label=self._pods_by_label,
             _services=self._services,
             _pods_of=self._pods_of,

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from vllm_constructs.dataclass import dataclass
 
+from .bounded_yaml import parsed
 from .fields import items, mapping, strings
 from .manifest import Manifest, Path
+from .scalers import scalers
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -98,15 +100,22 @@ def queries(graph: Graph) -> list[Query]:
     Args:
         graph: The graph.
     """
+    if "queries" not in graph.made:
+        graph.made["queries"] = _queries(graph)
+    found: list[Query] = graph.made["queries"]
+    return found
+
+
+def _queries(graph: Graph) -> list[Query]:
     found = [
         Query(manifest=scaler.manifest, path=one.query_path, text=one.query, reader="trigger")
-        for scaler in graph.scalers
+        for scaler in scalers(graph)
         for one in scaler.triggers
         if one.query is not None
     ]
     for manifest in graph.of(*_RULES):
         found += _of_groups(manifest, manifest.spec, ("spec",))
-    for rule in graph.adapter_rules:
+    for rule in adapter_rules(graph):
         for text in (rule.series, rule.query):
             if text and "<<" not in text:
                 found.append(_query(rule.manifest, rule.path, text, "adapter"))
@@ -131,7 +140,7 @@ def _of_text(manifest: Manifest, path: Path, text: str) -> Iterator[Query]:
         for name in _PICKER_KEY.findall(text):
             yield _query(manifest, path, name, "picker")
     elif "groups:" in text and "expr:" in text:
-        for one in _of_groups(manifest, mapping(_parsed(text)), ()):
+        for one in _of_groups(manifest, mapping(parsed(text)), ()):
             # Where it is in the text is not known.
             yield _query(manifest, path, one.text, one.reader, one.record)
     elif str(path[-1]).endswith(".json") and "expr" in text:
@@ -194,11 +203,18 @@ def adapter_rules(graph: Graph) -> list[AdapterRule]:
     Args:
         graph: The graph.
     """
+    if "adapter rules" not in graph.made:
+        graph.made["adapter rules"] = _adapter_rules(graph)
+    found: list[AdapterRule] = graph.made["adapter rules"]
+    return found
+
+
+def _adapter_rules(graph: Graph) -> list[AdapterRule]:
     found: list[AdapterRule] = []
     for manifest in graph.of("ConfigMap"):
         for key, text in mapping(manifest.body.get("data")).items():
             if isinstance(text, str) and "seriesQuery" in text:
-                found += _of_file(manifest, ("data", key), mapping(_parsed(text)))
+                found += _of_file(manifest, ("data", key), mapping(parsed(text)))
     for manifest in graph.of("HelmRelease", "Application", ""):
         for path in _VALUES:
             values = mapping(manifest.body, *path)
@@ -236,13 +252,3 @@ def _adapter_rule(
         name=str(name.get("as") or ""),
         is_external=is_external,
     )
-
-
-def _parsed(text: str) -> object:
-    """A file of YAML; None if it cannot be read."""
-    import yaml
-
-    try:
-        return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # a safe loader
-    except (ValueError, RecursionError, yaml.YAMLError):
-        return None

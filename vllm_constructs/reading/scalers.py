@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -176,14 +176,19 @@ def scalers(graph: Graph) -> list[Scaler]:
     Args:
         graph: The graph.
     """
-    found = []
-    for manifest in graph.of(*_TRIGGERS):
-        if manifest.group not in _GROUPS[manifest.kind]:
-            continue
-        scaler = Scaler(graph, manifest)
-        if not scaler.is_made_by_keda and (scaler.triggers or not scaler._is_kserve):  # noqa: SLF001  # of this module
-            found.append(scaler)
+    if "scalers" not in graph.made:
+        graph.made["scalers"] = list(_scalers(graph))
+    found: list[Scaler] = graph.made["scalers"]
     return found
+
+
+def _scalers(graph: Graph) -> Iterator[Scaler]:
+    for manifest in graph.of(*_TRIGGERS):
+        if manifest.group in _GROUPS[manifest.kind]:
+            scaler = Scaler(graph, manifest)
+            is_idle = manifest.kind == "InferenceService" and not scaler.triggers
+            if not scaler.is_made_by_keda and not is_idle:
+                yield scaler
 
 
 def _of_keda(manifest: Manifest) -> list[Trigger]:

@@ -14,8 +14,8 @@ from .engines import Engine
 from .fields import items, mapping
 from .graph import Graph
 from .manifest import Manifest
-from .queries import Query
-from .scalers import Scaler
+from .queries import Query, queries
+from .scalers import Scaler, scalers
 
 PLACEHOLDER = re.compile(r"\{\{|\[\[|<\w|\$[({A-Za-z_]|%[(s]")
 """Of a template, or of a variable that somebody else replaces."""
@@ -45,7 +45,7 @@ class Subjects:
 
     @cached_property
     def _scalers(self) -> dict[int, Scaler]:
-        return {one.manifest.number: one for one in self.graph.scalers}
+        return {one.manifest.number: one for one in scalers(self.graph)}
 
     @cached_property
     def _engines(self) -> dict[str | None, dict[object, Engine]]:
@@ -89,7 +89,7 @@ class Subjects:
     @cached_property
     def records(self) -> dict[str, str]:
         """The series that recording rules of the manifests make, with their queries."""
-        return {one.record: one.text for one in self.graph.queries if one.record}
+        return {one.record: one.text for one in queries(self.graph) if one.record}
 
     @cached_property
     def recorded(self) -> frozenset[str]:

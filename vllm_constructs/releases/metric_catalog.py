@@ -145,7 +145,7 @@ def label_problem(where: str, name: str, label: str, release: VllmRelease | None
     instead = "write model_name" if "model_name" in labels else "leave it out"
     return Problem(
         where=where,
-        text=f"selects {name} by the label {label!r}, which vLLM does not set",
+        text=escaped(f"selects {name} by the label {label!r}, which vLLM does not set"),
         value=require.shown(name),
         advice=instead if label != "engine" else "leave it out",
     )
@@ -202,7 +202,7 @@ def series_problem(
         return None
     return Problem(
         where=where,
-        text=f"{verb} {name}, but {text}",
+        text=f"{verb} {escaped(name)}, but {text}",
         value=require.shown(name),
         advice=advice,
     )
@@ -224,7 +224,7 @@ def _bases(name: str) -> list[str]:
 
 
 def _parts(name: str) -> str:
-    return f"write {name}_bucket, {name}_sum or {name}_count"
+    return escaped(f"write {name}_bucket, {name}_sum or {name}_count")
 
 
 def check_query(where: str, query: str) -> None:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from vllm_constructs.metrics import promql
 from vllm_constructs.reading.graph import Graph
-from vllm_constructs.reading.queries import AdapterRule
+from vllm_constructs.reading.queries import AdapterRule, adapter_rules
 from vllm_constructs.releases.metric_catalog import all_series
 
 
@@ -40,7 +40,7 @@ class Adapters:
 
     def _of(self, *, is_external: bool) -> dict[str, tuple[AdapterRule, str]]:
         found: dict[str, tuple[AdapterRule, str]] = {}
-        for rule in self._graph.adapter_rules:
+        for rule in adapter_rules(self._graph):
             if rule.is_external == is_external:
                 for series in _series(rule):
                     name = rule.metric(series)

@@ -11,7 +11,7 @@ from vllm_constructs.metrics import promql, query_value
 from vllm_constructs.reading.fields import mapping
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Path
-from vllm_constructs.reading.scalers import RESOURCES, Scaler, Trigger
+from vllm_constructs.reading.scalers import RESOURCES, Scaler, Trigger, scalers
 from vllm_constructs.reading.subjects import Subjects
 
 from .adapters import Adapters, adapted
@@ -26,7 +26,7 @@ _TYPES = dict.fromkeys(RESOURCES, (_AVERAGE, _UTILIZATION)) | {"Pods": (_AVERAGE
 def aggregation(graph: Graph) -> Iterator[Found]:
     """The number of replicas is wrong, or KEDA refuses the answer."""
     subjects, adapters = Subjects(graph), Adapters(graph)
-    for scaler in graph.scalers:
+    for scaler in scalers(graph):
         given = scaler.formula.get("metricType")
         if isinstance(given, str) and given not in _OF_OTHERS:
             path: Path = ("spec", "advanced", "scalingModifiers", "metricType")

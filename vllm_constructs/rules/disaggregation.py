@@ -227,14 +227,14 @@ def rolling(graph: Graph) -> Iterator[Found]:
             continue
         config = transfer_config(decode)
         known = decode.release.catalog["flags"].get(f"--{_CONFIG}", {}).get("fields", {})
-        if config.get("kv_load_failure_policy", "fail") != "fail" or (
-            "kv_load_failure_policy" not in known
-        ):
+        # Before 0.17 the default is to compute the prompt again.
+        default = mapping(known.get("kv_load_failure_policy")).get("default")
+        if config.get("kv_load_failure_policy", default) != "fail":
             continue
         told.add(id(decode))
-        given = (
-            "is 'fail'" if "kv_load_failure_policy" in config else "is left out, which is 'fail'"
-        )
+        given = "is 'fail'"
+        if "kv_load_failure_policy" not in config:
+            given = f"is left out, which is 'fail' in {decode.release.description}"
         text = (
             f"{given}: while {escaped(decode.manifest.title)} and "
             f"{escaped(prefill.manifest.title)} roll from one release to another, the requests "

@@ -12,7 +12,7 @@ from vllm_constructs.errors import Problem, VllmConstructsError, escaped
 from vllm_constructs.reading.fields import integer, mapping
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Manifest, Path
-from vllm_constructs.reading.scalers import Scaler, Trigger
+from vllm_constructs.reading.scalers import Scaler, Trigger, scalers
 from vllm_constructs.reading.subjects import PLACEHOLDER, Subjects
 
 from .rule import Found, Level, put, remove, rule
@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 def fields(graph: Graph) -> Iterator[Found]:
     """The scaler is refused, or scales to other numbers than its author thinks."""
     subjects = Subjects(graph)
-    for scaler in graph.scalers:
+    for scaler in scalers(graph):
         if scaler.is_keda:
             yield from _left_out(scaler, subjects)
             for check in (_replicas, _names, _triggers, _formula):

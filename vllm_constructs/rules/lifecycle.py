@@ -10,6 +10,7 @@ from vllm_constructs.errors import Problem
 from vllm_constructs.reading.engines import Engine
 from vllm_constructs.reading.fields import integer, mapping, strings
 from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.groups import is_plain
 
 from .probes import budget
 from .rule import Found, put, rule
@@ -120,8 +121,8 @@ def drain(graph: Graph) -> Iterator[Found]:
     for engine in graph.engines:
         if not engine.pod.is_whole or engine.manifest.kind in ("Job", "CronJob"):
             continue
-        # Headless workers get no requests.
-        if engine.is_headless:
+        # Headless workers get no requests, and a script may start such ones.
+        if engine.is_headless or (engine.pod.role == "worker" and not is_plain(engine)):
             continue
         found = pre_stop(engine.container)
         waits = engine.flag("shutdown-timeout", 0) or (

@@ -10,8 +10,8 @@ from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Path
-from vllm_constructs.reading.queries import Query
-from vllm_constructs.reading.scalers import Scaler
+from vllm_constructs.reading.queries import Query, queries
+from vllm_constructs.reading.scalers import Scaler, scalers
 from vllm_constructs.reading.subjects import Subjects
 from vllm_constructs.releases.release import NEWEST, VllmRelease
 
@@ -34,11 +34,11 @@ def unknown_metric(graph: Graph) -> Iterator[Found]:
     """The query returns nothing, so that the scaler never scales and the alert never fires."""
     subjects = Subjects(graph)
     seen: set[tuple[int, Path, str]] = set()
-    for query in graph.queries:
+    for query in queries(graph):
         if "vllm" in query.text:
             yield from _unknown_in(subjects, query, seen)
     adapters = Adapters(graph)
-    for scaler in graph.scalers:
+    for scaler in scalers(graph):
         if scaler.manifest.kind == "HorizontalPodAutoscaler":
             yield from _unknown_names(subjects, adapters, scaler)
 
@@ -95,8 +95,8 @@ def _judged(subjects: Subjects, query: Query, name: str, models: Collection[str]
         right = f"vllm:{name.removeprefix('vllm_')}"
         if series_problem(where, right) is not None:
             return None
-        text = f"selects {name}, which vLLM exposes as {right}"
-        advice = f"write {right}, unless something between vLLM and Prometheus renames it"
+        text = escaped(f"selects {name}, which vLLM exposes as {right}")
+        advice = f"write {escaped(right)}, unless something between vLLM and Prometheus renames it"
         return Problem(where=where, text=text, advice=advice), "warning"
     if not is_of_pods(name):
         return None
@@ -177,7 +177,7 @@ def _unknown_name(subjects: Subjects, scaler: Scaler, name: str) -> _Verdict:
     if "/" in name or "%" in name:
         text = f"is {shown}, and the name of a metric has no '/' and no '%'"
         right = f"vllm_{re.split(r'[/%]', name, maxsplit=1)[-1]}"
-        return Problem(where="metric.name", text=text, advice=f"write {escaped(right)!r}"), None
+        return Problem(where="metric.name", text=text, advice=escaped(f"write {right!r}")), None
     exposed = f"vllm:{name[5:]}"
     if not is_of_pods(exposed) or exposed in subjects.recorded:
         return None

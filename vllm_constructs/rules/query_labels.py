@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped
 from vllm_constructs.reading.graph import Graph
-from vllm_constructs.reading.queries import Query
+from vllm_constructs.reading.queries import Query, queries
 from vllm_constructs.reading.subjects import PLACEHOLDER, Subjects, model_name
 
 from .rule import Fix, Found, Level, put, rule
@@ -20,7 +20,7 @@ _MODEL_NAME = "model_name"
 def unknown_label(graph: Graph) -> Iterator[Found]:
     """The selector matches no series, which KEDA takes for 0 by default."""
     subjects = Subjects(graph)
-    for query in graph.queries:
+    for query in queries(graph):
         # An endpoint picker names series without labels.
         if "vllm:" in query.text and query.reader != "picker":
             yield from _unknown_in(subjects, query)

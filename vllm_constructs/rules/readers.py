@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from vllm_constructs.metrics import promql, query_value
 from vllm_constructs.reading.fields import mapping
+from vllm_constructs.reading.queries import queries
+from vllm_constructs.reading.scalers import scalers
 from vllm_constructs.reading.selectors import selects
 from vllm_constructs.reading.subjects import model_name
 
@@ -40,7 +42,7 @@ class Readers:
         """
         self._graph = graph
         self._scalers: dict[int, list[Manifest]] = defaultdict(list)
-        for scaler in graph.scalers:
+        for scaler in scalers(graph):
             if scaler.target is not None and _reads(scaler):
                 self._scalers[scaler.target.number].append(scaler.manifest)
         # By the id of a pod.
@@ -49,7 +51,7 @@ class Readers:
         for monitor, pod in _scraped_by_services(graph):
             self._monitors[id(pod)].append(monitor)
         self._queries: dict[str, list[Query]] = defaultdict(list)
-        for query in graph.queries:
+        for query in queries(graph):
             if query.reader in ("dashboard", "rule") and "vllm:" in query.text:
                 for model in _models(query):
                     self._queries[model].append(query)

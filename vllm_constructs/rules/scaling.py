@@ -11,7 +11,7 @@ from vllm_constructs.reading.engines import Engine
 from vllm_constructs.reading.fields import items, mapping
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Manifest, Path
-from vllm_constructs.reading.scalers import Scaler
+from vllm_constructs.reading.scalers import Scaler, scalers
 from vllm_constructs.reading.subjects import PLACEHOLDER
 
 from .rule import Found, put, remove, rule
@@ -38,23 +38,23 @@ def owners(graph: Graph) -> Iterator[Found]:
         # The same object in several files is one.
         if name and all((one.kind, one.name) != (manifest.kind, manifest.name) for one in known):
             known.append(manifest)
-    for (_, kind, name), scalers in scaled.items():
-        for other in scalers[1:]:
-            if _takes_over(scalers[0], other) or _takes_over(other, scalers[0]):
+    for (_, kind, name), given in scaled.items():
+        for other in given[1:]:
+            if _takes_over(given[0], other) or _takes_over(other, given[0]):
                 continue
-            text = f"is {kind} {name}, which {scalers[0].title} scales too"
+            text = f"is {kind} {name}, which {given[0].title} scales too"
             advice = "keep one of them; a ScaledObject may have all their triggers"
             yield Found(
                 manifest=other,
                 path=("spec", "scaleTargetRef"),
                 problem=Problem(where="scaleTargetRef", text=escaped(text), advice=advice),
             )
-        if scalers:
-            yield from _replicas(graph, scalers[0])
+        if given:
+            yield from _replicas(graph, given[0])
 
 
 def _active(graph: Graph) -> Iterator[Manifest]:
-    for scaler in graph.scalers:
+    for scaler in scalers(graph):
         if scaler.manifest.kind != "InferenceService" and not scaler.is_paused:
             yield scaler.manifest
     for manifest in graph.of(*_OTHER_SCALERS):
@@ -102,7 +102,7 @@ def cpu_alone(graph: Graph) -> Iterator[Found]:
     """One busy core prepares the work of a GPU, whether ten requests wait or a thousand."""
     from vllm_constructs.scaling.triggers import cpu_problem
 
-    for scaler in graph.scalers:
+    for scaler in scalers(graph):
         manifest = scaler.manifest
         signals = [one for one in scaler.triggers if one.kind != "cron"]
         is_default = manifest.kind == "HorizontalPodAutoscaler" and not signals
@@ -157,7 +157,7 @@ def address(graph: Graph) -> Iterator[Found]:
     """KEDA's operator asks Prometheus, from the namespace that it runs in."""
     from vllm_constructs.scaling.keda import address_problem
 
-    for scaler in graph.scalers:
+    for scaler in scalers(graph):
         for one in scaler.triggers:
             for key in _ADDRESSES:
                 given = one.metadata.get(key)

@@ -14,7 +14,8 @@ from vllm_constructs.kube import quantity
 from vllm_constructs.metrics import promql, query_value
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Manifest, Path
-from vllm_constructs.reading.scalers import Scaler, Trigger
+from vllm_constructs.reading.queries import queries
+from vllm_constructs.reading.scalers import Scaler, Trigger, scalers
 
 from .adapters import Adapters, adapted
 from .rule import Found, Level, put, rule
@@ -33,7 +34,7 @@ _LARGEST = 1e12
 def unit(graph: Graph) -> Iterator[Found]:
     """The value never reaches the threshold, or is always above it."""
     adapters = Adapters(graph)
-    for scaler in graph.scalers:
+    for scaler in scalers(graph):
         for one in scaler.triggers:
             if one.reads_resources:
                 yield from _of_resource(scaler, one)
@@ -204,13 +205,13 @@ def _of_aibrix(manifest: Manifest) -> Iterator[Found]:
 
 def _of_comparisons(graph: Graph) -> Iterator[Found]:
     """What alerts and queries compare ratios with."""
-    for query in graph.queries:
+    for query in queries(graph):
         if "_perc" not in query.text and "_hits" not in query.text and "DCGM" not in query.text:
             continue
         tree = promql.read(query.text)
         for kind, factor, number in [] if tree is None else query_value.comparisons(tree):
             if kind == "ratio" and number > factor:
-                text = f"compares with {number:g} what is from 0 to {factor:g}"
+                text = f"compares what is from 0 to {factor:g} with {number:g}"
                 right = number / 100 * factor
                 advice = f"write {right:g}" if right <= factor else f"write up to {factor:g}"
                 where = "expr" if query.reader == "rule" else "query"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from vllm_constructs.metrics import promql, query_value
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Path
-from vllm_constructs.reading.scalers import Scaler, Trigger
+from vllm_constructs.reading.scalers import Scaler, Trigger, scalers
 from vllm_constructs.reading.subjects import Subjects, model_name
 
 from .rule import Found, Level, put, rule
@@ -25,7 +25,7 @@ def to_zero(graph: Graph) -> Iterator[Found]:
     from vllm_constructs.scaling.keda import zero_problem
 
     subjects = Subjects(graph)
-    for scaler in graph.scalers:
+    for scaler in scalers(graph):
         if not scaler.concerns_engines or not sleeps(scaler, subjects):
             continue
         path = _place(scaler)

@@ -112,16 +112,19 @@ def is_same(old: object, new: object, path: Steps = ()) -> bool:
     return next(_changes(old, new, path), None) is None
 
 
-def names_of(*lists: Sequence[Any]) -> list[list[str]] | None:
+def names_of(
+    *lists: Sequence[Any], keys: Sequence[str] | None = None
+) -> list[list[str]] | None:
     """The names of the items of lists; None if the items have none by which they differ.
 
     Args:
         *lists: The lists.
+        keys: The fields that may have the names. Default: those that usually do.
     """
     every = [item for one in lists for item in one]
     if not every or not all(isinstance(item, dict) for item in every):
         return None
-    for field in _NAMES:
+    for field in _NAMES if keys is None else keys:
         found = [[_name(item, field) for item in one] for one in lists]
         if all(all(one) and len(set(one)) == len(one) for one in found):
             return found

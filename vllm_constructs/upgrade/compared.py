@@ -13,7 +13,7 @@ from vllm_constructs.reading.manifest import Manifest
 from .changes import Absent, Change, Steps, changes
 from .live import is_live, without_additions
 from .objects import group_kind
-from .stored import keep, stored
+from .stored import encoded, stored, written
 
 
 class Compared:
@@ -59,20 +59,27 @@ class Compared:
         """What the cluster has, as far as an apply may change it."""
         return stored(self.kept)
 
-    @property
+    @cached_property
     def after(self) -> dict[str, Any]:
         """What the cluster has after an apply."""
-        return self._after[0]
-
-    @property
-    def stays(self) -> list[Steps]:
-        """The fields that stay as they are, though the manifest leaves them out from now on."""
-        return [] if self.old.body == self.new.body else self._after[1]
+        new = written(self.new.body)
+        found: dict[str, Any] = applied(self.before, _owned(self), new)
+        if self.kind == ("", "Service"):
+            found = with_families(self.before, found)
+        # The metadata of the manifest has its identity, which is no part of what is compared.
+        return stored(found)
 
     @cached_property
-    def _after(self) -> tuple[dict[str, Any], list[Steps]]:
-        after = stored(self.new.body)
-        return after, keep(self.before, after, self.old)
+    def stays(self) -> list[Steps]:
+        """The fields that stay as they are, though the manifest leaves them out from now on."""
+        if self.old.body == self.new.body:
+            return []
+        last = encoded(self.kept)
+        return [
+            one.path
+            for one in changes(stored(self.new.body), self.after)
+            if one.old is Absent and is_in(last, one.path)
+        ]
 
     @cached_property
     def changes(self) -> list[Change]:

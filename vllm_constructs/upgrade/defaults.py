@@ -230,13 +230,20 @@ def _service(body: dict[str, Any]) -> None:
         spec["clusterIP"] = addresses[0]
     if spec.get("sessionAffinity") == "ClientIP":
         spec.setdefault("sessionAffinityConfig", {"clientIP": {"timeoutSeconds": 10800}})
-    is_external = spec.get("type") in ("NodePort", "LoadBalancer")
-    if is_external or spec.get("externalIPs"):
-        spec.setdefault("externalTrafficPolicy", "Cluster")
-    if is_external or spec.get("type") == "ClusterIP":
-        spec.setdefault("internalTrafficPolicy", "Cluster")
-    if spec.get("type") == "LoadBalancer":
-        spec.setdefault("allocateLoadBalancerNodePorts", True)
+    else:
+        spec.pop("sessionAffinityConfig", None)
+    kind = spec.get("type")
+    is_open = kind in ("NodePort", "LoadBalancer")
+    for field, value, is_needed in (
+        ("externalTrafficPolicy", "Cluster", is_open or bool(spec.get("externalIPs"))),
+        ("internalTrafficPolicy", "Cluster", kind != "ExternalName"),
+        ("allocateLoadBalancerNodePorts", True, kind == "LoadBalancer"),
+    ):
+        if is_needed:
+            spec.setdefault(field, value)
+        elif spec.get(field) == value:
+            # What follows from the type goes with it.
+            del spec[field]
 
 
 def _claim(body: dict[str, Any]) -> None:

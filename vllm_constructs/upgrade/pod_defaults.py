@@ -81,8 +81,8 @@ def _complete_container(container: dict[str, Any]) -> None:
         _complete_field(source)
         if "fileKeyRef" in source:
             mapping(source, "fileKeyRef").setdefault("optional", False)
-        if not source:
-            variable.setdefault("value", "")
+        if variable.get("value") == "":
+            del variable["value"]
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if isinstance(probe := container.get(name), dict):
             # Zero stands for the default as well.

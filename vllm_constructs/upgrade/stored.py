@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
 from typing import Any
 
 from vllm_constructs.reading.fields import mapping
 from vllm_constructs.reading.manifest import Manifest
-from vllm_constructs.reading.pods import pods_of
 
-from .changes import Steps
 from .defaults import complete, has_defaults
 
 # What the API server writes into the metadata.
@@ -71,13 +68,23 @@ _ZERO = {
 _DEEPEST = 64
 
 
+def written(body: dict[str, Any]) -> dict[str, Any]:
+    """What a manifest has, without nulls and what says nothing.
+
+    Args:
+        body: The manifest, which is not changed.
+    """
+    found: dict[str, Any] = encoded(_copied(body, strict=has_defaults(Manifest(body))))
+    return found
+
+
 def stored(body: dict[str, Any]) -> dict[str, Any]:
     """An object as the API server stores it, without identity and status.
 
     Args:
         body: The object, which is not changed.
     """
-    found: dict[str, Any] = encoded(_copied(body, strict=has_defaults(Manifest(body))))
+    found = written(body)
     if not isinstance(found.get("metadata"), dict):
         found["metadata"] = {}
     complete(found)
@@ -104,52 +111,6 @@ def encoded(body: dict[str, Any]) -> dict[str, Any]:
         data[key] = base64.b64encode(str(value).encode(errors="surrogatepass")).decode()
     found = {key: one for key, one in body.items() if key not in ("data", "stringData")}
     return {**found, "data": data} if data else found
-
-
-def keep(before: dict[str, Any], after: dict[str, Any], old: Manifest) -> list[Steps]:
-    """Write into an object what an apply leaves there, though its manifest does not have it.
-
-    These are fields that the API server also knows by another name, which nobody has applied.
-
-    Args:
-        before: The object before, as it is stored.
-        after: The manifest after, as it would be stored alone; it is changed.
-        old: The object before, as it was given.
-
-    Returns:
-        What leads to these fields.
-    """
-    return [
-        *_keep_accounts(before, after),
-        *(_keep_strings(before, after, old) if old.kind == "Secret" else ()),
-        *(_keep_address(before, after) if (old.group, old.kind) == ("", "Service") else ()),
-    ]
-
-
-def _keep_accounts(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Steps]:
-    for pod, kept in zip(pods_of(Manifest(after)), pods_of(Manifest(before)), strict=False):
-        name = kept.spec.get("serviceAccountName")
-        if pod.is_whole and name and not pod.spec.get("serviceAccountName"):
-            pod.spec["serviceAccountName"] = pod.spec["serviceAccount"] = name
-            yield (*map(str, pod.path), "serviceAccountName")
-
-
-def _keep_strings(before: dict[str, Any], after: dict[str, Any], old: Manifest) -> Iterator[Steps]:
-    data, own = mapping(before.get("data")), mapping(after.get("data"))
-    for key in mapping(old.body.get("stringData")):
-        if key in data and key not in own:
-            after["data"] = {**mapping(after.get("data")), key: data[key]}
-            yield ("data", str(key))
-
-
-def _keep_address(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Steps]:
-    spec, own = mapping(after.get("spec")), mapping(before.get("spec"))
-    if spec.get("type") == "ExternalName":
-        return
-    for field in ("clusterIP", "clusterIPs", "ipFamilies"):
-        if field in own and field not in spec:
-            spec[field] = own[field]
-            yield ("spec", field)
 
 
 def _copied(value: object, *, strict: bool, key: str = "", depth: int = 0) -> Any:

@@ -110,7 +110,7 @@ class Page:
             assert one_line(self.said) == one_line(block.code)
         elif block.title.startswith("dist/"):
             self.compare(block)
-        elif block.title.endswith(".yaml"):
+        elif block.language == "yaml" and block.title.endswith(".yaml"):
             (self.folder / block.title).write_text(block.code, encoding="utf-8")
 
     def execute(self, block: Block) -> None:

@@ -132,7 +132,7 @@ def test_requirements(metadata: Message) -> None:
     always = sorted(
         re.split(r"[<>=!~ ]", one)[0].lower() for one in wanted if "extra ==" not in one
     )
-    assert ["cdk8s", "cdk8s-plus-27", "constructs", "pyyaml"] == always
+    assert ["cdk8s", "cdk8s-plus-27", "constructs", "promql-parser", "pyyaml"] == always
     assert ["dev", "node", "schemas"] == sorted(metadata.get_all("Provides-Extra", []))
     assert ">=3.11" == metadata["Requires-Python"]
     assert ("vllm-constructs", "Apache-2.0") == (metadata["Name"], metadata["License-Expression"])

@@ -1,7 +1,7 @@
 """A model together with cdk8s-plus objects: Secret, claim, autoscaler and Ingress.
 
 The model accepts cdk8s-plus objects where it accepts names. The autoscaler has the model as its
-target, and the Ingress has the model's Service as its backend.
+target and reads its queue from prometheus-adapter, and the Ingress has its Service as its backend.
 """
 
 import cdk8s_plus_27 as kplus
@@ -34,7 +34,11 @@ kplus.HorizontalPodAutoscaler(
     target=model,
     min_replicas=2,
     max_replicas=4,
-    metrics=[kplus.Metric.resource_cpu(kplus.MetricTarget.average_utilization(70))],
+    metrics=[
+        kplus.Metric.pods(
+            name="vllm_num_requests_waiting", target=kplus.MetricTarget.average_value(5)
+        )
+    ],
 )
 ingress = kplus.Ingress(chart, "ingress", class_name="traefik")
 ingress.add_host_rule(

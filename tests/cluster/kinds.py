@@ -572,6 +572,7 @@ ADDED: dict[str, tuple[tuple[Path, Any], ...]] = {
     ),
     "Deployment of defaults": (
         (("spec", "strategy"), {"type": "Recreate"}),
+        (("spec", "strategy"), {"type": "Recreate", "rollingUpdate": None}),
         (("spec", "strategy", "rollingUpdate"), {"maxSurge": 0, "maxUnavailable": 1}),
         ((*CONTAINER_0, "image"), "example.com/vllm:latest"),
         ((*CONTAINER_0, "image"), "example.com/vllm"),
@@ -585,12 +586,14 @@ ADDED: dict[str, tuple[tuple[Path, Any], ...]] = {
         ((*VOLUMES, 0), {"name": "files", "emptyDir": {}}),
         ((*VOLUMES, 1), {"name": "keys", "configMap": {"name": "settings"}}),
         ((*VOLUMES, 2), {"name": "scratch", "configMap": {"name": "settings"}}),
+        ((*VOLUMES, 2), {"name": "scratch", "configMap": {"name": "settings"}, "emptyDir": None}),
         ((*VOLUMES, 2), {"name": "scratch", "emptyDir": {"medium": "Memory"}}),
         ((*VOLUMES, 3), {"name": "shm", "configMap": {"name": "settings"}}),
         ((*VOLUMES, 4), {"name": "host", "emptyDir": {}}),
     ),
     "StatefulSet of defaults": (
         (("spec", "updateStrategy"), {"type": "OnDelete"}),
+        (("spec", "updateStrategy"), {"type": "OnDelete", "rollingUpdate": None}),
         (("spec", "updateStrategy", "rollingUpdate"), {"partition": 1}),
     ),
     "StatefulSet": (

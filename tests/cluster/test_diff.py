@@ -24,6 +24,7 @@ from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.settings import Settings
 from vllm_constructs.upgrade.changes import Steps, changes, field_name
 from vllm_constructs.upgrade.defaults import has_defaults
+from vllm_constructs.upgrade.leftovers import SERVER_SIDE, WRITTEN
 from vllm_constructs.upgrade.upgrade import Upgrade
 from vllm_constructs.upgrade.wording import sentence
 
@@ -195,9 +196,10 @@ def problems(
     # is a default of a custom resource.
     is_known = has_defaults(reading.Manifest(old))
     may_miss = not is_file and (is_bare or not is_known) and one.variant.what.startswith("without")
+    found = Upgrade(Graph([old, *extra], settings), Graph([one.variant.manifest, *extra], settings))
     # Which nodes a selector leaves is not told for pods that wait at a gate.
     may_doubt = is_file or "schedulingGates" in old.get("spec", {})
-    found = Upgrade(Graph([old, *extra], settings), Graph([one.variant.manifest, *extra], settings))
+    may_doubt |= any(it.unless in (SERVER_SIDE, WRITTEN) for it in found.doubtful)
     refused = [f"{sentence(it.change)} ({it.reason})" for it in found.refused]
     doubtful = [f"{sentence(it.change)} (unless {it.unless})" for it in found.doubtful]
     changed = [sentence(it) for compared in found.compared for it in compared.changes]
@@ -232,6 +234,23 @@ EQUIVALENT = {
     ("StatefulSet", "owned", "without spec.updateStrategy.rollingUpdate"),
     ("StatefulSet", "file", "without spec.updateStrategy.rollingUpdate.partition"),
     ("StatefulSet", "owned", "without spec.updateStrategy.rollingUpdate.partition"),
+    # It keeps what is by default in it.
+    *(
+        ("HorizontalPodAutoscaler", side, "without spec.behavior.scaleDown")
+        for side in ("file", "owned", "bare")
+    ),
+    # The defaults of its labels have its own id.
+    *(
+        (f"Job{more}", side, "without metadata.labels")
+        for more in ("", " suspended")
+        for side in ("file", "owned")
+    ),
+    # An empty volume may have been asked for, or not.
+    (
+        "Deployment of defaults",
+        "bare",
+        "spec.template.spec.volumes.2={'name': 'scratch', 'configMap': {'name': 'settings'}}",
+    ),
     # That a key was a string is not to be seen any more.
     ("Secret", "bare", "without stringData"),
     ("Secret", "bare", "without stringData.b"),

@@ -81,3 +81,19 @@ def test_range() -> None:
     assert (0, 100) == scaler_range(Manifest(scaler("ScaledObject", "a")))
     assert (1, 1) == scaler_range(Manifest(scaler("HorizontalPodAutoscaler", "a")))
     assert (1, 1) == scaler_range(Manifest({"kind": "HorizontalPodAutoscaler", "spec": []}))
+
+
+def test_patched() -> None:
+    """What a patch among the manifests changes is not whole; other objects are."""
+    spec = {"template": {"spec": {"containers": [{"name": "a"}]}}}
+
+    def made(name: str, namespace: str = "", *, is_patch: bool = False) -> dict[str, Any]:
+        metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
+        own = spec if is_patch else {**spec, "selector": {"matchLabels": {"a": "b"}}}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": own}
+
+    patch = made("a", is_patch=True)
+    graph = Objects([made("a"), made("a", "llm"), made("b"), patch])
+    assert [False, False, True, False] == [one.is_whole for one in graph.pods]
+    elsewhere = made("a", "other", is_patch=True)
+    assert [True, False] == [one.is_whole for one in Objects([made("a", "llm"), elsewhere]).pods]

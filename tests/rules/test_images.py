@@ -63,6 +63,9 @@ class TestImage:
             "<your-image>",
             "REPLACE_IMAGE",
             "IMAGE_NAME",
+            "__VLLM_IMAGE__",
+            "REGION-docker.pkg.dev/PROJECT_ID/REPOSITORY/vllm:TAG",
+            "123456789012.dkr.ecr.REGION.amazonaws.com/vllm:v0.33.0",
             "{{ .Values.image }}",
         ],
     )
@@ -77,6 +80,7 @@ class TestImage:
             ("\tvllm/vllm-openai:v0.33.0", "with a space around it"),
             ("vllm/vllm-openai:", "InvalidImageName"),
             ("vllm/vllm openai:v1", "InvalidImageName"),
+            ("ghcr.io/MyOrg/vllm:v1", "InvalidImageName"),
             ("vllm/vllm-openai:0.33.0", "begins with 'v'"),
             ("", "is missing"),
             (None, "is missing"),

@@ -132,6 +132,16 @@ class TestUnanswered:
             ((), {"httpGet": {"path": "/healthz", "port": 8000}}, "path"),
             ((), {"httpGet": {"port": 8000}}, "path"),
             (
+                ("a/b", "--root-path=/qwen"),
+                {"httpGet": {"path": "/llama/health", "port": 8000}},
+                "path",
+            ),
+            (
+                ("a/b", "--root-path=/x", "--api-key=$(KEY)"),
+                {"httpGet": {"path": "/x/v1/models", "port": 8000}},
+                "path",
+            ),
+            (
                 ("a/b", "--api-key=$(KEY)"),
                 {"httpGet": {"path": "/v1/models", "port": 8000}},
                 "path",
@@ -154,6 +164,22 @@ class TestUnanswered:
             ((), {"readinessProbe": {"httpGet": {"path": "/v1/models", "port": 8000}}}),
             ((), {"readinessProbe": {"httpGet": {"path": "/health?x=1", "port": "8000"}}}),
             (("a/b", "--port=$(PORT)"), {"readinessProbe": {"tcpSocket": {"port": 9000}}}),
+            # With the root path and without, and with a slash behind, which is redirected.
+            (
+                ("a/b", "--root-path=/qwen"),
+                {"readinessProbe": {"httpGet": {"path": "/qwen/health", "port": 8000}}},
+            ),
+            (("a/b", "--root-path", "/qwen/"), {"readinessProbe": HTTP}),
+            (
+                ("a/b", "--root-path=$(ROOT)"),
+                {"readinessProbe": {"httpGet": {"path": "/qwen/health", "port": 8000}}},
+            ),
+            ((), {"readinessProbe": {"httpGet": {"path": "/health/", "port": 8000}}}),
+            ((), {"readinessProbe": {"httpGet": {"path": "/docs", "port": 8000}}}),
+            (
+                ("a/b", "--middleware=own.Alive"),
+                {"readinessProbe": {"httpGet": {"path": "/alive", "port": 8000}}},
+            ),
             (("a/b", "--headless"), {"readinessProbe": {"tcpSocket": {"port": 1}}}),
             (
                 ("a/b", "--data-parallel-multi-port-external-lb", "--data-parallel-size=2"),

@@ -34,7 +34,10 @@ def changed(old: Manifest, *path: str | int, to: Any) -> Manifest:
 def live(manifest: Manifest, status: Manifest | None = None, **metadata: Any) -> Manifest:
     """An object as a cluster shows it."""
     found = deepcopy(manifest)
-    found["metadata"] |= {"uid": "1", "resourceVersion": "1", **metadata}
+    own = found["metadata"]
+    if "annotations" in metadata:
+        metadata["annotations"] = {**own.get("annotations", {}), **metadata["annotations"]}
+    own |= {"uid": "1", "resourceVersion": "1", **metadata}
     return {**found, "status": status or {}}
 
 

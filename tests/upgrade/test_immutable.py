@@ -66,7 +66,7 @@ def test_refused(title: str, path: tuple[str | int, ...], value: Any) -> None:
     [
         ("Deployment", ("spec", "template", "metadata", "labels", "version"), "2"),
         ("Deployment", ("spec", "strategy"), {"type": "Recreate"}),
-        ("StatefulSet", ("spec", "updateStrategy"), {"type": "OnDelete"}),
+        ("DaemonSet", ("spec", "updateStrategy"), {"type": "OnDelete"}),
         ("StatefulSet", ("spec", "replicas"), 3),
         ("ConfigMap immutable", ("metadata", "labels", "a"), "2"),
         ("ConfigMap", ("immutable",), True),

@@ -118,8 +118,11 @@ class TestOwned:
 
         found = fields(old, new)
 
-        # The annotation is not there any more, so nothing removes it.
-        assert ["spec.sessionAffinity", "spec.sessionAffinityConfig"] == found
+        assert [
+            "metadata.annotations",
+            "spec.sessionAffinity",
+            "spec.sessionAffinityConfig",
+        ] == found
 
     @pytest.mark.parametrize("text", ["", "{", "[]", '"a"', None, 1])
     def test_malformed(self, text: object) -> None:

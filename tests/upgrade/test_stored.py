@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.kinds import SAMPLES
-from vllm_constructs.reading.manifest import Manifest
 from vllm_constructs.upgrade.changes import is_same
-from vllm_constructs.upgrade.stored import encoded, keep, stored
+from vllm_constructs.upgrade.stored import encoded, stored, written
 
 from .both import changed, sample
 
@@ -105,34 +104,8 @@ def test_secrets() -> None:
     assert {"kind": "ConfigMap", "stringData": 1} == encoded({"kind": "ConfigMap", "stringData": 1})
 
 
-class TestKept:
-    """What an apply leaves, though the manifest does not have it."""
+def test_written() -> None:
+    """What a manifest has, without defaults."""
+    given = {"kind": "ConfigMap", "metadata": {"name": "a", "labels": {}}, "data": {"a": None}}
 
-    def kept(self, old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-        """The fields that stay."""
-        before, after = stored(old), stored(new)
-        found = [".".join(path) for path in keep(before, after, Manifest(old))]
-        assert is_same(before, after)
-        return found
-
-    def test_account(self) -> None:
-        """The account of pods, which has two names."""
-        old = sample("Deployment")
-        new = changed(old, "spec", "template", "spec", "serviceAccountName", to=None)
-
-        assert ["spec.template.spec.serviceAccountName"] == self.kept(old, new)
-
-    def test_address(self) -> None:
-        """The address of a Service."""
-        old = sample("Service headless")
-
-        found = self.kept(old, changed(old, "spec", "clusterIP", to=None))
-
-        assert ["spec.clusterIP", "spec.clusterIPs"] == found
-
-    def test_strings(self) -> None:
-        """A key of a Secret that was given as a string."""
-        old = deepcopy(SAMPLES["Secret"])
-        new = {key: one for key, one in old.items() if key != "stringData"}
-
-        assert ["data.b"] == self.kept(old, new)
+    assert {"kind": "ConfigMap", "metadata": {"name": "a"}} == written(given)

@@ -98,8 +98,20 @@ class Objects:
 
     @cached_property
     def pods(self) -> list[Pod]:
-        """All pod templates, and pods of their own."""
-        return [pod for one in self.manifests for pod in pods_of(one)]
+        """All pod templates, and pods of their own.
+
+        One that a patch among the manifests changes is not whole: the patch may have what it lacks.
+        """
+        found = [pod for one in self.manifests for pod in pods_of(one)]
+        patches: dict[tuple[str, str], list[Manifest]] = defaultdict(list)
+        for pod in found:
+            if pod.is_patch:
+                patches[pod.manifest.kind, pod.manifest.name].append(pod.manifest)
+        for pod in found if patches else ():
+            one = pod.manifest
+            if any(by.may_be_in(one.namespace) for by in patches.get((one.kind, one.name), ())):
+                pod.is_whole = False
+        return found
 
     @cached_property
     def _pods_of(self) -> dict[int, list[Pod]]:

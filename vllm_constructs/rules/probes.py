@@ -24,6 +24,8 @@ _HAIR_TRIGGER = 30
 _ALWAYS_TRUE = re.compile(r"\s*(/bin/|/usr/bin/)?(true|:|echo\b[^|&;]*|exit 0)\s*;?\s*")
 # vllm/entrypoints/serve/instrumentator and sagemaker; the supervisor of ranks has two more.
 _PATHS = ("/health", "/ping", "/version", "/metrics", "/load", "/v1/models", "/ready", "/readyz")
+# Of FastAPI, unless they are switched off.
+_DOCS = ("/docs", "/openapi.json", "/redoc")
 
 
 def budget(probe: Mapping[str, Any]) -> int:
@@ -163,7 +165,7 @@ def _wrong(
     yield from _wrong_port(engine, f"{name}.{kind}.port", handler.get("port"))
     if kind != "httpGet":
         return
-    path = str(handler.get("path") or "/").partition("?")[0]
+    path = _route(engine, str(handler.get("path") or "/"))
     where = f"{name}.httpGet"
     own = engine.port
     if path == "/v1/models" and (
@@ -173,8 +175,13 @@ def _wrong(
     ):
         text = "is /v1/models, which answers 401 without the API key"
         yield "path", Problem(where=f"{where}.path", text=text, advice="probe /health"), "/health"
-    elif path not in _PATHS and own is not None and _number(engine, handler.get("port")) == own:
-        shown = escaped(require.shown(path))
+    elif (
+        path is not None
+        and path not in (*_PATHS, *_DOCS)
+        and own is not None
+        and _number(engine, handler.get("port")) == own
+    ):
+        shown = escaped(require.shown(handler.get("path") or "/"))
         text = f"is {shown}, which vLLM does not have, so that the probe always fails"
         yield "path", Problem(where=f"{where}.path", text=text, advice="probe /health"), "/health"
     scheme = handler.get("scheme")
@@ -194,6 +201,18 @@ def _wrong(
         )
         right = "HTTPS" if has_tls else "HTTP"
         yield "scheme", Problem(where=f"{where}.scheme", text=text, advice=f"give {right}"), right
+
+
+def _route(engine: Engine, path: str) -> str | None:
+    """What the server makes of a path; None if that is not known."""
+    root = engine.flag("root-path", "")
+    if {"root-path", "middleware"} & {*engine.line.unread} or "middleware" in engine.options:
+        return None
+    path = path.partition("?")[0]
+    # Starlette takes the root path off, if it is there, and redirects paths with a slash behind.
+    if isinstance(root, str) and root and path.startswith(root):
+        path = path.removeprefix(root.rstrip("/"))
+    return path.rstrip("/") or "/"
 
 
 def _wrong_port(engine: Engine, where: str, port: object) -> Iterator[tuple[str, Problem, Any]]:

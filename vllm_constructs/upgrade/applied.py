@@ -32,11 +32,24 @@ def applied(before: Any, owned: object, new: Any, field: str = "") -> Any:
             if key in new and key in before
             else (new if key in new else before)[key]
             for key in dict.fromkeys((*before, *new))
-            if key in new or key not in last
+            if key in new or last.get(key) is None
         }
     if isinstance(before, list) and isinstance(new, list):
         return _items(before, items(owned), new, field)
     return new
+
+
+def with_families(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """A Service with the families of its addresses, which stay if they are left out.
+
+    Args:
+        before: The Service before.
+        after: The Service after.
+    """
+    spec, families = mapping(after.get("spec")), mapping(before.get("spec")).get("ipFamilies")
+    if families is None or "ipFamilies" in spec or spec.get("type") == "ExternalName":
+        return after
+    return {**after, "spec": {**spec, "ipFamilies": families}}
 
 
 def _items(before: list[Any], owned: list[Any], new: list[Any], field: str) -> list[Any]:

@@ -112,9 +112,7 @@ def is_same(old: object, new: object, path: Steps = ()) -> bool:
     return next(_changes(old, new, path), None) is None
 
 
-def names_of(
-    *lists: Sequence[Any], keys: Sequence[str] | None = None
-) -> list[list[str]] | None:
+def names_of(*lists: Sequence[Any], keys: Sequence[str] | None = None) -> list[list[str]] | None:
     """The names of the items of lists; None if the items have none by which they differ.
 
     Args:

@@ -10,8 +10,9 @@ from vllm_constructs.reading.fields import mapping
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Manifest
 
-from .changes import Absent, Change, Steps, changes
-from .live import is_live, without_additions
+from .applied import applied, with_families
+from .changes import Absent, Change, Steps, changes, names_of
+from .live import is_live, owned_part, without_additions
 from .objects import group_kind
 from .stored import encoded, stored, written
 
@@ -62,11 +63,10 @@ class Compared:
     @cached_property
     def after(self) -> dict[str, Any]:
         """What the cluster has after an apply."""
-        new = written(self.new.body)
-        found: dict[str, Any] = applied(self.before, _owned(self), new)
+        owned = owned_part(self.old, self.kept)
+        found: dict[str, Any] = applied(self.before, owned, written(self.new.body))
         if self.kind == ("", "Service"):
             found = with_families(self.before, found)
-        # The metadata of the manifest has its identity, which is no part of what is compared.
         return stored(found)
 
     @cached_property
@@ -78,7 +78,7 @@ class Compared:
         return [
             one.path
             for one in changes(stored(self.new.body), self.after)
-            if one.old is Absent and is_in(last, one.path)
+            if one.old is Absent and _is_in(last, one.path)
         ]
 
     @cached_property
@@ -142,6 +142,19 @@ class Refusal:
     def is_certain(self) -> bool:
         """Whether the manifests tell that it is refused."""
         return not self.unless
+
+
+def _is_in(value: Any, path: Steps) -> bool:
+    """Whether a field is in a manifest, by what leads to it."""
+    for step in path:
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+            continue
+        names = names_of(value) if isinstance(value, list) else None
+        if names is None or step[1:-1] not in names[0]:
+            return False
+        value = value[names[0].index(step[1:-1])]
+    return True
 
 
 def _has(change: Change, path: tuple[str, ...]) -> bool:

@@ -16,6 +16,7 @@ from .compared import Compared, Refusal
 from .immutable_pods import job, pod
 from .immutable_services import service
 from .immutable_storage import claim, volume
+from .leftovers import leftovers
 
 _Judge: TypeAlias = Callable[[Compared], Iterator[Refusal]]
 
@@ -109,6 +110,7 @@ def refusals(one: Compared) -> list[Refusal]:
             )
     judge = _JUDGES.get(one.kind)
     found += judge(one) if judge is not None else ()
+    found += leftovers(one)
     unless = _made_again(one)
     return [replace(refusal, unless=refusal.unless or unless) for refusal in found]
 

@@ -30,6 +30,12 @@ _ADMITTED = (
     "node.kubernetes.io/",
     "/var/run/secrets/kubernetes.io/serviceaccount",
 )
+_DEFAULT_NUMBERS = (
+    {"maxSurge": "25%", "maxUnavailable": "25%"},
+    {"maxSurge": 0, "maxUnavailable": 1},
+    {"partition": 0},
+    {"maxUnavailable": 1, "partition": 0},
+)
 # By group and kind, the fields that the cluster sets.
 _SET_BY_CLUSTER: dict[tuple[str, str], tuple[tuple[str, ...], ...]] = {
     ("", "Namespace"): (("spec",),),
@@ -83,6 +89,15 @@ def is_live(manifest: Manifest) -> bool:
     return any(metadata.get(key) for key in ("managedFields", "resourceVersion", "uid"))
 
 
+def is_bare(manifest: Manifest) -> bool:
+    """Whether an object of a cluster does not tell who has set its fields.
+
+    Args:
+        manifest: The object.
+    """
+    return is_live(manifest) and not _owned_fields(manifest)
+
+
 def without_additions(old: Manifest, new: Manifest) -> dict[str, Any]:
     """An object of a cluster without what others than the manifests have put there.
 
@@ -95,7 +110,7 @@ def without_additions(old: Manifest, new: Manifest) -> dict[str, Any]:
     # Any version of an object may be shown.
     body: dict[str, Any] = {**old.body, "apiVersion": new.body.get("apiVersion")}
     after = encoded(new.body)
-    owned = _managed(old, is_applied=True) or _last_applied(old) or _managed(old, is_applied=False)
+    owned = _owned_fields(old)
     if owned or not has_defaults(old):
         found: dict[str, Any] = _kept(
             body, after, owned or {"metadata": {}}, has_items=not has_defaults(old)
@@ -106,6 +121,35 @@ def without_additions(old: Manifest, new: Manifest) -> dict[str, Any]:
     if group_kind(old) == ("", "Service"):
         body = _without_node_ports(body, new)
     return body
+
+
+def owned_part(old: Manifest, kept: dict[str, Any]) -> dict[str, Any]:
+    """What has been applied of an object, without defaults that an apply leaves there.
+
+    Args:
+        old: The object before.
+        kept: The object without what others have put there.
+    """
+    if not is_bare(old):
+        return kept
+    spec = mapping(kept.get("spec"))
+    for field in ("strategy", "updateStrategy"):
+        strategy = mapping(spec.get(field))
+        if strategy.get("rollingUpdate") in _DEFAULT_NUMBERS:
+            # Nobody writes them out.
+            own = {key: one for key, one in strategy.items() if key != "rollingUpdate"}
+            spec = {**spec, field: own}
+    return {**kept, "spec": spec} if spec else kept
+
+
+def _owned_fields(old: Manifest) -> _Owned:
+    """What has been applied of an object; nothing if it does not tell."""
+    return (
+        _managed(old, is_applied=True)
+        or _last_applied(old)
+        or _managed(old, is_applied=False)
+        or {}
+    )
 
 
 def _last_applied(old: Manifest) -> _Owned | None:

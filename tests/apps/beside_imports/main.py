@@ -56,7 +56,11 @@ kplus.HorizontalPodAutoscaler(
     target=model,
     min_replicas=2,
     max_replicas=4,
-    metrics=[kplus.Metric.resource_cpu(kplus.MetricTarget.average_utilization(70))],
+    metrics=[
+        kplus.Metric.pods(
+            name="vllm_num_requests_waiting", target=kplus.MetricTarget.average_value(5)
+        )
+    ],
 )
 kplus.Service(
     chart,

@@ -105,3 +105,19 @@ def test_stdin(capsys: pytest.CaptureFixture[str]) -> None:
     """Standard input cannot be mended."""
     assert 2 == main(["check", "-", "--fix"])
     assert "--fix needs files, not standard input" in capsys.readouterr().err
+
+
+def test_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A diff does not show a secret that stands beside the change."""
+    monkeypatch.chdir(tmp_path)
+    token = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz"
+    env = f"env: [{{name: HF_TOKEN, value: {token}}}]\n              livenessProbe:"
+    text = TEXT.replace("startupProbe: &probe", "readinessProbe:").replace("livenessProbe:", env)
+    (tmp_path / "a.yaml").write_text(text)
+    main(["check", "a.yaml", "--fix", "--select", "P01,H01"])
+    out = capsys.readouterr().out
+    assert "this would mend it" in out
+    assert token not in out
+    assert "(not shown: a secret in clear text)" in out

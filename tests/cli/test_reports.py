@@ -47,3 +47,19 @@ def test_report_of() -> None:
     made = report_of(found, [one for one in every_rule() if one.id == "P01"], Defaults())
     assert ["a.yaml:12:11"] == [one.place for one in made.entries]
     assert 2 == made.objects
+
+
+def test_secret_lines() -> None:
+    """Lines with secrets are known, whatever rules are chosen, in a Secret too."""
+    from tests.formats.reports import BAD
+
+    variable = (
+        "env:\n            - name: HF_TOKEN\n              value: hf_AbCdEfGhIjKlMnOpQrStUvWxYz\n"
+    )
+    secret = "---\nkind: Secret\nmetadata: {name: s}\nstringData:\n  a: |\n    one\n    two\n"
+    text = BAD.replace("livenessProbe:", f"{variable}          livenessProbe:") + secret
+    found = files.read_text(text, "a.yaml")
+    made = report_of(found, [one for one in every_rule() if one.id == "P01"], Defaults())
+    lines = text.splitlines()
+    shown = [lines[number - 1].strip() for _, number in sorted(made.secret)]
+    assert ["value: hf_AbCdEfGhIjKlMnOpQrStUvWxYz", "stringData:", "a: |", "one", "two"] == shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -106,7 +107,9 @@ def made(api: str, kind: str, what: str = "", **fields: Any) -> Manifest:
     if what:
         metadata["title"] = f"{kind} {what}"
     metadata["annotations"] = {"example.com/a": "1"}
-    return {"apiVersion": api, "kind": kind, "metadata": metadata, **deepcopy(fields)}
+    found: Manifest = {"apiVersion": api, "kind": kind, "metadata": metadata, **fields}
+    # Without parts that are the same object, of which a change would be a change of all.
+    return dict(json.loads(json.dumps(found)))
 
 
 SAMPLES: dict[str, Manifest] = {

@@ -210,8 +210,14 @@ def problems(
     if refused or doubtful:
         return [] if doubtful and may_doubt and not refused else [f"{told}; accepted"]
     wrong = []
-    fields = [it.path for it in changes(content(one.live), content(one.after))]
-    own = [it.path for compared in found.compared for it in compared.changes]
+    every = [it.path for it in changes(content(one.live), content(one.after))]
+    fields = [path for path in every if path[-1] not in ALLOCATED]
+    own = [
+        it.path
+        for compared in found.compared
+        for it in compared.changes
+        if it.path[-1] not in ALLOCATED
+    ]
     if not (all(near(path, fields) for path in own) and all(near(path, own) for path in fields)):
         shown = [field_name(path) for path in fields]
         wrong += [] if may_miss and len(own) < len(fields) else [f"{told}; the server: {shown}"]
@@ -227,6 +233,16 @@ def near(path: Steps, others: Sequence[Steps]) -> bool:
     """Whether a field is one of others, or in one, or has one in it."""
     return any(path[: len(one)] == one[: len(path)] for one in others)
 
+
+ALLOCATED = {
+    "clusterIP",
+    "clusterIPs",
+    "healthCheckNodePort",
+    "ipFamilies",
+    "ipFamilyPolicy",
+    "nodePort",
+}
+"""Fields that the API server chooses the values of."""
 
 EQUIVALENT = {
     # Nothing stands for the numbers that are there by default.
@@ -245,7 +261,17 @@ EQUIVALENT = {
         for more in ("", " suspended")
         for side in ("file", "owned")
     ),
-    # An empty volume may have been asked for, or not.
+    # What is there by default may have been asked for.
+    ("NetworkPolicy", "bare", "without spec.egress"),
+    ("NetworkPolicy", "bare", "without spec.egress.0"),
+    *(
+        (
+            "Deployment of defaults",
+            "bare",
+            f"spec.template.spec.containers.0.image=example.com/vllm{tag}",
+        )
+        for tag in ("", ":latest")
+    ),
     (
         "Deployment of defaults",
         "bare",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vllm_constructs.errors import Problem
@@ -33,7 +34,13 @@ metadata: {name: qwen}
 """
 
 
-def report(text: str = BAD, file: str = "dir/a b.yaml", *rules: str, unread: str = "") -> Report:
+def report(
+    text: str = BAD,
+    file: str = "dir/a b.yaml",
+    *rules: str,
+    unread: str = "",
+    hidden: Sequence[int] = (),
+) -> Report:
     """The report of some rules about a text; by default one error and one warning.
 
     Args:
@@ -41,6 +48,7 @@ def report(text: str = BAD, file: str = "dir/a b.yaml", *rules: str, unread: str
         file: The name of the file.
         rules: Ids of rules.
         unread: Why a file was not read.
+        hidden: Lines that are not shown.
     """
     found = files.read_text(text, file)
     chosen = [one for one in every_rule() if one.id in (rules or ("P01", "P02"))]
@@ -49,7 +57,8 @@ def report(text: str = BAD, file: str = "dir/a b.yaml", *rules: str, unread: str
         for one in check(Graph(found.objects), chosen)
     ]
     problems = [Problem(text=unread)] if unread else []
-    return Report(entries=entries, unread=problems, objects=len(found.objects))
+    secret = frozenset((file, line) for line in hidden)
+    return Report(entries=entries, unread=problems, objects=len(found.objects), secret=secret)
 
 
 def golden(name: str) -> Path:

@@ -64,7 +64,7 @@ def test_secrets() -> None:
     key = "sk-Zq3vYt81LmPwX0cRb7"
     words = f"[Qwen/Qwen2.5-7B-Instruct, --api-key, {key}, --seed=1, --seed=2]"
     manifests = BAD.replace("[Qwen/Qwen2.5-7B-Instruct]", words)
-    shown = text(report(manifests, "a.yaml", "E08", "H01"))
+    shown = text(report(manifests, "a.yaml", "E08", "H01", hidden=[11]))
     assert key not in shown
     assert "  11 | spec.template.spec.containers[0].args[2] (not shown)" in shown
     assert "--seed is given twice" in shown

@@ -189,8 +189,9 @@ def test_not_nested() -> None:
 def test_merges() -> None:
     """Merges in merges, which are written out as they are read, have a bound; usual ones work."""
     lines = ["m0: &m0 {x: 1}"]
-    for i in range(1, 14):
-        lines.append(f"m{i}: &m{i} {{<<: [{', '.join([f'*m{i - 1}'] * 9)}], k{i}: 1}}")
+    lines += [
+        f"m{i}: &m{i} {{<<: [{', '.join([f'*m{i - 1}'] * 9)}], k{i}: 1}}" for i in range(1, 14)
+    ]
     (problem,) = files.read_text("\n".join(lines), "x").unread
     assert "its merges make more than" in problem.sentence()
 

@@ -88,6 +88,10 @@ def test_known(query: str) -> None:
         ("vllm/vllm-openai:v0.40.0", "vllm:something_new", None),
         ("vllm/vllm-openai:v0.40.0", OLD, "error"),
         ("vllm/vllm-openai:v0.33.0", "vllm:something_else", "warning"),
+        # A build of another day may have it.
+        ("vllm/vllm-openai:latest", OLD, "warning"),
+        (f"vllm/vllm-openai@sha256:{'0f' * 32}", OLD, "warning"),
+        (f"vllm/vllm-tpu:{'0f' * 20}", OLD, "warning"),
         ("registry.example.com/llm/engine-vllm-openai:7", OLD, "warning"),
         ("registry.example.com/llm/engine-vllm-openai:7", "vllm:num_requests_waitin", "error"),
     ],

@@ -130,6 +130,22 @@ def _proposals(report: Report) -> Iterator[str]:
         lines = difflib.unified_diff(
             text.text.splitlines(), after.text.splitlines(), lineterm="", n=2
         )
-        changes = list(lines)[2:]
+        hidden = _secret_texts(entry.origin, report)
+        changes = [_shown(line, hidden) for line in list(lines)[2:]]
         head = f"{entry.finding.rule.id} {entry.place}: this would mend it"
         yield "\n".join([head, *changes])
+
+
+def _secret_texts(origin: Origin, report: Report) -> set[str]:
+    """The lines of a document that are not shown, since they have secrets."""
+    text = origin.text
+    lines = [] if text is None else text.text.splitlines()
+    return {
+        line
+        for number, line in enumerate(lines, 1 + (text.first if text else 0))
+        if (origin.file, number) in report.secret
+    }
+
+
+def _shown(line: str, hidden: set[str]) -> str:
+    return f"{line[:1]}(not shown: a secret in clear text)" if line[1:] in hidden else line

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vllm_constructs.formats.report import Report
-    from vllm_constructs.reading.files import Manifests
+    from vllm_constructs.reading.files import Manifests, Origin
+    from vllm_constructs.reading.graph import Graph
     from vllm_constructs.rules.rule import Rule
 
     from .settings import Defaults
@@ -44,7 +45,26 @@ def report_of(found: Manifests, rules: Sequence[Rule], given: Defaults) -> Repor
     graph = Graph(found.objects, given.settings())
     findings = check(graph, rules)
     entries = [Entry(finding=one, origin=found.origins[one.manifest.number]) for one in findings]
-    return Report(entries=entries, unread=found.unread, objects=len(found.objects))
+    # Whatever rules are chosen, and whatever is accepted.
+    secret = _secret_lines(graph, found.origins) if entries else frozenset()
+    return Report(entries=entries, unread=found.unread, objects=len(found.objects), secret=secret)
+
+
+def _secret_lines(graph: Graph, origins: Sequence[Origin]) -> frozenset[tuple[str, int]]:
+    from vllm_constructs.rules.clear_text import clear_text
+
+    places = [(one.manifest.number, one.path) for one in clear_text.check(graph)]
+    places += [
+        (one.number, (field,))
+        for one in graph.of("Secret")
+        for field in ("data", "stringData")
+        if field in one.body
+    ]
+    return frozenset(
+        (origins[number].file, line)
+        for number, path in places
+        for line in origins[number].lines(path)
+    )
 
 
 def shown(report: Report, name: str) -> str:

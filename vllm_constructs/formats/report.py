@@ -70,11 +70,14 @@ class Report:
         entries: The findings.
         unread: Which files cannot be read, and why.
         objects: How many objects were read.
+        secret: Files and lines with secrets in clear text, which are not shown: a report may go on
+            into the log of a pipeline. Default: none.
     """
 
     entries: Sequence[Entry]
     unread: Sequence[Problem]
     objects: int
+    secret: frozenset[tuple[str, int]] = frozenset()
 
     @property
     def errors(self) -> int:

@@ -8,8 +8,6 @@ from itertools import groupby
 from .report import Entry, Report, counted
 
 _CODES = {"error": "1;31", "warning": "1;33", "title": "1", "frame": "34", "place": "36"}
-# What its findings are about is not shown.
-_SECRET = "H01"
 # Of a longer line, the part around the field is shown.
 _WIDEST = 120
 
@@ -22,13 +20,14 @@ def text(report: Report, *, colour: bool = False) -> str:
         colour: Whether it has the escapes of a terminal. Default: False.
     """
     paint = _Paint(colour=colour)
-    secret = _secret_lines(report)
     blocks = []
     for _, entries in groupby(report.entries, key=lambda one: one.finding.manifest.number):
         of_object = list(entries)
         title = of_object[0].finding.manifest.title
         blocks.append(
-            "\n".join([paint("title", title), *(_entry(one, paint, secret) for one in of_object)])
+            "\n".join(
+                [paint("title", title), *(_entry(one, paint, report.secret) for one in of_object)]
+            )
         )
     blocks += [f"{paint('error', 'unread')}: {one.sentence()}" for one in report.unread]
     return "\n\n".join([*blocks, summary(report)])
@@ -60,16 +59,6 @@ class _Paint:
 
 def _is_safe(entry: Entry) -> bool:
     return entry.finding.fix is not None and entry.finding.fix.is_safe
-
-
-def _secret_lines(report: Report) -> set[tuple[str, int]]:
-    """The lines with secrets in clear text, which would go on into the log of a pipeline."""
-    return {
-        (one.origin.file, line)
-        for one in report.entries
-        if one.finding.rule.id == _SECRET and one.position is not None
-        for line in range(one.position.line, one.position.end_line + 1)
-    }
 
 
 def _entry(entry: Entry, paint: _Paint, secret: Collection[tuple[str, int]]) -> str:

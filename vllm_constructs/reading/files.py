@@ -56,6 +56,14 @@ class Origin:
         """
         return None if self.text is None else self.text.position((*self.fields, *path))
 
+    def lines(self, path: FieldPath) -> range:
+        """The numbers of all lines of a field, those of its value included.
+
+        Args:
+            path: The fields that lead to it.
+        """
+        return range(0) if self.text is None else self.text.lines((*self.fields, *path))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Manifests:

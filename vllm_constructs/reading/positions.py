@@ -74,6 +74,20 @@ class Text:
             end_column=max(end_column, start.column + 1) + 1,
         )
 
+    def lines(self, path: tuple[str | int, ...]) -> range:
+        """The numbers of all lines of a field; none if the document lacks it.
+
+        Args:
+            path: Keys and indices that lead to it.
+        """
+        found = self.node(path)
+        if found is None:
+            return range(0)
+        key, node = found
+        end = node.end_mark.line + (node.end_mark.column > 0)
+        first = self.first + key.start_mark.line + 1
+        return range(first, max(first + 1, self.first + end + 1))
+
     def _width(self, line: int) -> int:
         """Characters of a line without blanks at its end."""
         lines = self.text.split("\n")

@@ -36,7 +36,7 @@ def leftovers(one: Compared) -> Iterator[Refusal]:
                     one,
                     change,
                     f"spec.{field}.rollingUpdate stays with its defaults, and {name} allows none",
-                    f"write rollingUpdate: null beside type: {name}",
+                    f"apply it once with rollingUpdate written out, and then with {name}",
                     unless,
                 )
     for pod in pods_of(Manifest(one.after)):
@@ -49,7 +49,7 @@ def leftovers(one: Compared) -> Iterator[Refusal]:
                         one,
                         change,
                         "emptyDir stays, which it has by default, and a volume may have one source",
-                        "write emptyDir: null, or give the volume another name",
+                        "give the volume another name",
                         SERVER_SIDE,
                     )
 

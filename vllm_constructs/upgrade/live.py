@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from vllm_constructs.reading.fields import items, mapping
 from vllm_constructs.reading.manifest import Manifest
+from vllm_constructs.reading.pods import pods_of
 
 from .changes import names_of
 from .defaults import has_defaults
@@ -132,6 +133,9 @@ def owned_part(old: Manifest, kept: dict[str, Any]) -> dict[str, Any]:
     """
     if not is_bare(old):
         return kept
+    for pod in pods_of(Manifest(kept)):
+        # The API server writes this name of the account, and never takes it back.
+        kept = _without(kept, {}, (*map(str, pod.path), "serviceAccount"))
     spec = mapping(kept.get("spec"))
     for field in ("strategy", "updateStrategy"):
         strategy = mapping(spec.get(field))
@@ -245,7 +249,7 @@ def _kept(old: Any, new: object, owned: object, *, has_items: bool) -> Any:
         return {
             key: _kept(one, after.get(key), before.get(key), has_items=has_items)
             for key, one in old.items()
-            if key in after or key in before
+            if after.get(key) is not None or key in before
         }
     if not isinstance(old, list):
         return old

@@ -113,8 +113,9 @@ def test_secrets(
     """A diff does not show a secret that stands beside the change."""
     monkeypatch.chdir(tmp_path)
     token = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz"
-    env = f"env: [{{name: HF_TOKEN, value: {token}}}]\n              livenessProbe:"
-    text = TEXT.replace("startupProbe: &probe", "readinessProbe:").replace("livenessProbe:", env)
+    short = "timeoutSeconds: 1 # short\n"
+    env = f"{short}              env: [{{name: HF_TOKEN, value: {token}}}]\n"
+    text = TEXT.replace("startupProbe: &probe", "readinessProbe:").replace(short, env)
     (tmp_path / "a.yaml").write_text(text)
     main(["check", "a.yaml", "--fix", "--select", "P01,H01"])
     out = capsys.readouterr().out

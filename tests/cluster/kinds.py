@@ -94,6 +94,13 @@ TEMPLATE = {
     "metadata": {"labels": {**LABELS, "tier": "gpu"}, "annotations": {"example.com/a": "1"}},
     "spec": POD,
 }
+# What a pod needs in a restricted namespace, for kinds whose pods are like others'.
+SMALL_POD: dict[str, Any] = {
+    "serviceAccountName": "qwen",
+    "nodeSelector": {"zone": "a"},
+    "containers": [container(args=["serve"], ports=[{"containerPort": 8000}])],
+}
+SMALL_TEMPLATE = {"metadata": {"labels": {**LABELS, "tier": "gpu"}}, "spec": SMALL_POD}
 CLAIM: dict[str, Any] = {
     "accessModes": ["ReadWriteOnce"],
     "storageClassName": "bed",
@@ -188,17 +195,21 @@ SAMPLES: dict[str, Manifest] = {
         made(
             "apps/v1",
             "DaemonSet",
-            spec={"selector": {"matchLabels": LABELS}, "template": TEMPLATE},
+            spec={"selector": {"matchLabels": LABELS}, "template": SMALL_TEMPLATE},
         ),
         made(
             "apps/v1",
             "ReplicaSet",
-            spec={"replicas": 0, "selector": {"matchLabels": LABELS}, "template": TEMPLATE},
+            spec={
+                "replicas": 0,
+                "selector": {"matchLabels": LABELS},
+                "template": SMALL_TEMPLATE,
+            },
         ),
         made(
             "v1",
             "ReplicationController",
-            spec={"replicas": 0, "selector": LABELS, "template": TEMPLATE},
+            spec={"replicas": 0, "selector": LABELS, "template": SMALL_TEMPLATE},
         ),
         made(
             "batch/v1",
@@ -231,7 +242,7 @@ SAMPLES: dict[str, Manifest] = {
                 "jobTemplate": {
                     "spec": {
                         "backoffLimit": 1,
-                        "template": {"spec": {**POD, "restartPolicy": "Never"}},
+                        "template": {"spec": {**SMALL_POD, "restartPolicy": "Never"}},
                     }
                 },
             },
@@ -298,7 +309,7 @@ SAMPLES: dict[str, Manifest] = {
                 "completions": 2,
                 "parallelism": 2,
                 "suspend": True,
-                "template": {"spec": {**POD, "restartPolicy": "Never"}},
+                "template": {"spec": {**SMALL_POD, "restartPolicy": "Never"}},
             },
         ),
         made(
@@ -306,7 +317,8 @@ SAMPLES: dict[str, Manifest] = {
             "Pod",
             "gated",
             spec={
-                **{key: one for key, one in POD.items() if key != "tolerations"},
+                **SMALL_POD,
+                "affinity": POD["affinity"],
                 "schedulingGates": [{"name": "example.com/a"}, {"name": "example.com/b"}],
             },
         ),
@@ -505,6 +517,7 @@ SAMPLES: dict[str, Manifest] = {
             endpoints=[{"addresses": ["10.1.2.3"]}],
             ports=[{"name": "http", "port": 8000}],
         ),
+        made("apps/v1", "ControllerRevision", revision=1, data={"a": 1}),
         made(
             "gateway.networking.k8s.io/v1",
             "GatewayClass",

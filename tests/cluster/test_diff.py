@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from vllm_constructs.kube.kubernetes import Kubernetes
 from vllm_constructs.reading import manifest as reading
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.settings import Settings
+from vllm_constructs.upgrade import report
 from vllm_constructs.upgrade.changes import Steps, changes, field_name
 from vllm_constructs.upgrade.defaults import has_defaults
 from vllm_constructs.upgrade.leftovers import SERVER_SIDE, WRITTEN
@@ -29,13 +31,18 @@ from vllm_constructs.upgrade.upgrade import Upgrade
 from vllm_constructs.upgrade.wording import sentence
 
 from .bed import Bed
-from .conftest import CRDS
+from .conftest import CRDS, documents
 from .kinds import GLOBAL, SAMPLES, Variant, variants
-from .kubectl import Kubectl, wait_for
+from .kubectl import Kubectl, RefusedError, wait_for
 from .nodes import Manifest
 
 _numbers = itertools.count(1)
 _CUSTOM = {"GatewayClass", "HTTPRoute", "ScaledObject"}
+
+
+# What an API server without operators takes.
+KNOWN = {one["kind"] for one in SAMPLES.values()} - (set() if CRDS.is_dir() else _CUSTOM)
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/dist"))
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,9 @@ def tried(kubectl: Kubectl, title: str, namespace: str) -> list[Tried]:
     return found
 
 
-def provide(kubectl: Kubectl, olds: Sequence[Manifest], namespace: str) -> None:
+def provide(
+    kubectl: Kubectl, olds: Sequence[Manifest], namespace: str, storage: str = "bed"
+) -> None:
     """What samples need to be in use: an account for pods, and volumes for claims."""
     metadata = {"name": "qwen", "namespace": namespace}
     needed: list[Manifest] = [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}]
@@ -129,11 +138,11 @@ def provide(kubectl: Kubectl, olds: Sequence[Manifest], namespace: str) -> None:
         {
             "apiVersion": "v1",
             "kind": "PersistentVolume",
-            "metadata": {"name": one["metadata"]["name"]},
+            "metadata": {"name": f"{namespace}-{one['metadata']['name']}"},
             "spec": {
                 "capacity": {"storage": "200Gi"},
                 "accessModes": ["ReadWriteOnce"],
-                "storageClassName": "bed",
+                "storageClassName": storage,
                 "nfs": {"server": "127.0.0.1", "path": "/weights"},
                 "claimRef": {
                     "name": one["metadata"]["name"],
@@ -307,16 +316,200 @@ def test_changes(bed: Bed, kubectl: Kubectl, namespace: str, title: str) -> None
         if (title, side, one.variant.what) not in EQUIVALENT
         for text in problems(one, old, settings, extra)
     ]
-    print(title, len(found), sum(bool(one.refusal) for one in found))
     assert [] == wrong, "\n".join(wrong)
 
 
-def storage_class(name: str, *, grows: bool = True) -> Manifest:
-    """A class whose claims grow, or not."""
+def storage_class(name: str, *, grows: bool | None = True, default: bool = False) -> Manifest:
+    """A class whose claims grow, or not, or that does not say; perhaps that of the cluster."""
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
-        "metadata": {"name": name},
+        "metadata": {
+            "name": name,
+            "annotations": {"storageclass.kubernetes.io/is-default-class": str(default).lower()},
+        },
         "provisioner": "csi.example.com",
-        "allowVolumeExpansion": grows,
+        **({} if grows is None else {"allowVolumeExpansion": grows}),
     }
+
+
+def claim(namespace: str, size: str = "200Gi", **fields: Any) -> Manifest:
+    """A claim."""
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+    metadata = {"name": "weights", "namespace": namespace}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": metadata,
+        "spec": {**spec, **fields},
+    }
+
+
+def is_refused(kubectl: Kubectl, manifest: Manifest) -> bool:
+    """Whether the server refuses a change."""
+    _, refused = ask(kubectl, [manifest], "--dry-run=server")
+    return bool(refused)
+
+
+def verdict(old: Sequence[Manifest], new: Sequence[Manifest]) -> str:
+    """What diff says: refused, doubtful or accepted."""
+    found = Upgrade(Graph(old), Graph(new))
+    if found.refused:
+        return "refused"
+    return "doubtful" if found.doubtful else "accepted"
+
+
+@pytest.mark.parametrize("grows", [True, False, None])
+@pytest.mark.parametrize("bound", [True, False])
+def test_growth(kubectl: Kubectl, namespace: str, *, grows: bool | None, bound: bool) -> None:
+    """A claim grows if it is bound and its class says so; without the class nobody knows."""
+    used = storage_class(f"grows-{grows}".lower(), grows=grows)
+    old = claim(namespace, storageClassName=used["metadata"]["name"])
+    new = claim(namespace, "300Gi", storageClassName=used["metadata"]["name"])
+    kubectl.apply([used])
+    if bound:
+        provide(kubectl, [old], namespace, used["metadata"]["name"])
+    kubectl.apply([old])
+    if bound:
+        settle(kubectl, "PersistentVolumeClaim", {0: old})
+    (live,) = kubectl.items("persistentvolumeclaims", namespace)
+
+    expected = "refused" if is_refused(kubectl, new) else "accepted"
+
+    assert ("accepted" if grows and bound else "refused") == expected
+    assert expected == verdict([live, used], [new, used])
+    if bound:
+        assert expected == verdict([old, used], [new, used])
+    assert "doubtful" == verdict([old], [new])
+    kubectl.delete([old, used])
+
+
+@pytest.mark.parametrize("chosen", ["fast", None])
+def test_class(kubectl: Kubectl, namespace: str, chosen: str | None) -> None:
+    """The class of a claim may be the one that the cluster has chosen; a live claim tells."""
+    defaults = [] if chosen is None else [storage_class(chosen, default=True)]
+    kubectl.apply(defaults)
+    old = claim(namespace)
+    kubectl.apply([old])
+    (live,) = kubectl.items("persistentvolumeclaims", namespace)
+    assert chosen == live["spec"].get("storageClassName")
+
+    for name in ("fast", "other"):
+        new = claim(namespace, storageClassName=name)
+        expected = "refused" if is_refused(kubectl, new) else "accepted"
+        assert ("accepted" if chosen in (None, name) else "refused") == expected
+        assert expected == verdict([live], [new])
+        assert "doubtful" == verdict([old], [new])
+    kubectl.delete([old, *defaults])
+
+
+def test_crd(kubectl: Kubectl) -> None:
+    """A CRD keeps its kind and its scope."""
+    names = {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"}
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    old: Manifest = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": names,
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": schema},
+                }
+            ],
+        },
+    }
+    kubectl.apply([old])
+    kubectl.run("wait", "--for=condition=Established", "crd/widgets.example.com")
+
+    for change, expected in (
+        ({"scope": "Cluster"}, "refused"),
+        ({"names": {**names, "kind": "Gadget"}}, "refused"),
+        ({"names": {**names, "shortNames": ["w"]}}, "accepted"),
+    ):
+        new = {**old, "spec": {**old["spec"], **change}}
+        assert (expected == "refused") == is_refused(kubectl, new)
+        assert expected == verdict([old], [new])
+    kubectl.delete([old])
+
+
+@pytest.mark.parametrize("title", ["Deployment", "Service", "ConfigMap", "HTTPRoute"])
+def test_client_side(kubectl: Kubectl, namespace: str, title: str) -> None:
+    """What client-side apply removes is what its annotation tells, of Kubernetes' kinds and others."""
+    if title in _CUSTOM and not CRDS.is_dir():
+        pytest.skip(f"no CRD of {title}: ../shared/crds is not there")
+    old = named(SAMPLES[title], "x", namespace)
+    kubectl.run("apply", "-f", "-", given=json.dumps(old))
+    kind = SAMPLES[title]["kind"]
+    live = kubectl.get(kind, "x", namespace)
+    wrong = []
+    for one in variants(title):
+        if not one.what.startswith("without"):
+            continue
+        new = named(one.manifest, "x", namespace)
+        found = Upgrade(Graph([live]), Graph([new]))
+        if found.refused:
+            continue
+        try:
+            done = kubectl.run(
+                "apply", "--dry-run=server", "-o", "json", "-f", "-", given=json.dumps(new)
+            )
+        except RefusedError:
+            continue
+        fields = [it.path for it in changes(content(live), content(json.loads(done.stdout)))]
+        own = [it.path for compared in found.compared for it in compared.changes]
+        if not (
+            all(near(path, fields) for path in own) and all(near(path, own) for path in fields)
+        ):
+            wrong.append(f"{one.what}: {own}; kubectl: {fields}")
+    assert [] == wrong, "\n".join(wrong)
+
+
+def test_replicas(kubectl: Kubectl, namespace: str) -> None:
+    """Replicas that are left out fall to one, unless a scaler has set them."""
+    old = named(SAMPLES["Deployment"], "x", namespace)
+    old["spec"]["replicas"] = 3
+    new = deepcopy(old)
+    del new["spec"]["replicas"]
+    scaler = named(SAMPLES["HorizontalPodAutoscaler"], "x", namespace)
+    scaler["spec"]["scaleTargetRef"]["name"] = "x"
+    kubectl.apply([old])
+
+    after, _ = ask(kubectl, [new], "--dry-run=server")
+
+    assert 1 == after["x"]["spec"]["replicas"]
+    (alone,) = Upgrade(Graph([old]), Graph([new])).rollouts
+    assert (3, 1, "") == (alone.before, alone.after, alone.note)
+    (scaled,) = Upgrade(Graph([old]), Graph([new, scaler])).rollouts
+    assert "the apply sets it to 1" in scaled.note
+
+    kubectl.run("scale", "deployment/x", "-n", namespace, "--replicas=4")
+    live = kubectl.items("deployments", namespace, "--show-managed-fields")
+    after, _ = ask(kubectl, [new], "--dry-run=server")
+    assert 4 == after["x"]["spec"]["replicas"]
+    assert [] == Upgrade(Graph(live), Graph([new])).rollouts
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.parent.name)
+def test_rendered(kubectl: Kubectl, namespace: str, folder: Path) -> None:
+    """What this library renders is the same in the cluster: nothing changes, nothing rolls."""
+    manifests = [one for one in documents(*sorted(folder.glob("*.yaml"))) if one["kind"] in KNOWN]
+    for one in manifests:
+        if "namespace" in one["metadata"]:
+            one["metadata"]["namespace"] = namespace
+    kubectl.apply(manifests)
+    for options in ((), ("--show-managed-fields",)):
+        given = "\n---\n".join(json.dumps(one) for one in manifests)
+        done = kubectl.run("get", "-o", "json", *options, "-f", "-", given=given)
+        shown = json.loads(done.stdout)
+        live = shown["items"] if shown["kind"] == "List" else [shown]
+
+        found = Upgrade(Graph(live), Graph(manifests))
+
+        assert "Nothing changes." == report.text(found)

@@ -45,9 +45,11 @@ def report_of(found: Manifests, rules: Sequence[Rule], given: Defaults) -> Repor
     graph = Graph(found.objects, given.settings())
     findings = check(graph, rules)
     entries = [Entry(finding=one, origin=found.origins[one.manifest.number]) for one in findings]
+    # Values files of charts, and files of other programs, have neither.
+    objects = sum(bool(one.get("apiVersion") and one.get("kind")) for one in found.objects)
     # Whatever rules are chosen, and whatever is accepted.
     secret = _secret_lines(graph, found.origins) if entries else frozenset()
-    return Report(entries=entries, unread=found.unread, objects=len(found.objects), secret=secret)
+    return Report(entries=entries, unread=found.unread, objects=objects, secret=secret)
 
 
 def _secret_lines(graph: Graph, origins: Sequence[Origin]) -> frozenset[tuple[str, int]]:

@@ -36,6 +36,8 @@ def text(report: Report, *, colour: bool = False) -> str:
 def summary(report: Report) -> str:
     """The last line: how much was found, and where more about it is."""
     objects = counted(report.objects, "object")
+    if not report.objects:
+        return "No Kubernetes object found, so nothing was checked."
     if not report.entries:
         return f"No mistake found in {objects}."
     found = [counted(report.errors, "error")] if report.errors else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vllm_constructs import require
@@ -118,17 +118,28 @@ def is_ours(template: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
 
 
 def engine_container(template: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The container that runs vLLM: by its command, or by an image that starts it."""
+    """The first container that runs vLLM; None if none does.
+
+    Args:
+        template: The pod template.
+    """
+    return next(engine_containers(template), None)
+
+
+def engine_containers(template: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The containers that run vLLM: by their command, or by an image that starts it.
+
+    Args:
+        template: The pod template.
+    """
     for container in map(mapping, items(mapping(template, "spec").get("containers"))):
-        if is_ours(template, container):
-            return container
         command = strings(container.get("command"))
-        if command:
-            if after_serve(command, strings(container.get("args"))) is not None:
-                return container
-        elif _STARTS_VLLM.search(str(container.get("image"))):
-            return container
-    return None
+        if (
+            is_ours(template, container)
+            or (command and after_serve(command, strings(container.get("args"))) is not None)
+            or (not command and _STARTS_VLLM.search(str(container.get("image"))))
+        ):
+            yield container
 
 
 def environment(

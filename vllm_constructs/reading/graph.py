@@ -7,7 +7,7 @@ from copy import copy
 from functools import cached_property
 from typing import Any
 
-from .containers import engine_container
+from .containers import engine_containers
 from .engines import Engine
 from .manifest import Manifest
 from .objects import Objects
@@ -21,10 +21,11 @@ class Graph(Objects):
         """All containers that run vLLM."""
         found = []
         for pod in self.pods:
-            container = engine_container({"metadata": pod.metadata, "spec": pod.spec})
-            for path, one in pod.containers:
-                if one is container:
-                    found.append(Engine(self, pod, path, one))
+            template = {"metadata": pod.metadata, "spec": pod.spec}
+            engines = {id(one) for one in engine_containers(template)}
+            found += [
+                Engine(self, pod, path, one) for path, one in pod.containers if id(one) in engines
+            ]
         return found
 
     @cached_property

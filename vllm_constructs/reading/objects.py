@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from .fields import integer, mapping
@@ -23,6 +24,9 @@ _COUNTED = (
     "Rollout",
     "StatefulSet",
 )
+# So many that a rule is sure of what it says; all of them would take the square of the time where
+# everything has one label.
+_MOST_SELECTED = 50
 _SCALERS = {
     "HorizontalPodAutoscaler": ("minReplicas", "maxReplicas", 1, 1),
     "ScaledObject": ("minReplicaCount", "maxReplicaCount", 0, 100),
@@ -129,18 +133,20 @@ class Objects:
         return self._pods_of.get(manifest.number, [])
 
     def selected_pods(self, namespace: str, selector: object) -> list[Pod]:
-        """The pods in a namespace that a LabelSelector selects.
+        """The pods in a namespace that a LabelSelector selects, the first ones of very many.
 
         Args:
             namespace: The namespace; empty for any.
             selector: `matchLabels` and `matchExpressions`; an empty one selects all.
         """
-        labels = single_labels(selector)
-        return [
+        return list(islice(self._selected(namespace, selector), _MOST_SELECTED))
+
+    def _selected(self, namespace: str, selector: object) -> Iterator[Pod]:
+        return (
             pod
-            for pod in self._candidates(namespace, labels)
+            for pod in self._candidates(namespace, single_labels(selector))
             if pod.manifest.may_be_in(namespace) and selects(selector, pod.labels)
-        ]
+        )
 
     def pods_behind(self, service: Manifest) -> list[Pod]:
         """The pods that a Service selects; none for a Service without a selector.
@@ -152,7 +158,7 @@ class Objects:
         return self.selected_pods(service.namespace, {"matchLabels": labels}) if labels else []
 
     def services_of(self, pod: Pod) -> list[Manifest]:
-        """The Services that select a pod.
+        """The Services that select a pod, the first ones of very many.
 
         Args:
             pod: The pod.
@@ -161,10 +167,18 @@ class Objects:
 
     @cached_property
     def _services(self) -> dict[int, list[Manifest]]:
-        found: dict[int, list[Manifest]] = defaultdict(list)
+        # Services with one selector have the same pods.
+        alike: dict[tuple[str, str], list[Manifest]] = defaultdict(list)
         for service in self.of("Service"):
-            for pod in self.pods_behind(service):
-                found[id(pod)].append(service)
+            labels = mapping(service.spec.get("selector"))
+            if labels:
+                alike[service.namespace, str(sorted(labels.items(), key=str))].append(service)
+        found: dict[int, list[Manifest]] = defaultdict(list)
+        for services in alike.values():
+            first = services[0]
+            selector = {"matchLabels": first.spec.get("selector")}
+            for pod in self._selected(first.namespace, selector):
+                found[id(pod)] += services[:_MOST_SELECTED]
         return found
 
     def scalers_of(self, workload: Manifest) -> list[Manifest]:

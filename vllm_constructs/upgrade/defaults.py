@@ -196,8 +196,9 @@ def _job(body: dict[str, Any]) -> None:
 def _controller(body: dict[str, Any]) -> None:
     _labelled(body)
     labels = mapping(body, "spec", "template", "metadata", "labels")
-    if labels:
-        mapping(body.get("spec")).setdefault("selector", labels)
+    spec = mapping(body.get("spec"))
+    if labels and not spec.get("selector"):
+        spec["selector"] = labels
 
 
 def _complete_job(spec: dict[str, Any]) -> None:

@@ -10,7 +10,9 @@ from vllm_constructs import HpaScaler, KedaScaler, ModelDeployment, QueueDepth
 from vllm_constructs.scaling.triggers import HpaTrigger
 
 METRICS: list[HpaTrigger] = [QueueDepth(5)]
-CPU = [kplus.Metric.resource_cpu(kplus.MetricTarget.average_utilization(70))]
+WAITING = [
+    kplus.Metric.pods(name="vllm_num_requests_waiting", target=kplus.MetricTarget.average_value(5))
+]
 
 
 def hpa(scope: Chart, id: str, target: ModelDeployment, **more: Any) -> HpaScaler:
@@ -30,7 +32,7 @@ def plus(
     scope: Chart, id: str, target: ModelDeployment, **more: Any
 ) -> kplus.HorizontalPodAutoscaler:
     """Scale with the HPA of cdk8s-plus."""
-    required = {"max_replicas": 3, "metrics": CPU}
+    required = {"max_replicas": 3, "metrics": WAITING}
     return kplus.HorizontalPodAutoscaler(scope, id, **{"target": target, **required, **more})
 
 

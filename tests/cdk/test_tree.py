@@ -27,6 +27,7 @@ from tests.cdk.samples import (
     only,
     pod,
 )
+from tests.cdk.scalers import WAITING
 from tests.support import assert_valid, load_yaml
 from vllm_constructs import (
     DisruptionBudget,
@@ -384,9 +385,19 @@ class TestPatch:
         assert {"a~b/c": [1, None, 0.5]} == spec["fieldOfTomorrow"]
 
 
+PROXY = {
+    "name": "proxy",
+    "image": "envoyproxy/envoy:v1.36.0",
+    "securityContext": {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    },
+}
+
+
 def proxy_in_front(qwen: ModelDeployment) -> None:
     """Put a container in front of the engine, as a user does it."""
-    sidecar = {"name": "proxy", "image": "envoyproxy/envoy:v1.36.0"}
+    sidecar = PROXY
     qwen.deployment.add_json_patch(JsonPatch.add("/spec/template/spec/containers/0", sidecar))
 
 
@@ -405,7 +416,7 @@ class TestPatches:
         deployment = only(scope, "Deployment")
         template = deployment["spec"]["template"]
         proxy, engine = template["spec"]["containers"]
-        assert {"name": "proxy", "image": "envoyproxy/envoy:v1.36.0"} == proxy
+        assert proxy == PROXY
         assert ("vllm", "--root-path=/qwen") == (engine["name"], engine["args"][-1])
         assert "replicas" not in deployment["spec"]
         assert {"vllm-constructs.dev/model"} == set(template["metadata"]["annotations"])
@@ -571,7 +582,7 @@ LATE: dict[str, Make] = {
         target=qwen,
         max_replicas=3,
         metadata=ApiObjectMetadata(name="qwen"),
-        metrics=[kplus.Metric.resource_cpu(kplus.MetricTarget.average_utilization(70))],
+        metrics=WAITING,
     ),
 }
 

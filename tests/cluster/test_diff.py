@@ -27,14 +27,17 @@ from vllm_constructs.upgrade import report
 from vllm_constructs.upgrade.changes import Steps, changes, field_name
 from vllm_constructs.upgrade.defaults import has_defaults
 from vllm_constructs.upgrade.leftovers import SERVER_SIDE, WRITTEN
+from vllm_constructs.upgrade.live import LAST_APPLIED
 from vllm_constructs.upgrade.upgrade import Upgrade
 from vllm_constructs.upgrade.wording import sentence
 
 from .bed import Bed
-from .conftest import CRDS, documents
-from .kinds import GLOBAL, SAMPLES, Variant, variants
+from .conftest import CRDS, NEWEST, documents
+from .kinds import GLOBAL, SAMPLES, Variant, container, variants
 from .kubectl import Kubectl, RefusedError, wait_for
-from .nodes import Manifest
+from .nodes import Manifest, gpu_node
+from .test_rollout import Roll
+from .test_scheduling import Nodes, settled
 
 _numbers = itertools.count(1)
 _CUSTOM = {"GatewayClass", "HTTPRoute", "ScaledObject"}
@@ -182,9 +185,8 @@ def content(manifest: Manifest) -> Any:
         for key, one in manifest["metadata"].items()
         if key not in ("generation", "managedFields", "resourceVersion")
     }
-    # Numbers that count writes.
     notes = dict(metadata.get("annotations", {}))
-    for key in ("deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"):
+    for key in COUNTED:
         notes.pop(key, None)
     return {**manifest, "metadata": {**metadata, "annotations": notes}, "status": None}
 
@@ -227,7 +229,7 @@ def problems(
         for it in compared.changes
         if it.path[-1] not in ALLOCATED
     ]
-    if not (all(near(path, fields) for path in own) and all(near(path, own) for path in fields)):
+    if not (are_near(fields, own) and are_near(own, fields)):
         shown = [field_name(path) for path in fields]
         wrong += [] if may_miss and len(own) < len(fields) else [f"{told}; the server: {shown}"]
     template = [it.get("spec", {}).get("template") for it in (one.live, one.after)]
@@ -238,11 +240,17 @@ def problems(
     return wrong
 
 
-def near(path: Steps, others: Sequence[Steps]) -> bool:
-    """Whether a field is one of others, or in one, or has one in it."""
-    return any(path[: len(one)] == one[: len(path)] for one in others)
+def are_near(paths: Sequence[Steps], others: Sequence[Steps]) -> bool:
+    """Whether each field is one of others, or in one, or has one in it."""
+    return all(any(path[: len(one)] == one[: len(path)] for one in others) for path in paths)
 
 
+COUNTED = {
+    "deployment.kubernetes.io/revision",
+    "deprecated.daemonset.template.generation",
+    LAST_APPLIED,
+}
+"""Annotations that every write may change."""
 ALLOCATED = {
     "clusterIP",
     "clusterIPs",
@@ -388,8 +396,9 @@ def test_growth(kubectl: Kubectl, namespace: str, *, grows: bool | None, bound: 
 def test_class(kubectl: Kubectl, namespace: str, chosen: str | None) -> None:
     """The class of a claim may be the one that the cluster has chosen; a live claim tells."""
     defaults = [] if chosen is None else [storage_class(chosen, default=True)]
-    kubectl.apply(defaults)
     old = claim(namespace)
+    if defaults:
+        kubectl.apply(defaults)
     kubectl.apply([old])
     (live,) = kubectl.items("persistentvolumeclaims", namespace)
     assert chosen == live["spec"].get("storageClassName")
@@ -439,9 +448,9 @@ def test_crd(kubectl: Kubectl) -> None:
     kubectl.delete([old])
 
 
-@pytest.mark.parametrize("title", ["Deployment", "Service", "ConfigMap", "HTTPRoute"])
+@pytest.mark.parametrize("title", ["DaemonSet", "Service", "ConfigMap", "HTTPRoute"])
 def test_client_side(kubectl: Kubectl, namespace: str, title: str) -> None:
-    """What client-side apply removes is what its annotation tells, of Kubernetes' kinds and others."""
+    """What client-side apply removes is what its annotation tells, of any kind."""
     if title in _CUSTOM and not CRDS.is_dir():
         pytest.skip(f"no CRD of {title}: ../shared/crds is not there")
     old = named(SAMPLES[title], "x", namespace)
@@ -464,9 +473,7 @@ def test_client_side(kubectl: Kubectl, namespace: str, title: str) -> None:
             continue
         fields = [it.path for it in changes(content(live), content(json.loads(done.stdout)))]
         own = [it.path for compared in found.compared for it in compared.changes]
-        if not (
-            all(near(path, fields) for path in own) and all(near(path, own) for path in fields)
-        ):
+        if not (are_near(fields, own) and are_near(own, fields)):
             wrong.append(f"{one.what}: {own}; kubectl: {fields}")
     assert [] == wrong, "\n".join(wrong)
 
@@ -513,3 +520,86 @@ def test_rendered(kubectl: Kubectl, namespace: str, folder: Path) -> None:
         found = Upgrade(Graph(live), Graph(manifests))
 
         assert "Nothing changes." == report.text(found)
+
+
+L40S = "NVIDIA-L40S"
+
+
+def workload(
+    namespace: str, replicas: int, count: int, strategy: Manifest, version: str
+) -> Manifest:
+    """A Deployment of pods with GPUs, which take a second to load and two to drain."""
+    pod = {
+        "containers": [container(resources={"limits": {"nvidia.com/gpu": str(count)}})],
+        "nodeSelector": {"nvidia.com/gpu.product": L40S},
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+    }
+    notes = {"bed/loads": "1", "bed/drains": "2", "version": version}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "qwen", "namespace": namespace},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "qwen"}},
+            "strategy": strategy,
+            "template": {
+                "metadata": {"labels": {"app": "qwen"}, "annotations": notes},
+                "spec": pod,
+            },
+        },
+    }
+
+
+def rolling(surge: int | str, unavailable: int | str) -> Manifest:
+    """A strategy."""
+    return {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("bed", [NEWEST], indirect=True)
+@pytest.mark.parametrize(
+    ("before", "after", "strategy", "peak"),
+    [
+        ((3, 1), (3, 1), rolling(1, 0), 4),
+        ((3, 1), (3, 2), rolling(1, 0), 7),
+        ((3, 2), (3, 1), rolling(1, 0), 7),
+        ((3, 1), (3, 1), rolling(0, 1), 3),
+        ((3, 1), (3, 1), rolling("100%", 0), 6),
+        ((3, 1), (3, 1), {}, 4),
+        ((3, 1), (3, 2), {"type": "Recreate"}, 6),
+        ((2, 1), (4, 1), rolling(1, 0), 5),
+        ((4, 1), (2, 1), rolling(1, 0), 4),
+    ],
+)
+def test_peak(
+    kubectl: Kubectl,
+    nodes: Nodes,
+    namespace: str,
+    tmp_path: Path,
+    before: tuple[int, int],
+    after: tuple[int, int],
+    strategy: Manifest,
+    peak: int,
+) -> None:
+    """With GPUs to spare, a rollout takes as many at most, and leaves as many pods, as diff says."""
+    old = workload(namespace, *before, strategy, "1")
+    new = workload(namespace, *after, strategy, "2")
+    (rollout,) = Upgrade(Graph([old]), Graph([new])).rollouts
+    assert rollout.strategy is not None
+    assert peak == rollout.gpus[L40S].peak
+    nodes(gpu_node("gpus", L40S, 32))
+    kubectl.apply([old])
+    settled(kubectl, namespace, before[0])
+
+    with kubectl.watch("pods", namespace, tmp_path / "watch") as events:
+        start = len(wait_for("the watch", lambda: events()[before[0] - 1 :] and events()))
+        kubectl.apply([new])
+        kubectl.run("rollout", "status", "deployment/qwen", "-n", namespace, "--timeout=90s")
+        wait_for("old pods to go", lambda: len(kubectl.items("pods", namespace)) == after[0])
+        found = Roll(events(), start - 1)
+
+    assert peak == found.most_gpus
+    least = min(before[0], after[0]) - rollout.strategy.unavailable
+    assert found.fewest_ready >= max(0, least)
+    assert rollout.is_down == (found.fewest_ready == 0)

@@ -37,7 +37,14 @@ def read(line: str, **options: Any) -> ParsedArgs:
 # What the parser itself takes, and vLLM refuses before it starts: here with what is missing.
 COMPANIONS = {
     "--enable-auto-tool-choice": ["--tool-call-parser", "hermes"],
-    "--enable-eplb": ["--enable-expert-parallel"],
+    "--enable-eplb": ["--enable-expert-parallel", "--tensor-parallel-size", "2"],
+    "--data-parallel-rank 0": ["--data-parallel-size", "4"],
+    '--eplb-config {"num_redundant_experts":8}': [
+        "--enable-eplb",
+        "--enable-expert-parallel",
+        "--tensor-parallel-size",
+        "2",
+    ],
 }
 
 
@@ -345,10 +352,14 @@ def engine_of(flags: dict[str, Any]) -> EngineArgs:
             "ec-transfer-config": {"ec_connector": "A", "ec_role": "ec_producer"}
         },
     }
+    if (flags.get("eplb-config") or {}).get("num_redundant_experts"):
+        flags["enable-eplb"] = True
     for name, more in needed.items():
         flags = flags | more if flags.get(name) else flags
     if "decode-context-parallel-size" in flags:
         flags["tensor-parallel-size"] = flags["decode-context-parallel-size"]
+    if flags.get("enable-eplb"):
+        flags["tensor-parallel-size"] = 2 * (flags.get("decode-context-parallel-size") or 1)
     if flags.pop("data-parallel-size-local", None):
         flags |= {"data-parallel-size": 2, "data-parallel-size-local": 2}
     for name in ("data-parallel-hybrid-lb", "data-parallel-multi-port-external-lb"):

@@ -6,7 +6,15 @@ import pytest
 
 from tests import strategies
 from tests.memory.test_hf_config import read
-from vllm_constructs import EngineArgs, MigSlice, TimeSlicedGpu, VirtualGpu, VllmRelease, WholeGpu
+from vllm_constructs import (
+    EngineArgs,
+    MigSlice,
+    TimeSlicedGpu,
+    VirtualGpu,
+    VllmConstructsError,
+    VllmRelease,
+    WholeGpu,
+)
 from vllm_constructs.accelerators.kinds import Gpu
 from vllm_constructs.accelerators.nvidia import catalog
 from vllm_constructs.memory.activations import GIB, MIB
@@ -188,7 +196,8 @@ def test_redundant() -> None:
     }
 
     assert options(gpu, shape, enable_eplb=True, **given).split.redundant == 16
-    assert options(gpu, shape, **given).split.redundant == 0
+    with pytest.raises(VllmConstructsError, match="'num_redundant_experts' without enable_eplb"):
+        options(gpu, shape, **given)
 
 
 def test_split() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from vllm_constructs.dataclass import dataclass
@@ -161,11 +162,12 @@ class Targets:
             self._by_key.get(key, {}).get(str(value), [])
             for key, value in single_labels(selector).items()
         ]
-        return [
+        found = (
             one
             for one in min(lists, key=len, default=self.all)
             if _is_in(one, spaces) and selects(selector, one.labels)
-        ]
+        )
+        return list(islice(found, _MOST))
 
     def meant(
         self,

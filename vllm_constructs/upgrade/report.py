@@ -50,6 +50,7 @@ def summary(upgrade: Upgrade) -> str:
         (len({one.manifest.number for one in upgrade.refused}), "refused"),
         (len({one.manifest.number for one in upgrade.doubtful}), "may be refused"),
         (sum(one.is_rolling for one in upgrade.rollouts), "roll"),
+        (sum(not one.is_rolling for one in upgrade.rollouts), "scale or wait"),
         (len(upgrade.gone), "disappear"),
         (len(upgrade.appeared), "appear"),
         (len(upgrade.plain), "change"),

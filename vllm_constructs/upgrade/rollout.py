@@ -161,7 +161,8 @@ def _counts(one: Compared) -> tuple[int | None, int | None, bool]:
     if one.is_live:
         now = integer(one.old.spec.get("replicas"), 1)
         if ranges[1] is not None:
-            low, high = ranges[1]
+            # As far as the manifests move it; the scaler does so all the time.
+            low, high = ranges[1] if ranges[0] != ranges[1] else (now, now)
             return now, min(max(now, low), high), False
         return now, after if one.sets("spec", "replicas") else now, False
     if ranges[0] is not None:

@@ -34,6 +34,7 @@ from vllm_constructs import (
     TlsSecret,
     Traefik,
     VllmConstructsError,
+    VllmConstructsWarning,
 )
 from vllm_constructs.workloads import service
 

@@ -448,6 +448,27 @@ def test_crd(kubectl: Kubectl) -> None:
     kubectl.delete([old])
 
 
+def test_domain(kubectl: Kubectl, namespace: str) -> None:
+    """A ComputeDomain cannot be changed, by a rule of its CRD."""
+    crd = CRDS.parent / "crds-topologies" / "resource.nvidia.com_computedomains.yaml"
+    if not crd.is_file():
+        pytest.skip("no CRD of ComputeDomain: ../shared/crds-topologies is not there")
+    kubectl.apply(crd)
+    kubectl.run("wait", "--for=condition=Established", "crd/computedomains.resource.nvidia.com")
+    old: Manifest = {
+        "apiVersion": "resource.nvidia.com/v1beta1",
+        "kind": "ComputeDomain",
+        "metadata": {"name": "x", "namespace": namespace},
+        "spec": {"numNodes": 2, "channel": {"resourceClaimTemplate": {"name": "x"}}},
+    }
+    kubectl.apply([old])
+    new = {**old, "spec": {**old["spec"], "numNodes": 4}}
+
+    assert is_refused(kubectl, new)
+    assert "refused" == verdict([old], [new])
+    kubectl.delete([old])
+
+
 @pytest.mark.parametrize("title", ["DaemonSet", "Service", "ConfigMap", "HTTPRoute"])
 def test_client_side(kubectl: Kubectl, namespace: str, title: str) -> None:
     """What client-side apply removes is what its annotation tells, of any kind."""
@@ -582,7 +603,7 @@ def test_peak(
     strategy: Manifest,
     peak: int,
 ) -> None:
-    """With GPUs to spare, a rollout takes as many at most, and leaves as many pods, as diff says."""
+    """With GPUs to spare, a rollout takes and leaves at most as many as diff says, and not less."""
     old = workload(namespace, *before, strategy, "1")
     new = workload(namespace, *after, strategy, "2")
     (rollout,) = Upgrade(Graph([old]), Graph([new])).rollouts

@@ -80,6 +80,8 @@ def test_cases() -> None:
                 EngineArgs(enable_auto_tool_choice=True, tool_call_parser="hermes")
             elif name == "enable-eplb":
                 EngineArgs(enable_eplb=True, enable_expert_parallel=True)
+            elif name == "eplb-config":
+                EngineArgs(eplb_config=value, enable_eplb=True, enable_expert_parallel=True)
             elif case["accepted"] and name not in RESERVED and other is None:
                 engine_with(name, value)
             else:

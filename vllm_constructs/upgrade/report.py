@@ -60,7 +60,8 @@ def summary(upgrade: Upgrade) -> str:
     if upgrade.refused:
         lines.append("kubectl applies the other objects nevertheless.")
     if upgrade.unnamed:
-        lines.append(f"Not compared: {upgrade.unnamed} objects without a kind or name.")
+        objects = "object" if upgrade.unnamed == 1 else "objects"
+        lines.append(f"Not compared: {upgrade.unnamed} {objects} without a kind or name.")
     return "\n".join(lines)
 
 
@@ -155,7 +156,8 @@ def how(one: Rollout) -> str:
 def _gpus(kind: str, gpus: Gpus, *, is_most: bool) -> str:
     most = "at most " if is_most else ""
     more = gpus.peak - max(gpus.before, gpus.after)
-    free = f", so {gpus.peak - gpus.before} have to be free" if gpus.peak > gpus.before else ""
+    needed = gpus.peak - gpus.before
+    free = f", so {needed} more {'has' if needed == 1 else 'have'} to be free" if needed else ""
     way = f"{gpus.peak} on the way, " if more else ""
     return f"{most}{gpus.before} x {kind} now, {way}{gpus.after} after{free}"
 

@@ -51,7 +51,8 @@ def lost_in_rollouts(
     before, after = (_undrained(graph) for graph in graphs)
     for one in stopping:
         if one.is_down and one.strategy is not None:
-            how = "all of its pods stop at once" if (one.before or 0) > 1 else "its only pod stops"
+            is_one = one.before == 1
+            how = f"its only {one.unit} stops" if is_one else f"all of its {one.unit}s stop at once"
             text = f"{how} ({one.strategy.name}), and none answers until a new one is ready"
             yield Loss(manifest=one.manifest, text=text)
         for text in before.get(one.one.old.number, ()) if one.stops else ():

@@ -190,9 +190,9 @@ def _gpus(
     if before is None or after is None:
         return {}
     old, new = (gpus_of(graph, side) for graph, side in zip(one.graphs, one.sides, strict=True))
+    surge = 0 if strategy is None or strategy.held else strategy.surge
     if strategy is not None and strategy.held:
         new = old
-    surge = 0 if strategy is None else strategy.surge
     return {
         kind: Gpus(
             before=before * old[kind],

@@ -170,3 +170,15 @@ def test_without_app() -> None:
 def test_values_alone() -> None:
     """A value that no construct uses is not checked at synth."""
     assert GpuPodSpec(model="Qwen/Qwen2.5-7B-Instruct", gpu=WholeGpu("NVIDIA-L40S"))
+
+
+def test_mended(made: Made) -> None:
+    """What is mended after a synth that was stopped is written as it is then."""
+    made.patch(NO_STARTUP)
+    with pytest.raises(VllmConstructsError, match="P01"):
+        made.app.synth()
+    key = "vllm-constructs.dev/accept-P01"
+    ApiObject.of(made.model).metadata.add_annotation(key, "it loads in 20 seconds")
+    assert key in str(made.chart.to_json())
+    made.app.synth()
+    assert key in (made.folder / "llm.k8s.yaml").read_text()

@@ -49,8 +49,13 @@ def install(root: object, registry: _Registry) -> None:
 
 def _checked(app: Construct, method: Callable[..., Any], registry: _Registry) -> Callable[..., Any]:
     def synth(*args: Any, **options: Any) -> Any:
-        check(app, registry)
-        return method(*args, **options)
+        try:
+            check(app, registry)
+            return method(*args, **options)
+        except Exception:
+            # What is mended then is not what was checked.
+            tree.forget(app)
+            raise
 
     synth.__doc__ = method.__doc__
     return synth
@@ -66,6 +71,13 @@ def check(app: Construct, registry: _Registry) -> None:
     Raises:
         VllmConstructsError: The manifests have mistakes, all of which it names.
     """
+    from vllm_constructs.reading.collector import without_gc
+
+    with without_gc():
+        _check(app, registry)
+
+
+def _check(app: Construct, registry: _Registry) -> None:
     from vllm_constructs.formats.report import counted
     from vllm_constructs.reading.graph import Graph
     from vllm_constructs.reading.settings import Settings

@@ -131,6 +131,8 @@ def number(construct: Construct) -> int:
 def every(construct: Construct) -> list[tuple[str, bool, dict[str, Any]]]:
     """All objects below a construct, of this library and of the user, with all patches.
 
+    What is written next are these manifests, unless `forget` is called.
+
     Args:
         construct: The construct.
 
@@ -146,6 +148,15 @@ def every(construct: Construct) -> list[tuple[str, bool, dict[str, Any]]]:
         jsii.sinvoke(Manifests, "all", [construct, file.name])
         found: list[tuple[str, bool, dict[str, Any]]] = json.load(file)
     return found
+
+
+def forget(construct: Construct) -> None:
+    """Forget the manifests that `every` has made, so that they are made anew when written.
+
+    Args:
+        construct: The construct.
+    """
+    jsii.sinvoke(Manifests, "forget", [construct])
 
 
 def add(construct: Construct, manifests: Mapping[str, Manifest]) -> None:

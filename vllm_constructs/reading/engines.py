@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs.engine import command_line_parser as command_lines
@@ -21,6 +20,7 @@ from .containers import (
 )
 from .fields import integer, items, mapping, strings
 from .gpus import PodGpus, pod_gpus
+from .lazy import lazy
 from .manifest import Manifest, Path
 from .nodes import SelectedNodes, selected_nodes
 from .pods import Pod
@@ -64,30 +64,30 @@ class Engine:
         """Name of the container."""
         return str(self.container.get("name") or "")
 
-    @cached_property
+    @lazy
     def image(self) -> str:
         """The image; empty if it is not given."""
         return str(self.container.get("image") or "")
 
-    @cached_property
+    @lazy
     def release(self) -> VllmRelease:
         """The vLLM in the image; the newest known one if the manifest does not specify it."""
         named = self.manifest.annotations.get(VLLM) or self.graph.settings.vllm
         return release_of(self.image, named if isinstance(named, str) else None)[0]
 
-    @cached_property
+    @lazy
     def is_ours(self) -> bool:
         """Whether this library has rendered it."""
         return is_ours({"metadata": self.pod.metadata}, self.container)
 
-    @cached_property
+    @lazy
     def env(self) -> dict[str, str]:
         """The variables whose values are in the manifests, those of ConfigMaps included."""
         configs = self.graph.config_data
         given = self.pod.group_variables
         return environment(self.pod.namespace, self.container, configs, given)
 
-    @cached_property
+    @lazy
     def env_paths(self) -> dict[str, Path]:
         """The path of each variable of its own."""
         return {str(one.get("name")): path for path, one in self.manifest.each(*self.path, "env")}
@@ -101,7 +101,7 @@ class Engine:
         field = "envFrom" if "env" not in self.container else "env"
         return self.env_paths.get(name, (*self.path, field))
 
-    @cached_property
+    @lazy
     def words(self) -> list[str]:
         """What follows `vllm serve`, with variables of the container expanded."""
         command, args = (
@@ -112,18 +112,18 @@ class Engine:
             return args
         return after_serve(command, args, self.env) or []
 
-    @cached_property
+    @lazy
     def line(self) -> CommandLine:
         """The command line, with a config file of the manifests in it."""
         return command_lines.read(self.line_words, self.release)
 
-    @cached_property
+    @lazy
     def line_words(self) -> list[str]:
         """The words of the command line, those of a config file of the manifests included."""
         at, from_file = self._file_words
         return [*self.words[:at], *from_file, *self.words[at:]]
 
-    @cached_property
+    @lazy
     def _file_words(self) -> tuple[int, list[str]]:
         """The words that vLLM makes of its config file, and before which word it puts them."""
         at = 1 if self.words and not self.words[0].startswith("-") else 0
@@ -151,7 +151,7 @@ class Engine:
         at -= len(from_file) if at >= first else 0
         return self._places[at] if at < len(self._places) else self.flag_place()
 
-    @cached_property
+    @lazy
     def _places(self) -> list[Path]:
         """The path of each word, or that of the script that has them all."""
         tokens = [
@@ -165,7 +165,7 @@ class Engine:
         at = script_at([word for _, word in tokens])
         return [] if at is None else [tokens[at][0]] * len(self.words)
 
-    @cached_property
+    @lazy
     def config_file(self) -> dict[str, Any] | None:
         """The flags of its `--config` file; None if it has none, or it is in no manifest."""
         path = self._config_path
@@ -174,7 +174,7 @@ class Engine:
         configs = self.graph.config_data
         return config_file(path, self.pod.namespace, self.pod.spec, self.container, configs)
 
-    @cached_property
+    @lazy
     def _config_path(self) -> str | None:
         words = self.words
         for i, word in enumerate(words):
@@ -183,7 +183,7 @@ class Engine:
                 return value if is_given else next(iter(words[i + 1 : i + 2]), None)
         return None
 
-    @cached_property
+    @lazy
     def args(self) -> EngineArgs | None:
         """Its flags; None if vLLM does not start with them."""
         from vllm_constructs.errors import VllmConstructsError
@@ -253,7 +253,7 @@ class Engine:
         given = [one for one in ("args", "command") if one in self.container]
         return (*self.path, *given[:1])
 
-    @cached_property
+    @lazy
     def model(self) -> str | None:
         """The model; None if the manifest does not name it."""
         named = self.pod.annotations.get(MODEL)
@@ -262,7 +262,7 @@ class Engine:
         is_named = isinstance(named, str) and bool(named)
         return named if self.is_ours and is_elsewhere and is_named else source
 
-    @cached_property
+    @lazy
     def served_names(self) -> list[str] | None:
         """The names under which it serves the model; None if the manifest does not say."""
         served = self.line.options.get("served-model-name")
@@ -273,7 +273,7 @@ class Engine:
         known = self.line.model is not None and "model" not in self.line.unread
         return [str(self.line.model)] if known and self.is_line_whole else None
 
-    @cached_property
+    @lazy
     def port(self) -> int | None:
         """The port of its API; None if the manifest does not say."""
         if "port" in self.line.unread:
@@ -286,17 +286,17 @@ class Engine:
         """Whether it serves no HTTP."""
         return self.line.options.get("headless") is True
 
-    @cached_property
+    @lazy
     def limits(self) -> dict[str, Any]:
         """The limits of its resources."""
         return mapping(self.container, "resources", "limits")
 
-    @cached_property
+    @lazy
     def nodes(self) -> SelectedNodes:
         """The nodes on which its pods may run."""
         return selected_nodes(self.pod.spec)
 
-    @cached_property
+    @lazy
     def gpus(self) -> PodGpus:
         """Its GPUs, as far as resources and nodes specify them."""
         return pod_gpus(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from copy import copy
-from functools import cached_property
 from typing import Any
 
 from .containers import engine_containers
 from .engines import Engine
+from .lazy import lazy
 from .manifest import Manifest
 from .objects import Objects
 
@@ -16,7 +16,7 @@ from .objects import Objects
 class Graph(Objects):
     """Manifests of any origin, with the engines that they run."""
 
-    @cached_property
+    @lazy
     def engines(self) -> list[Engine]:
         """All containers that run vLLM."""
         found = []
@@ -28,7 +28,7 @@ class Graph(Objects):
             ]
         return found
 
-    @cached_property
+    @lazy
     def _engines_of(self) -> dict[int, list[Engine]]:
         found: dict[int, list[Engine]] = defaultdict(list)
         for engine in self.engines:
@@ -43,7 +43,7 @@ class Graph(Objects):
         """
         return self._engines_of.get(manifest.number, [])
 
-    @cached_property
+    @lazy
     def made(self) -> dict[str, Any]:
         """What other modules have read of the graph, by names of their own, so that it stays."""
         return {}

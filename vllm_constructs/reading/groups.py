@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .engines import Engine
 from .fields import mapping, strings
+from .lazy import lazy
 from .manifest import Manifest, Path
 from .pods import Pod
 
@@ -86,12 +86,12 @@ class Group:
         """
         return next((one for one in self.engines if one.pod.role == role), None)
 
-    @cached_property
+    @lazy
     def uses_ray(self) -> bool:
         """Whether a script of its pods starts Ray."""
         return any(starts_ray(one) for pod in self.pods for _, one in pod.containers)
 
-    @cached_property
+    @lazy
     def is_one_engine(self) -> bool:
         """Whether its pods are nodes of one engine, as their flags say."""
         return self.has_several and any(has_other_nodes(one) for one in self.engines)

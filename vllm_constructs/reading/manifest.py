@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, TypeAlias
 
 from .fields import items, mapping
+from .lazy import lazy
 
 Path: TypeAlias = "tuple[str | int, ...]"
 """Keys and indices that lead to a field of an object."""
@@ -29,43 +29,43 @@ class Manifest:
         self.body = body
         self.number = number
 
-    @cached_property
+    @lazy
     def kind(self) -> str:
         """The `kind`; empty if it has none."""
         return str(self.body.get("kind") or "")
 
-    @cached_property
+    @lazy
     def api_version(self) -> str:
         """The `apiVersion`; empty if it has none."""
         return str(self.body.get("apiVersion") or "")
 
-    @cached_property
+    @lazy
     def group(self) -> str:
         """The API group; empty for the core group."""
         group, slash, _ = self.api_version.rpartition("/")
         return group if slash else ""
 
-    @cached_property
+    @lazy
     def name(self) -> str:
         """The name; empty if it has none."""
         return str(mapping(self.body.get("metadata")).get("name") or "")
 
-    @cached_property
+    @lazy
     def namespace(self) -> str:
         """The namespace; empty if the object does not have it, so that it may be any."""
         return str(mapping(self.body.get("metadata")).get("namespace") or "")
 
-    @cached_property
+    @lazy
     def labels(self) -> dict[str, Any]:
         """The labels."""
         return mapping(self.body, "metadata", "labels")
 
-    @cached_property
+    @lazy
     def annotations(self) -> dict[str, Any]:
         """The annotations."""
         return mapping(self.body, "metadata", "annotations")
 
-    @cached_property
+    @lazy
     def spec(self) -> dict[str, Any]:
         """The `spec`; empty if it has none."""
         return mapping(self.body.get("spec"))

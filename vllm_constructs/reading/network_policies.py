@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .fields import items, mapping, strings
 from .groups import NAME
+from .lazy import lazy
 from .manifest import Manifest
 from .pods import Pod
 from .selectors import selects
@@ -71,7 +71,7 @@ class PolicyReader:
         """
         return [one for one in self._of(pod) if _is_about(one, direction)]
 
-    @cached_property
+    @lazy
     def is_open(self) -> bool:
         """Whether no policy is here, or others than NetworkPolicies decide too."""
         given = self.graph.of("NetworkPolicy")
@@ -89,7 +89,7 @@ class PolicyReader:
         ]
         return [*self._of_pod.get(id(pod), ()), *wide]
 
-    @cached_property
+    @lazy
     def _of_pod(self) -> dict[int, list[Manifest]]:
         """The policies that select pods by their labels."""
         found: dict[int, list[Manifest]] = defaultdict(list)
@@ -100,7 +100,7 @@ class PolicyReader:
                     found[id(pod)].append(policy)
         return found
 
-    @cached_property
+    @lazy
     def _of_namespace(self) -> dict[str, list[Manifest]]:
         """The other policies, each once."""
         found: dict[str, dict[str, Manifest]] = defaultdict(dict)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import cached_property
 from itertools import islice
 from typing import Any
 
 from .fields import integer, mapping
+from .lazy import lazy
 from .manifest import Manifest
 from .pods import Pod, pods_of
 from .selectors import selects, single_labels
@@ -86,21 +86,21 @@ class Objects:
             return next(iter(found.values()), None)
         return found.get(namespace) or found.get("")
 
-    @cached_property
+    @lazy
     def _named(self) -> dict[tuple[str, str], dict[str, Manifest]]:
         found: dict[tuple[str, str], dict[str, Manifest]] = defaultdict(dict)
         for one in self.manifests:
             found[one.kind, one.name].setdefault(one.namespace, one)
         return found
 
-    @cached_property
+    @lazy
     def config_data(self) -> dict[tuple[str, str], dict[str, Any]]:
         """The data of all ConfigMaps, by namespace and name."""
         return {
             (one.namespace, one.name): mapping(one.body.get("data")) for one in self.of("ConfigMap")
         }
 
-    @cached_property
+    @lazy
     def pods(self) -> list[Pod]:
         """All pod templates, and pods of their own.
 
@@ -117,7 +117,7 @@ class Objects:
                 pod.is_whole = False
         return found
 
-    @cached_property
+    @lazy
     def _pods_of(self) -> dict[int, list[Pod]]:
         found: dict[int, list[Pod]] = defaultdict(list)
         for pod in self.pods:
@@ -165,7 +165,7 @@ class Objects:
         """
         return self._services.get(id(pod), [])
 
-    @cached_property
+    @lazy
     def _services(self) -> dict[int, list[Manifest]]:
         # Services with one selector have the same pods.
         alike: dict[tuple[str, str], list[Manifest]] = defaultdict(list)
@@ -193,7 +193,7 @@ class Objects:
             if one.may_be_in(workload.namespace)
         ]
 
-    @cached_property
+    @lazy
     def _scalers(self) -> dict[tuple[str, str], list[Manifest]]:
         found: dict[tuple[str, str], list[Manifest]] = defaultdict(list)
         for one in self.of(*_SCALERS):
@@ -244,7 +244,7 @@ class Objects:
             return low * in_group, high * in_group
         return low, high
 
-    @cached_property
+    @lazy
     def _pods_by_label(self) -> Mapping[tuple[str | None, str, str], list[Pod]]:
         """The pods by namespace, key and value of a label; None stands for all namespaces.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from .fields import items, mapping
+from .lazy import lazy
 from .manifest import Manifest, Path
 
 Role: TypeAlias = Literal["", "leader", "worker", "both"]
@@ -101,7 +101,7 @@ class Pod:
         """The namespace of the pods; empty if it is not given."""
         return self.manifest.namespace
 
-    @cached_property
+    @lazy
     def labels(self) -> dict[str, Any]:
         """The labels of the pods; a set of groups adds its own."""
         own = mapping(self.metadata.get("labels"))
@@ -113,7 +113,7 @@ class Pod:
             added |= {f"{prefix}/worker-index": "0", "role": own.get("role", "leader")}
         return {**own, **added}
 
-    @cached_property
+    @lazy
     def group_size(self) -> int | None:
         """The pods of a group; None if they are no group, or the manifest does not say."""
         if not self.role:
@@ -122,18 +122,18 @@ class Pod:
         size = mapping(self.manifest.at(*template)).get("size", 1)
         return size if isinstance(size, int) and not isinstance(size, bool) else None
 
-    @cached_property
+    @lazy
     def group_variables(self) -> dict[str, str]:
         """The variables that a set of groups adds to all containers, as far as they are known."""
         found = {} if self.group_size is None else {"LWS_GROUP_SIZE": str(self.group_size)}
         return found | ({"LWS_WORKER_INDEX": "0"} if self.role == "leader" else {})
 
-    @cached_property
+    @lazy
     def annotations(self) -> dict[str, Any]:
         """The annotations of the pods."""
         return mapping(self.metadata.get("annotations"))
 
-    @cached_property
+    @lazy
     def containers(self) -> list[tuple[Path, dict[str, Any]]]:
         """The containers that run side by side, each with its path, sidecars included."""
         sidecars = [
@@ -143,7 +143,7 @@ class Pod:
         ]
         return [*self.manifest.each(*self.path, "containers"), *sidecars]
 
-    @cached_property
+    @lazy
     def all_containers(self) -> list[tuple[Path, dict[str, Any]]]:
         """All containers, each with its path, init containers included."""
         return [
@@ -151,7 +151,7 @@ class Pod:
             *self.manifest.each(*self.path, "initContainers"),
         ]
 
-    @cached_property
+    @lazy
     def volumes(self) -> dict[str, tuple[Path, dict[str, Any]]]:
         """The volumes by name, each with its path."""
         return {
@@ -159,7 +159,7 @@ class Pod:
             for path, one in self.manifest.each(*self.path, "volumes")
         }
 
-    @cached_property
+    @lazy
     def ports(self) -> dict[str, int]:
         """The numbers of the named ports of its containers."""
         return {

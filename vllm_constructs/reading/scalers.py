@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .fields import items, mapping
+from .lazy import lazy
 from .manifest import Manifest, Path
 
 if TYPE_CHECKING:
@@ -91,33 +91,33 @@ class Scaler:
         self.is_keda = manifest.kind == "ScaledObject"
         self.triggers: list[Trigger] = _TRIGGERS[manifest.kind](manifest)
 
-    @cached_property
+    @lazy
     def reference(self) -> tuple[str, str, str]:
         """Namespace, kind and name of its target."""
         target = mapping(self.manifest.spec.get("scaleTargetRef"))
         kind = str(target.get("kind") or "Deployment")
         return self.manifest.namespace, kind, str(target.get("name") or "")
 
-    @cached_property
+    @lazy
     def target(self) -> Manifest | None:
         """The object that it scales; None if that is not in the manifests."""
         if self.manifest.kind == "InferenceService":
             return self.manifest
         return self.graph.target_of(self.manifest)
 
-    @cached_property
+    @lazy
     def engines(self) -> list[Engine]:
         """The engines of its target that answer requests; none if they are not known."""
         found = [] if self.target is None else self.graph.engines_of(self.target)
         return [one for one in found if not one.is_headless]
 
-    @cached_property
+    @lazy
     def low(self) -> int | None:
         """The minimum that is given; None without one."""
         names = {"ScaledObject": "minReplicaCount", "InferenceService": "minReplicas"}
         return self._count(names.get(self.manifest.kind, "minReplicas"))
 
-    @cached_property
+    @lazy
     def high(self) -> int | None:
         """The maximum that is given; None without one."""
         names = {"ScaledObject": "maxReplicaCount", "InferenceService": "maxReplicas"}
@@ -133,7 +133,7 @@ class Scaler:
     def _is_kserve(self) -> bool:
         return self.manifest.kind == "InferenceService"
 
-    @cached_property
+    @lazy
     def formula(self) -> dict[str, Any]:
         """KEDA's scalingModifiers, which make one value of all triggers; empty without them."""
         return mapping(self.manifest.spec, "advanced", "scalingModifiers")

@@ -6,13 +6,13 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Collection
-from functools import cached_property
 
 from vllm_constructs.releases.release import VllmRelease
 
 from .engines import Engine
 from .fields import items, mapping
 from .graph import Graph
+from .lazy import lazy
 from .manifest import Manifest
 from .queries import Query, queries
 from .scalers import Scaler, scalers
@@ -43,11 +43,11 @@ class Subjects:
         """
         self.graph = graph
 
-    @cached_property
+    @lazy
     def _scalers(self) -> dict[int, Scaler]:
         return {one.manifest.number: one for one in scalers(self.graph)}
 
-    @cached_property
+    @lazy
     def _engines(self) -> dict[str | None, dict[object, Engine]]:
         """By model, one engine for each release and what it is told to expose."""
         found: dict[str | None, dict[object, Engine]] = defaultdict(dict)
@@ -55,7 +55,7 @@ class Subjects:
             found[model_name(one)].setdefault(_exposure(one), one)
         return found
 
-    @cached_property
+    @lazy
     def _exposures(self) -> dict[object, Engine]:
         """Of all models, one engine for each release and what it is told to expose."""
         found: dict[object, Engine] = {}
@@ -86,28 +86,28 @@ class Subjects:
             return [*self._exposures.values()]
         return [one for name in [*models, None] for one in self._engines.get(name, {}).values()]
 
-    @cached_property
+    @lazy
     def records(self) -> dict[str, str]:
         """The series that recording rules of the manifests make, with their queries."""
         return {one.record: one.text for one in queries(self.graph) if one.record}
 
-    @cached_property
+    @lazy
     def recorded(self) -> frozenset[str]:
         """The names of those series."""
         return frozenset(self.records)
 
-    @cached_property
+    @lazy
     def _pod_labels(self) -> frozenset[str]:
         return frozenset(_labels_of(self.graph.engines))
 
-    @cached_property
+    @lazy
     def _workloads(self) -> dict[str | None, set[int]]:
         found: dict[str | None, set[int]] = defaultdict(set)
         for one in self.graph.engines:
             found[model_name(one)].add(one.manifest.number)
         return found
 
-    @cached_property
+    @lazy
     def workloads(self) -> int:
         """How many objects run engines."""
         return len({one.manifest.number for one in self.graph.engines})
@@ -120,12 +120,12 @@ class Subjects:
         """
         return len(self._workloads.get(model, ()))
 
-    @cached_property
+    @lazy
     def model_names(self) -> frozenset[str]:
         """The models that the engines of the manifests serve, as far as they are known."""
         return frozenset(name for name in self._workloads if name is not None)
 
-    @cached_property
+    @lazy
     def assumed(self) -> VllmRelease:
         """The release where the manifests have no engine."""
         with warnings.catch_warnings(action="ignore"):
@@ -134,7 +134,7 @@ class Subjects:
             except ValueError:
                 return VllmRelease("vllm:unknown")
 
-    @cached_property
+    @lazy
     def copied(self) -> frozenset[str] | None:
         """The labels that scrapers of the manifests add; None if they add all of a pod."""
         found: set[str] = set()
@@ -154,7 +154,7 @@ class Subjects:
         """
         return self.copied is None or label in self.copied
 
-    @cached_property
+    @lazy
     def has_monitors(self) -> bool:
         """Whether the manifests say how engines are scraped."""
         return bool(self.graph.of(*_MONITORS))

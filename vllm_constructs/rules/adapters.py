@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 
 from vllm_constructs.metrics import promql
 from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.lazy import lazy
 from vllm_constructs.reading.queries import AdapterRule, adapter_rules
 from vllm_constructs.releases.metric_catalog import all_series
 
@@ -30,11 +30,11 @@ class Adapters:
         """
         return self._external if kind == "External" else self._custom
 
-    @cached_property
+    @lazy
     def _custom(self) -> dict[str, tuple[AdapterRule, str]]:
         return self._of(is_external=False)
 
-    @cached_property
+    @lazy
     def _external(self) -> dict[str, tuple[AdapterRule, str]]:
         return self._of(is_external=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Any
 
 from vllm_constructs import require
@@ -15,6 +14,7 @@ from vllm_constructs.reading.backends import Backend
 from vllm_constructs.reading.engines import Engine
 from vllm_constructs.reading.fields import items, mapping
 from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.lazy import lazy
 from vllm_constructs.reading.manifest import Manifest, Path
 from vllm_constructs.reading.network_policies import PolicyReader
 from vllm_constructs.traffic.ingress import ALWAYS_OPEN
@@ -173,7 +173,7 @@ class _Policies:
         self._graph = graph
         self._reader = PolicyReader(graph)
 
-    @cached_property
+    @lazy
     def _has_others(self) -> bool:
         """Whether there are policies of other projects; Calico has a kind of the same name."""
         return bool(self._graph.of(*_OTHER_POLICIES)) or any(
@@ -181,7 +181,7 @@ class _Policies:
             for one in self._graph.of("NetworkPolicy")
         )
 
-    @cached_property
+    @lazy
     def _unclear(self) -> frozenset[str]:
         """Namespaces of policies that select no pod here: R06 tells, and they may be meant."""
         return frozenset(

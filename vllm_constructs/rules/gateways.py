@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped
@@ -13,6 +12,7 @@ from vllm_constructs.reading import backends
 from vllm_constructs.reading.backends import Backend
 from vllm_constructs.reading.fields import mapping
 from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.lazy import lazy
 from vllm_constructs.reading.manifest import Manifest, Path
 
 from .answers import Limit, engines_of, generating, longest_answer, too_short
@@ -39,11 +39,11 @@ class Gateways:
         """
         self._graph = graph
 
-    @cached_property
+    @lazy
     def _backend_configs(self) -> dict[str, list[Manifest]]:
         return _by((one.name, one) for one in self._graph.of("BackendConfig"))
 
-    @cached_property
+    @lazy
     def _backend_policies(self) -> dict[str, list[Manifest]]:
         return _by(
             (str(mapping(one.spec.get("targetRef")).get("name")), one)

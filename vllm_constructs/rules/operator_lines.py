@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 from vllm_constructs.reading.engines import Engine
 from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.lazy import lazy
 from vllm_constructs.reading.manifest import Path
 from vllm_constructs.reading.pods import Pod
 
@@ -28,7 +28,7 @@ class _Appended(Engine):
         super().__init__(graph, pod, path, container)
         self._appended = words
 
-    @cached_property
+    @lazy
     def words(self) -> list[str]:
         """The model, whose path KServe gives, and the flags."""
         return ["/mnt/models", *self._appended]

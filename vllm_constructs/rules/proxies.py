@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
@@ -12,6 +11,7 @@ from vllm_constructs.errors import Problem, escaped
 from vllm_constructs.reading import backends
 from vllm_constructs.reading.fields import mapping
 from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.lazy import lazy
 from vllm_constructs.reading.manifest import Manifest
 from vllm_constructs.traffic.ingress_annotations import (
     ALB,
@@ -176,7 +176,7 @@ class _Proxies:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
 
-    @cached_property
+    @lazy
     def _defaults(self) -> frozenset[str]:
         """What ConfigMaps of the controllers set for all Ingresses."""
         return frozenset(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 from vllm_constructs import require
@@ -14,6 +13,7 @@ from vllm_constructs.reading.backends import backends_of
 from vllm_constructs.reading.engines import Engine
 from vllm_constructs.reading.fields import integer, mapping
 from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.lazy import lazy
 from vllm_constructs.reading.manifest import Manifest, Path
 from vllm_constructs.reading.pods import Pod
 from vllm_constructs.reading.selectors import selects_labels
@@ -91,7 +91,7 @@ class Services:
         if several:
             yield _mixed(pool, path, several, is_error=True)
 
-    @cached_property
+    @lazy
     def _monitored(self) -> set[int]:
         """The Services that ServiceMonitors select, by their numbers."""
         monitors = self._graph.of("ServiceMonitor")

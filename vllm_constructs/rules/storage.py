@@ -6,12 +6,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
 
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped
 from vllm_constructs.reading.fields import items, mapping, strings
 from vllm_constructs.reading.graph import Graph
+from vllm_constructs.reading.lazy import lazy
 from vllm_constructs.reading.manifest import Manifest, Path
 from vllm_constructs.reading.pods import Pod
 from vllm_constructs.workloads.storage import ACCESS_MODES, best_mode, sharing_problem
@@ -261,13 +261,13 @@ class _Claims:
             self._near[namespace] = Names(claims), words
         return self._near[namespace]
 
-    @cached_property
+    @lazy
     def _names(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = defaultdict(list)
         for one in self._graph.of(_CLAIM):
             found[one.namespace].append(one.name)
         return found
 
-    @cached_property
+    @lazy
     def _used(self) -> set[str]:
         return {name for pod in self._graph.pods for _, name in _claims(pod)}

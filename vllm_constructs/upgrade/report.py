@@ -123,7 +123,7 @@ def _rollouts(upgrade: Upgrade) -> Iterator[str]:
             yield f"    {one.note}"
         for kind, gpus in one.gpus.items():
             yield f"    GPUs: {_gpus(kind, gpus, is_most=one.is_most)}"
-    if len(upgrade.gpus) > 1 or sum(bool(one.gpus) for one in upgrade.rollouts) != 1:
+    if [upgrade.gpus] != [dict(one.gpus) for one in upgrade.rollouts if one.gpus]:
         for kind, gpus in upgrade.gpus.items():
             yield f"  all GPUs of what changes: {_gpus(kind, gpus, is_most=False)}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
@@ -130,7 +131,8 @@ def _undrained(graph: Graph) -> Mapping[int, list[str]]:
     found: dict[int, list[str]] = defaultdict(list)
     for rule in (grace, drain):
         for one in rule.check(graph):
-            text = one.problem.sentence(as_fields).removesuffix(".")
+            # What to do is told by the check.
+            text = replace(one.problem, advice="").sentence(as_fields).removesuffix(".")
             found[one.manifest.number].append(f"{text} ({rule.id})")
     return found
 

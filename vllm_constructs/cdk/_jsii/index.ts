@@ -26,6 +26,7 @@ export class ManifestObject extends ApiObject {
 
   private readonly body: { [field: string]: any };
   private isPatched = false;
+  private made?: any;
 
   public constructor(scope: Construct, id: string, manifest: { [field: string]: any }) {
     const { apiVersion, kind, metadata, ...body } = manifest;
@@ -44,6 +45,22 @@ export class ManifestObject extends ApiObject {
   public addJsonPatch(...ops: JsonPatch[]): void {
     super.addJsonPatch(...ops);
     this.isPatched = true;
+  }
+
+  /** The manifest; right after a check of it that which was checked. */
+  public toJson(): any {
+    const made = this.made;
+    this.made = undefined;
+    return made ?? super.toJson();
+  }
+
+  /**
+   * Keeps the manifest for the next rendering, or forgets it.
+   *
+   * @internal
+   */
+  public _keep(manifest?: any): void {
+    this.made = manifest;
   }
 
   /**
@@ -105,9 +122,18 @@ export class Manifests extends Construct {
    */
   public static all(construct: Construct, file: string): void {
     const found = construct.node.findAll().filter(ApiObject.isApiObject) as ApiObject[];
-    writeFileSync(file, JSON.stringify(found.map(object => [
-      object.node.path, (object as ManifestObject)._isOwn === true, object.toJson(),
-    ])));
+    Manifests.forget(construct);
+    writeFileSync(file, JSON.stringify(found.map(object => {
+      const manifest = object.toJson();
+      // It takes long to make, and is written next.
+      (object as ManifestObject)._keep?.(manifest);
+      return [object.node.path, (object as ManifestObject)._isOwn === true, manifest];
+    })));
+  }
+
+  /** Forgets the manifests that were kept, since they may change before they are written. */
+  public static forget(construct: Construct): void {
+    construct.node.findAll().forEach(one => (one as ManifestObject)._keep?.());
   }
 
   /** Adds objects to a construct: a JSON object of manifests by id. */

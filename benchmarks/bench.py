@@ -240,8 +240,10 @@ def checks(folder: Path) -> None:
             subprocess.run(alternatives(folder, count)["helm"], check=True, stdout=output)
         # The objects of the chart are not all right, and what is found is not the matter here.
         command = (sys.executable, "-m", "vllm_constructs", "check", "--fail-on=never", rendered)
-        command = (*command, "--ignore=H09", "--format=json")
-        found[count] = statistics.median(seconds(*command) for _ in range(1 if count > 2500 else 3))
+        options = ("--ignore=H09", "--format=json")
+        found[count] = statistics.median(
+            seconds(*command, *options) for _ in range(1 if count > 2500 else 3)
+        )
         objects = 4 * count
         limit = 0.4 if count == 1 else objects / 1000 + 0.4
         report(f"vllm-constructs check, {objects:,} objects, s", found[count], limit, "")

@@ -53,7 +53,10 @@ TABLE = {
         "accelerators arguments dataclass engine errors formats frozen importers kube memory "
         "metrics monitoring platform reading require rules scaling traffic workloads"
     ),
-    "cli": ("accelerators dataclass engine errors kube memory node reading releases require rules"),
+    "cli": (
+        "accelerators dataclass engine errors formats kube memory node reading releases require "
+        "rules upgrade"
+    ),
     "__main__": "cli",
 }
 LIBRARIES = ("jsii", "cdk8s", "constructs", "cdk8s_plus_27", "yaml")

@@ -407,7 +407,7 @@ class TestModel:
     [
         ((), "plan needs an app, a folder or --model"),
         (("nowhere",), "'nowhere' does not exist"),
-        (("docs",), "the folder 'docs' has no YAML or JSON files"),
+        (("tools",), "the folder 'tools' has no YAML or JSON files"),
         (("README.md",), "README.md:"),
         (("cdk8s.yaml",), "'cdk8s.yaml' has no workload that runs vLLM"),
         (("dist", "--gpus", "2"), "--gpus is for one model"),

@@ -33,11 +33,12 @@ from vllm_constructs.upgrade.wording import sentence
 
 from .bed import Bed
 from .conftest import CRDS, NEWEST, documents
-from .kinds import GLOBAL, SAMPLES, Variant, container, variants
+from .kinds import GLOBAL, SAMPLES, container
 from .kubectl import Kubectl, RefusedError, wait_for
 from .nodes import Manifest, gpu_node
 from .test_rollout import Roll
 from .test_scheduling import Nodes, settled
+from .variants import Variant, variants
 
 _numbers = itertools.count(1)
 _CUSTOM = {"GatewayClass", "HTTPRoute", "ScaledObject"}
@@ -73,7 +74,8 @@ def ask(
     """Apply objects server-side: what the server has then, and what it refuses, by name."""
     # Fields that controllers have set are no matter of immutability.
     command = ["apply", "--server-side", "--force-conflicts", "-o", "json", *options, "-f", "-"]
-    left, refused = list(manifests), {}
+    left = list(manifests)
+    refused: dict[str, str] = {}
     while left:
         text = "\n---\n".join(json.dumps(one) for one in left)
         done = subprocess.run(
@@ -122,6 +124,9 @@ def tried(kubectl: Kubectl, title: str, namespace: str) -> list[Tried]:
     lives = {one["metadata"]["name"]: one for one in shown}
     news = {i: named(one.manifest, f"v{number}-{i}", namespace) for i, one in valid.items()}
     after, refusals = ask(kubectl, list(news.values()), "--dry-run=server")
+    used = [one for one in olds.values() if sample["kind"] in GLOBAL]
+    if used := [*used, *volumes(list(olds.values()))]:
+        remove(kubectl, used)
     found = []
     for i, one in valid.items():
         name = f"v{number}-{i}"
@@ -131,32 +136,37 @@ def tried(kubectl: Kubectl, title: str, namespace: str) -> list[Tried]:
     return found
 
 
-def provide(
-    kubectl: Kubectl, olds: Sequence[Manifest], namespace: str, storage: str = "bed"
-) -> None:
-    """What samples need to be in use: an account for pods, and volumes for claims."""
-    metadata = {"name": "qwen", "namespace": namespace}
-    needed: list[Manifest] = [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}]
-    needed += [
+def remove(kubectl: Kubectl, manifests: Sequence[Manifest]) -> None:
+    """Delete objects that do not go with the namespace of a test."""
+    given = "\n---\n".join(json.dumps(one) for one in manifests)
+    kubectl.run("delete", "--ignore-not-found", "--wait=false", "-f", "-", given=given)
+
+
+def volumes(olds: Sequence[Manifest], storage: str = "bed") -> list[Manifest]:
+    """Volumes of the claims among objects."""
+    return [
         {
             "apiVersion": "v1",
             "kind": "PersistentVolume",
-            "metadata": {"name": f"{namespace}-{one['metadata']['name']}"},
+            "metadata": {"name": f"{one['metadata']['namespace']}-{one['metadata']['name']}"},
             "spec": {
                 "capacity": {"storage": "200Gi"},
                 "accessModes": ["ReadWriteOnce"],
                 "storageClassName": storage,
                 "nfs": {"server": "127.0.0.1", "path": "/weights"},
-                "claimRef": {
-                    "name": one["metadata"]["name"],
-                    "namespace": one["metadata"]["namespace"],
-                },
+                "claimRef": {key: one["metadata"][key] for key in ("name", "namespace")},
             },
         }
         for one in olds
         if one["kind"] == "PersistentVolumeClaim"
     ]
-    kubectl.apply(needed)
+
+
+def provide(kubectl: Kubectl, olds: Sequence[Manifest], namespace: str) -> None:
+    """What samples need to be in use: an account for pods, and volumes for claims."""
+    metadata = {"name": "qwen", "namespace": namespace}
+    account: Manifest = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    kubectl.apply([account, *volumes(olds)])
 
 
 def settle(kubectl: Kubectl, kind: str, olds: dict[int, Manifest]) -> None:
@@ -375,9 +385,8 @@ def test_growth(kubectl: Kubectl, namespace: str, *, grows: bool | None, bound: 
     old = claim(namespace, storageClassName=used["metadata"]["name"])
     new = claim(namespace, "300Gi", storageClassName=used["metadata"]["name"])
     kubectl.apply([used])
-    if bound:
-        provide(kubectl, [old], namespace, used["metadata"]["name"])
-    kubectl.apply([old])
+    made = volumes([old], used["metadata"]["name"]) if bound else []
+    kubectl.apply([*made, old])
     if bound:
         settle(kubectl, "PersistentVolumeClaim", {0: old})
     (live,) = kubectl.items("persistentvolumeclaims", namespace)
@@ -389,7 +398,7 @@ def test_growth(kubectl: Kubectl, namespace: str, *, grows: bool | None, bound: 
     if bound:
         assert expected == verdict([old, used], [new, used])
     assert "doubtful" == verdict([old], [new])
-    kubectl.delete([old, used])
+    remove(kubectl, [old, used, *made])
 
 
 @pytest.mark.parametrize("chosen", ["fast", None])

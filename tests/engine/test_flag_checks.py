@@ -81,7 +81,8 @@ def test_cases() -> None:
             elif name == "enable-eplb":
                 EngineArgs(enable_eplb=True, enable_expert_parallel=True)
             elif name == "eplb-config":
-                EngineArgs(eplb_config=value, enable_eplb=True, enable_expert_parallel=True)
+                balanced: Any = {"eplb_config": value}
+                EngineArgs(**balanced, enable_eplb=True, enable_expert_parallel=True)
             elif case["accepted"] and name not in RESERVED and other is None:
                 engine_with(name, value)
             else:

@@ -197,6 +197,6 @@ def test_odd_values() -> None:
 
 def test_flags_of_others() -> None:
     """What builds on vLLM may place its parts by flags that vLLM does not have."""
-    own = {"image": "example.com/omni:1", "command": ["vllm", "serve"]}
+    own: dict[str, Any] = {"image": "example.com/omni:1", "command": ["vllm", "serve"]}
     assert [] == ids([engine("4", "--stages-of-mine", **own)], "E05")
     assert ["E05"] == ids([engine("4", **own)], "E05")

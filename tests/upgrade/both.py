@@ -5,7 +5,8 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from tests.cluster.kinds import SAMPLES, Path, put, without
+from tests.cluster.kinds import SAMPLES, Path
+from tests.cluster.variants import put, without
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.settings import Settings
 from vllm_constructs.upgrade.compared import Compared

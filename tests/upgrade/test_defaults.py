@@ -83,8 +83,14 @@ def test_groups() -> None:
 
 def test_malformed() -> None:
     """What is not there gets no defaults, and what is malformed stays."""
-    for spec in (None, 1, [], "x"):
-        found = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {}, "spec": spec}
+    given: list[Any] = [None, 1, [], "x"]
+    for spec in given:
+        found: dict[str, Any] = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {},
+            "spec": spec,
+        }
         complete(found)
         assert spec == found["spec"]
 

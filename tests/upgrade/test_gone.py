@@ -8,7 +8,7 @@ from tests.cluster.kinds import SAMPLES, made
 from vllm_constructs.upgrade.gone import Gone
 
 from .both import changed, sample, upgraded
-from .models import deployment, group, pod, workload
+from .models import deployment, group, pod, scaler, workload
 
 Manifest = dict[str, Any]
 
@@ -29,8 +29,6 @@ def losses(old: list[Manifest], new: list[Manifest]) -> list[str]:
     [
         ("PersistentVolumeClaim", "its data is deleted with it, unless the reclaim policy"),
         ("Service", "its name does not resolve any more"),
-        ("HorizontalPodAutoscaler", "nothing scales its target any more"),
-        ("ScaledObject", "nothing scales its target any more"),
         ("PodDisruptionBudget", "may evict all pods at once"),
         ("NetworkPolicy", "what only it denied is allowed"),
         ("RoleBinding", "its subjects lose their permissions"),
@@ -44,6 +42,14 @@ def test_losses(title: str, words: str) -> None:
     (found,) = losses([sample(title)], [])
 
     assert words in found
+
+
+def test_scalers() -> None:
+    """A workload that stays is not scaled any more."""
+    old = [deployment(None), scaler(1, 4)]
+
+    assert ["nothing scales Deployment llm/qwen any more"] == losses(old, old[:1])
+    assert [(), ("its 4 pods stop",)] == sorted(one.losses for one in gone(old, []))
 
 
 def test_nothing() -> None:

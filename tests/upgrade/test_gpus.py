@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.upgrade.gpus import Gpus, gpus_of, peak, total
 
-from .models import deployment, group, pod
+from .models import Manifest, deployment, group, pod
 
 
 def slow_peak(before: int, after: int, old: int, new: int, surge: int) -> int:
@@ -39,7 +39,7 @@ def test_total() -> None:
     assert {} == total([])
 
 
-def counted(manifest: dict[str, object], *others: dict[str, object]) -> dict[str, int]:
+def counted(manifest: Manifest, *others: Manifest) -> dict[str, int]:
     """The GPUs of one replica."""
     graph = Graph([manifest, *others])
     return dict(gpus_of(graph, graph.manifests[0]))

@@ -46,7 +46,7 @@ def test_gated() -> None:
     """A pod that waits at a gate may lose it, and get fewer nodes."""
     old = sample("Pod gated")
     opened = changed(old, "spec", "schedulingGates", to=[{"name": "example.com/a"}])
-    fewer = changed(old, "spec", "nodeSelector", "zone", to="a")
+    fewer = changed(old, "spec", "nodeSelector", "more", to="a")
     affinity = changed(old, "spec", "affinity", to=Missing)
 
     assert "changed" == verdict(upgraded(old, opened))

@@ -255,7 +255,7 @@ def test_most() -> None:
     found = report.text(upgraded(old, new))
 
     assert "rolls at most 4 pods" in found
-    assert "GPUs: at most 4 x NVIDIA-L40S now, 5 on the way, 4 after" in found
+    assert "GPUs at most: 4 x NVIDIA-L40S now, 5 on the way, 4 after" in found
     assert "more changes of its pods" in found
 
 
@@ -266,6 +266,7 @@ def test_total() -> None:
 
     found = report.text(upgraded(old, [rolled(one) for one in old]))
 
-    assert "all GPUs of what changes: 5 x NVIDIA-L40S now, 7 on the way, 5 after" in found
+    title = "GPUs of all that changes:\n  "
+    assert f"{title}5 x NVIDIA-L40S now, 7 on the way, 5 after" in found
     gone = report.text(upgraded(old, [rolled(deployment(3))]))
-    assert "all GPUs of what changes: 5 x NVIDIA-L40S now, 6 on the way, 3 after" in gone
+    assert f"{title}5 x NVIDIA-L40S now, 6 on the way, 3 after" in gone

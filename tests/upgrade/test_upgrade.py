@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.cluster.kinds import SAMPLES, paths, put
+from tests.cluster.kinds import SAMPLES
+from tests.cluster.variants import paths, put
 from vllm_constructs.reading import files
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.upgrade import report

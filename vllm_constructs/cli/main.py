@@ -47,11 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from . import check, explain, plan
+    from . import check, diff, explain, plan
 
     parser = _Parser(prog="vllm-constructs", description=_ABOUT, allow_abbrev=False)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
-    for verb in (plan, check, explain):
+    for verb in (plan, check, diff, explain):
         verb.add_parser(verbs)
     return parser
 

@@ -310,7 +310,7 @@ def check_number(name: str, value: Any) -> None:
         require.integer(where, value, _LOWEST[name], most)
     elif name == "gpu_memory_utilization":
         require.ratio(where, value)
-    elif name == "cpu_offload_gb" and value < 0:
+    elif name == "cpu_offload_gb" and float(value) < 0:
         require.wrong(where, value, "0 GiB or more")
     elif name == "max_model_len" and value != "auto":
         if value == -1:

@@ -236,7 +236,7 @@ class _Reader:
 
 def _selector(source: Any) -> Node:
     # Groups that MetricsQL joins by `or` are left out: none of them holds for sure.
-    matchers = [
+    matchers: list[Matcher] = [
         (str(one.name), _OPERATORS[str(one.op)], str(one.value)) for one in source.matchers.matchers
     ]
     named = next((value for name, how, value in matchers if (name, how) == ("__name__", "=")), "")

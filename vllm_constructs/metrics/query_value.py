@@ -177,12 +177,15 @@ def _open_labels(node: Node) -> list[str]:
 
 
 def _series_of_binary(node: Node, ignored: tuple[str, ...]) -> Count:
-    left, right = (_series(part, ignored) for part in node.parts)
+    first, second = node.parts
+    left, right = _series(first, ignored), _series(second, ignored)
     numbers = [part.kind == "number" for part in node.parts]
     if node.name in ("and", "unless"):
         return left
     if node.name == "or":
-        return "many" if "many" in (left, right) else "one" if left == right == "one" else ""
+        if "many" in (left, right):
+            return "many"
+        return "one" if left == "one" and right == "one" else ""
     if any(numbers):
         return right if numbers[0] else left
     return left if left == right and not node.is_matched else ""

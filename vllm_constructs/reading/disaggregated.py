@@ -123,8 +123,10 @@ def _named_side(engine: Engine) -> Side:
         found = _WORDS.get(str(mapping(role).get("name")), "")
         if found:
             return found
-    labels = {_WORDS[str(value)] for value in engine.pod.labels.values() if str(value) in _WORDS}
-    words = {_WORDS[word] for word in manifest.name.split("-") if word in _WORDS}
+    labels: set[Side] = {
+        _WORDS[str(value)] for value in engine.pod.labels.values() if str(value) in _WORDS
+    }
+    words: set[Side] = {_WORDS[word] for word in manifest.name.split("-") if word in _WORDS}
     for sides in (labels, words):
         if len(sides) == 1:
             return sides.pop()

@@ -234,7 +234,8 @@ class Objects:
         if workload.kind in ("RoleSet", "StormService"):
             # Each role has pods of its own.
             count = integer(workload.at(*pod.path[:-2], "replicas"), 1)
-            return (count * integer(workload.spec.get("replicas"), 1),) * 2
+            count *= integer(workload.spec.get("replicas"), 1)
+            return count, count
         if not pod.is_whole or workload.kind not in _COUNTED:
             return None
         low, high = (1, 1) if workload.kind == "Pod" else self.replicas(workload)

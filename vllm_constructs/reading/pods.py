@@ -205,7 +205,7 @@ def pods_of(manifest: Manifest) -> Iterator[Pod]:
 
 
 def _templates(manifest: Manifest, before: Path, templates: _Templates) -> Iterator[Pod]:
-    paths = [
+    paths: list[tuple[Role, Path]] = [
         (role, (*before, *path))
         for role, path in templates
         if isinstance(manifest.at(*before, *path), dict)

@@ -209,7 +209,8 @@ def _replicas(engine: Engine, annotations: PlanAnnotations) -> tuple[int, int]:
     if graph.scalers_of(manifest):
         return graph.replicas(manifest)
     kind = next((kind for kind in KINDS if kind.is_kind_of(manifest.body)), DEPLOYMENT)
-    return annotations.replicas or (integer(manifest.at(*kind.replicas), 1),) * 2
+    count = integer(manifest.at(*kind.replicas), 1)
+    return annotations.replicas or (count, count)
 
 
 def _elsewhere(

@@ -166,13 +166,14 @@ def start_words(graph: Graph) -> Iterator[Found]:
 
 
 def _serve_twice(engine: Engine, places: tuple[Path, ...]) -> Found:
-    words = "vllm serve" if len(places) > 1 else "serve"
+    first, *others = places
+    words = "vllm serve" if others else "serve"
     by = "command" if strings(engine.container.get("command")) else "entrypoint of the image"
     text = f"repeats `{words}`, which the {by} has already, so that vLLM rejects the arguments"
-    problem = Problem(where=str(places[0][-2]), text=text, advice="begin with the model")
+    problem = Problem(where=str(first[-2]), text=text, advice="begin with the model")
     edits = tuple(Edit(path=place, value=Removed) for place in reversed(places))
     fix = Fix(edits=edits, is_safe=engine.release.is_official)
-    return Found(manifest=engine.manifest, path=places[0], problem=problem, fix=fix)
+    return Found(manifest=engine.manifest, path=first, problem=problem, fix=fix)
 
 
 def _ignored_model(engine: Engine) -> Iterator[Found]:

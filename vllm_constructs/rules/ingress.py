@@ -87,8 +87,12 @@ def controller_of(graph: Graph, ingress: Manifest) -> Controller | None:
 
 def _owners(ingress: Manifest) -> dict[str, Controller]:
     """The controllers of its annotations, by key."""
-    found = {str(key): dialects.of_key(str(key)) for key in ingress.annotations}
-    return {key: owner for key, owner in found.items() if owner is not None}
+    owners: dict[str, Controller] = {}
+    for key in map(str, ingress.annotations):
+        owner = dialects.of_key(key)
+        if owner is not None:
+            owners[key] = owner
+    return owners
 
 
 @rule("N02", "error", "annotations that the ingress controller refuses or ignores")

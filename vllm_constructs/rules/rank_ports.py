@@ -163,7 +163,7 @@ def _monitors(graph: Graph, by_pod: dict[int, tuple[Engine, tuple[int, ...]]]) -
         sidecar = routing_sidecar(engine)
         outer = (sidecar.ports or ()) if sidecar else ()
         ranks = {number - numbers[0] for number in seen[key] if number in numbers}
-        ranks |= {number - outer[0] for number in seen[key] if number in outer}
+        ranks |= {outer.index(number) for number in seen[key] if number in outer}
         monitor, path = monitors[0]
         if 0 < len(ranks) < len(numbers) and monitor.number not in told:
             told.add(monitor.number)

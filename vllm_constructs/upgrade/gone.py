@@ -29,9 +29,7 @@ _LOSSES = {
     ("", "Service"): "its name does not resolve any more, and its address is given back",
     ("", "ServiceAccount"): "its pods cannot be made any more",
     ("apiextensions.k8s.io", "CustomResourceDefinition"): "all objects of its kind are deleted",
-    ("autoscaling", "HorizontalPodAutoscaler"): "nothing scales its target any more",
     ("gateway.networking.k8s.io", "Gateway"): "its routes have no address any more",
-    ("keda.sh", "ScaledObject"): "nothing scales its target any more",
     ("networking.k8s.io", "NetworkPolicy"): "what only it denied is allowed",
     ("policy", "PodDisruptionBudget"): "a node that is drained may evict all pods at once",
     (_MONITORING, "PodMonitor"): "its metrics are not scraped any more",
@@ -54,6 +52,7 @@ _WORKLOADS = {
     ("apps", "StatefulSet"),
     ("leaderworkerset.x-k8s.io", "LeaderWorkerSet"),
 }
+_SCALERS = {("autoscaling", "HorizontalPodAutoscaler"), ("keda.sh", "ScaledObject")}
 _CLAIM = ("", "PersistentVolumeClaim")
 _STATEFUL_SET = ("apps", "StatefulSet")
 
@@ -138,6 +137,8 @@ def _gone(
         losses.append(f"clients of {named} get no answer from it any more")
     elif kind in _WORKLOADS:
         losses += _pods(manifest, graphs[0])
+    elif kind in _SCALERS and (target := graphs[1].target_of(manifest)) is not None:
+        losses.append(f"nothing scales {target.title} any more")
     if (successor := _successor(manifest, near)) is not None:
         losses.append(_succeeded(kind, successor))
     users = [

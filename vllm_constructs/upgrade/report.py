@@ -32,6 +32,7 @@ def text(upgrade: Upgrade) -> str:
         _block("refused", _refusals(upgrade.refused)),
         _block("may be refused", _refusals(upgrade.doubtful)),
         _block("pods", _rollouts(upgrade)),
+        _block("GPUs of all that changes", _all_gpus(upgrade)),
         _block("lost requests", _losses(upgrade)),
         _block("disappears", _gone(upgrade)),
         _block("appears", [f"  {one.title}" for one in upgrade.appeared]),
@@ -121,11 +122,14 @@ def _rollouts(upgrade: Upgrade) -> Iterator[str]:
             yield f"    and {len(one.reasons) - _MOST} more changes of its pods"
         if one.note:
             yield f"    {one.note}"
-        for kind, gpus in one.gpus.items():
-            yield f"    GPUs: {_gpus(kind, gpus, is_most=one.is_most)}"
+        label = "GPUs at most" if one.is_most else "GPUs"
+        yield from (f"    {label}: {_gpus(kind, gpus)}" for kind, gpus in one.gpus.items())
+
+
+def _all_gpus(upgrade: Upgrade) -> Iterator[str]:
+    """The sums, unless they are those of one workload."""
     if [upgrade.gpus] != [dict(one.gpus) for one in upgrade.rollouts if one.gpus]:
-        for kind, gpus in upgrade.gpus.items():
-            yield f"  all GPUs of what changes: {_gpus(kind, gpus, is_most=False)}"
+        yield from (f"  {_gpus(kind, gpus)}" for kind, gpus in upgrade.gpus.items())
 
 
 def how(one: Rollout) -> str:
@@ -153,13 +157,12 @@ def how(one: Rollout) -> str:
     return f"rolls {number} ({strategy.name}{': ' if parts else ''}{', '.join(parts)})"
 
 
-def _gpus(kind: str, gpus: Gpus, *, is_most: bool) -> str:
-    most = "at most " if is_most else ""
+def _gpus(kind: str, gpus: Gpus) -> str:
     more = gpus.peak - max(gpus.before, gpus.after)
     needed = gpus.peak - gpus.before
     free = f", so {needed} more {'has' if needed == 1 else 'have'} to be free" if needed else ""
     way = f"{gpus.peak} on the way, " if more else ""
-    return f"{most}{gpus.before} x {kind} now, {way}{gpus.after} after{free}"
+    return f"{gpus.before} x {kind} now, {way}{gpus.after} after{free}"
 
 
 def _losses(upgrade: Upgrade) -> Iterator[str]:

@@ -174,14 +174,18 @@ class Upgrade:
 
     def _unrolled(self, config: Compared) -> list[str]:
         """Workloads that use a ConfigMap or Secret and do not roll."""
-        rolling = {one.manifest.number for one in self.rollouts if one.is_rolling}
         key = (config.new.kind, config.new.name)
-        new = {one.number for one in self.appeared} | rolling | self._refused
         return [
             one.title
             for one in self._users.get(key, ())
-            if one.number not in new and one.may_be_in(config.new.namespace)
+            if one.number not in self._started and one.may_be_in(config.new.namespace)
         ]
+
+    @cached_property
+    def _started(self) -> set[int]:
+        """Workloads whose pods start after the apply; and those that stay what they are."""
+        rolling = {one.manifest.number for one in self.rollouts if one.is_rolling}
+        return rolling | {one.number for one in self.appeared} | self._refused
 
     @cached_property
     def _users(self) -> dict[tuple[str, str], list[Manifest]]:

@@ -1,5 +1,7 @@
 """The app's objects under other tools: a Helm chart made of it, and a kustomize overlay."""
 
+import io
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import yaml
 
 from tests.apps.checkout import DIST, ROOT, copy_of_app, objects, succeed
 from tests.support import assert_valid
+from vllm_constructs.cli.main import main
 
 pytestmark = pytest.mark.slow
 
@@ -100,6 +103,24 @@ def test_overlay(tmp_path: Path) -> None:
     assert "registry.example.com/vllm/vllm-openai:v0.33.0" == container["image"]
     assert 6 == theirs["llm/ScaledObject/vllm-scaledobject"]["spec"]["maxReplicaCount"]
     assert_valid(*theirs.values())
+
+
+def test_check(
+    chart: Path,
+    helm: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What both tools print is checked as a pipeline gives it: on standard input."""
+    rendered = (
+        succeed("helm", "template", "release", chart, cwd=chart, env=helm),
+        succeed(*_KUSTOMIZE, _OVERLAY, cwd=tmp_path),
+    )
+    for text in rendered:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        assert 0 == main(["check", "-", "--kubernetes=1.34", "--fail-on=warning"])
+        assert capsys.readouterr().out.startswith("No mistake found in ")
 
 
 def test_overlay_selectors(tmp_path: Path) -> None:

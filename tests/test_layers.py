@@ -47,7 +47,7 @@ TABLE = {
         "scaling traffic workloads"
     ),
     "formats": "dataclass errors reading rules",
-    "upgrade": "dataclass kube reading require rules workloads",
+    "upgrade": "dataclass errors kube reading require rules workloads",
     "importers": "dataclass errors kube require",
     "cdk": (
         "accelerators arguments dataclass engine errors formats frozen importers kube memory "

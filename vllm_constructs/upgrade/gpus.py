@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 
 from vllm_constructs.dataclass import dataclass
+from vllm_constructs.errors import VllmConstructsWarning
 from vllm_constructs.reading.fields import integer, mapping
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Manifest
@@ -97,8 +99,9 @@ def _gpus_of_pod(graph: Graph, pod: Pod) -> Counter[str]:
     for _, container in pod.containers:
         engine = engines.get(id(container))
         if engine is not None:
-            # It knows what is claimed, too.
-            model = deployed_model(engine)
+            with warnings.catch_warnings(action="ignore", category=VllmConstructsWarning):
+                # It knows what is claimed, too.
+                model = deployed_model(engine)
             found[model.kind] += model.pod_gpus
             continue
         limits = mapping(container, "resources", "limits")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,14 @@ FOLDERS = [ROOT / "dist", *sorted(ROOT.glob("examples/*/dist"))]
 Manifest = dict[str, Any]
 
 
+@cache
+def _loaded(folder: Path) -> list[Manifest]:
+    return [one for file in sorted(folder.glob("*.yaml")) for one in load_yaml(file)]
+
+
 def objects(folder: Path) -> list[Manifest]:
     """The manifests of an example."""
-    return [one for file in sorted(folder.glob("*.yaml")) for one in load_yaml(file)]
+    return deepcopy(_loaded(folder))
 
 
 def engines(folder: Path) -> list[Manifest]:
@@ -109,4 +116,4 @@ def test_broken(folder: Path, rule: str) -> None:
         found = objects(folder)
         deployment = [one for one in found if one["kind"] == "Deployment"][number]
         BREAK[rule](Broken(deployment))
-        assert rule in ids(found), deployment["metadata"]["name"]
+        assert [rule] == ids(found, rule), deployment["metadata"]["name"]

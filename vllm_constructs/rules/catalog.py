@@ -24,6 +24,9 @@ _QUERIES = (
 )
 _OWN = None
 """Rules about one object, of which values judge what they make."""
+_COMPARED = ("",)
+"""Rules about how objects go together that constructs compare as they are made: of a kind that no
+object has, so that they are left out where there are only objects of constructs."""
 # What each module is about: objects of their own, or how objects of some kinds go together; of any
 # kinds where there are none.
 _FAMILIES: dict[str, tuple[str, ...] | None] = {
@@ -48,7 +51,7 @@ _FAMILIES: dict[str, tuple[str, ...] | None] = {
     "lifecycle": _OWN,
     "lmcache": _OWN,
     "lora": _OWN,
-    "model_cache": (),
+    "model_cache": _COMPARED,
     "multi_node": _OWN,
     "multi_node_lifecycle": _OWN,
     "multi_node_needs": _OWN,
@@ -62,7 +65,7 @@ _FAMILIES: dict[str, tuple[str, ...] | None] = {
     "queries": _SCALERS + _QUERIES,
     "query_labels": _SCALERS + _QUERIES,
     "rank_ports": (),
-    "rollout": (),
+    "rollout": _OWN,
     "routes": _OWN,
     "scaling": _SCALERS,
     "schemas": _OWN,
@@ -71,7 +74,7 @@ _FAMILIES: dict[str, tuple[str, ...] | None] = {
     "service_account": _OWN,
     "service_ports": (),
     "shared_memory": _OWN,
-    "storage": (),
+    "storage": _COMPARED,
     "thresholds": _SCALERS + _QUERIES,
     "tolerations": _OWN,
     "waking": _SCALERS,
@@ -104,7 +107,7 @@ def ids_of_own_rules() -> frozenset[str]:
 
 
 def rules_between(kinds: Collection[str]) -> tuple[Rule, ...]:
-    """The rules about how objects go together, sorted by id.
+    """The rules about how objects of constructs go together, sorted by id.
 
     Args:
         kinds: The kinds of all objects.

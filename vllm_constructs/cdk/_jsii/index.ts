@@ -88,20 +88,6 @@ export class ManifestObject extends ApiObject {
   }
 }
 
-// The program of a hook is half of a Deployment, and no matter of how objects go together.
-function withoutHooks(manifest: any): any {
-  const containers = manifest.spec?.template?.spec?.containers;
-  if (!Array.isArray(containers)) {
-    return manifest;
-  }
-  const { spec } = manifest;
-  const pod = {
-    ...spec.template.spec,
-    containers: containers.map(({ lifecycle, ...rest }: any) => rest),
-  };
-  return { ...manifest, spec: { ...spec, template: { ...spec.template, spec: pod } } };
-}
-
 // What cdk8s-plus asks a model. jsii puts Python's methods in their place where cdk8s-plus was loaded
 // before the model was made; it takes interfaces of loaded libraries only.
 const ASKED = [
@@ -141,8 +127,7 @@ export class Manifests extends Construct {
       const manifest = object.toJson();
       // It takes long to make, and is written next.
       (object as ManifestObject)._keep?.(manifest);
-      const isOwn = (object as ManifestObject)._isOwn === true;
-      return [object.node.path, isOwn, isOwn ? withoutHooks(manifest) : manifest];
+      return [object.node.path, (object as ManifestObject)._isOwn === true, manifest];
     })));
   }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +129,7 @@ def _read(paths: Sequence[str]) -> Manifests:
     parts, problems = [], []
     for path in paths:
         if path == STDIN:
-            parts.append(_stdin())
+            parts.append(files.read_stdin())
             continue
         if path.endswith(".py"):
             text = "is an app, and check reads manifests"
@@ -144,18 +143,5 @@ def _read(paths: Sequence[str]) -> Manifests:
             problems.append(error.problem)
     if problems and not any(part.objects for part in parts):
         refuse(problems[0])
-    return files.Manifests(
-        objects=[one for part in parts for one in part.objects],
-        origins=[one for part in parts for one in part.origins],
-        unread=(*(one for part in parts for one in part.unread), *problems),
-    )
-
-
-def _stdin() -> Manifests:
-    from vllm_constructs.reading import files
-
-    content = sys.stdin.buffer.read(files.LARGEST + 1)
-    try:
-        return files.read_text(content.decode(), "<stdin>")
-    except UnicodeDecodeError:
-        return refuse(Problem(where="<stdin>", text="is not text in UTF-8"))
+    unread = files.Manifests(objects=[], origins=[], unread=tuple(problems))
+    return files.joined([*parts, unread])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +84,7 @@ def _read(given: str) -> Manifests:
     from vllm_constructs.reading import files
 
     if given == STDIN:
-        found = _stdin()
+        found = files.read_stdin()
     elif Path(given).exists():
         if given.endswith(".py"):
             text = "is an app, and diff reads manifests"
@@ -102,13 +101,3 @@ def _read(given: str) -> Manifests:
     if found.unread:
         refuse(found.unread[0])
     return found
-
-
-def _stdin() -> Manifests:
-    from vllm_constructs.reading import files
-
-    content = sys.stdin.buffer.read(files.LARGEST + 1)
-    try:
-        return files.read_text(content.decode(), "<stdin>")
-    except UnicodeDecodeError:
-        return refuse(Problem(where="<stdin>", text="is not text in UTF-8"))

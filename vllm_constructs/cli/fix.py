@@ -113,11 +113,8 @@ def _again(found: Manifests) -> Manifests:
 
     names = list(dict.fromkeys(origin.file for origin in found.origins))
     parts = [files.read(Path(name)) for name in names]
-    return files.Manifests(
-        objects=[one for part in parts for one in part.objects],
-        origins=[one for part in parts for one in part.origins],
-        unread=found.unread,
-    )
+    left = files.Manifests(objects=[], origins=[], unread=found.unread)
+    return files.joined([*parts, left])
 
 
 def _proposals(report: Report) -> Iterator[str]:

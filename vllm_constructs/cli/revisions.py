@@ -39,12 +39,7 @@ def read(given: str) -> Manifests:
         refuse(Problem(where=where, text=f"is a {escaped(kind)} of git, not a file or folder"))
     if not named:
         refuse(Problem(where=where, text="has no YAML or JSON files"))
-    parts = [_file(name, one) for name, one in named]
-    return files.Manifests(
-        objects=[one for part in parts for one in part.objects],
-        origins=[one for part in parts for one in part.origins],
-        unread=tuple(one for part in parts for one in part.unread),
-    )
+    return files.joined([_file(name, one) for name, one in named])
 
 
 def _files(tree: str) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ anybody walks through it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -123,6 +123,34 @@ def read_text(text: str, name: str) -> Manifests:
         with without_gc():
             found.add(name, text, is_json=False)
     return found.manifests()
+
+
+def read_stdin() -> Manifests:
+    """All objects of the standard input.
+
+    Raises:
+        VllmConstructsError: It is not text in UTF-8.
+    """
+    import sys
+
+    content = sys.stdin.buffer.read(LARGEST + 1)
+    try:
+        return read_text(content.decode(), "<stdin>")
+    except UnicodeDecodeError:
+        return refuse(Problem(where="<stdin>", text="is not text in UTF-8"))
+
+
+def joined(parts: Sequence[Manifests]) -> Manifests:
+    """What is in several files or folders.
+
+    Args:
+        parts: What is in each of them.
+    """
+    return Manifests(
+        objects=[one for part in parts for one in part.objects],
+        origins=[one for part in parts for one in part.origins],
+        unread=tuple(one for part in parts for one in part.unread),
+    )
 
 
 class _Found:

@@ -56,6 +56,16 @@ class TestStartup:
         """No liveness, or a startup probe that is long enough."""
         assert [] == sentences([probes(**container)], "P01")
 
+    def test_weights(self) -> None:
+        """Weights of hundreds of GB take more than the shortest start, whatever their storage."""
+        short = {"startupProbe": {**HTTP, "failureThreshold": 12}}
+        assert [] == ids([probes("Qwen/Qwen2.5-7B-Instruct", **short)], "P01")
+        assert ["P01"] == ids([probes("deepseek-ai/DeepSeek-R1", **short)], "P01")
+        long = {"startupProbe": {**HTTP, "failureThreshold": 60}}
+        assert [] == ids([probes("deepseek-ai/DeepSeek-R1", **long)], "P01")
+        dummy = probes("deepseek-ai/DeepSeek-R1", "--load-format=dummy", **short)
+        assert [] == ids([dummy], "P01")
+
     def test_others(self) -> None:
         """Containers without vLLM, and templates that an operator completes, are not asked."""
         spec = pod_spec(container={"livenessProbe": LIVENESS})

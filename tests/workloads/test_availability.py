@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests import strategies
 from tests.support import validate
 from vllm_constructs import Drain, Rollout, Startup, VllmConstructsWarning
-from vllm_constructs.workloads.availability import Budget
+from vllm_constructs.workloads.availability import Budget, reading_time
 from vllm_constructs.workloads.probes import PERIOD
 
 SELECTOR = {"app.kubernetes.io/instance": "qwen", "app.kubernetes.io/name": "vllm"}
@@ -176,3 +176,9 @@ def test_startup_without_speed() -> None:
     Startup(seconds=60).check("m", 131 * 2**30)
     with pytest.warns(VllmConstructsWarning, match="31 seconds at 5000 MB/s, faster than most"):
         Startup(seconds=30).check("m", 151 * 10**9)
+
+
+def test_reading_time() -> None:
+    """The time in which weights are read, rounded up, at a given speed or at the fastest."""
+    assert 3 == reading_time(2_500_000, mb_per_second=1)
+    assert 27 == reading_time(131_000_000_000)

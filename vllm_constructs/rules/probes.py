@@ -19,6 +19,7 @@ PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 HANDLERS = ("httpGet", "tcpSocket", "exec", "grpc")
 # Before an engine serves, it imports, compiles and captures graphs, whatever the size of its model.
 _SHORTEST = 60
+_ENOUGH = 600
 _LONGEST_NAME = 15
 _HAIR_TRIGGER = 30
 _ALWAYS_TRUE = re.compile(r"\s*(/bin/|/usr/bin/)?(true|:|echo\b[^|&;]*|exit 0)\s*;?\s*")
@@ -67,14 +68,26 @@ def startup(graph: Graph) -> Iterator[Found]:
             text = f"is {successes}, and a startup probe ends with its first success"
             problem = Problem(where="successThreshold", text=text, advice="leave it out")
             yield Found(manifest=engine.manifest, path=(*path, "successThreshold"), problem=problem)
-        if budget(probe) < _SHORTEST and _has_window(engine, probe):
+        if budget(probe) < _shortest(engine, budget(probe)) and _has_window(engine, probe):
             text = (
-                f"gives up after {budget(probe)} seconds, and no engine loads, compiles and "
-                "captures its graphs in that time, so the container is restarted for ever"
+                f"gives up after {budget(probe)} seconds, and no engine loads this model, compiles "
+                "and captures its graphs in that time, so the container is restarted for ever"
             )
             advice = "raise failureThreshold until it times periodSeconds exceeds the load time"
             problem = Problem(where="startupProbe", text=text, advice=advice)
             yield Found(manifest=engine.manifest, path=(*path, "failureThreshold"), problem=problem)
+
+
+def _shortest(engine: Engine, given: int) -> int:
+    """Seconds that no start of an engine is below; weights that are known take time to be read."""
+    # Few budgets are so short that the size of the model matters.
+    if given >= _ENOUGH or engine.model is None or "load-format" in engine.options:
+        return _SHORTEST
+    from vllm_constructs.memory import fit
+    from vllm_constructs.workloads.availability import reading_time
+
+    weights = fit.stored_weights(engine.model, None)
+    return _SHORTEST + (0 if weights is None else reading_time(weights))
 
 
 def _has_window(engine: Engine, probe: Mapping[str, Any]) -> bool:

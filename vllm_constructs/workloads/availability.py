@@ -21,6 +21,17 @@ _FASTEST = 5000
 _AFTER = 300
 """Seconds for compilation and CUDA graphs after the weights have been read."""
 
+
+def reading_time(weights: int, mb_per_second: int = _FASTEST) -> int:
+    """Seconds in which weights are read.
+
+    Args:
+        weights: Bytes of the weights.
+        mb_per_second: The speed of the storage. Default: what hardly any exceeds.
+    """
+    return math.ceil(weights / (mb_per_second * 10**6))
+
+
 _CLEAN_UP = 15
 """Seconds for vLLM's processes to end after the drain: up to 14 were measured on two cores."""
 
@@ -78,7 +89,7 @@ class Startup:
             VllmConstructsError: They take longer at the given speed.
         """
         speed = _FASTEST if self.mb_per_second is None else self.mb_per_second
-        needed = math.ceil(weights / (speed * 10**6))
+        needed = reading_time(weights, speed)
         if needed <= self.total:
             return
         size = f"{weights / 2**30:.1f} GiB"

@@ -14,6 +14,8 @@ UPGRADE ?=
 VLLM ?=
 # What `make test-cluster` runs.
 TESTS ?= tests/cluster
+# What `make test-engine` runs.
+ENGINE_TESTS ?= tests/vllm
 
 # First on PATH, so that jsii, npm scripts and the cdk8s command find the Node of the environment.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -51,13 +53,20 @@ synth: $(SYNTH) ## Render main.py into dist/.
 test: $(DEV) $(KUBECTL) $(PLUS) $(NODE_MODULES) ## Run all tests and measure coverage.
 	@mkdir -p build
 	@python -m tests.cluster.binaries --before-other-tests
-	@pytest -n 2 --cov --cov-report=term-missing --ignore=tests/cluster
+	@pytest -n 2 --cov --cov-report=term-missing --ignore=tests/cluster --ignore=tests/vllm
 
 .PHONY: test-cluster
 test-cluster: $(DEV) $(KUBECTL) ## Test on a real control plane (TESTS=<file> for a part of it).
 	@mkdir -p build
 	@python -m tests.cluster.binaries
 	@TEST_CLUSTER=1 tests/cluster/isolated pytest --quiet $(TESTS)
+
+.PHONY: test-engine
+test-engine: $(DEV) ## Test on the real vLLM (ENGINE_TESTS=<file> for a part of it).
+	@mkdir -p build
+	@python -m tests.vllm.environment
+	@python -m tests.cluster.binaries --prometheus
+	@TEST_ENGINE=1 tests/cluster/isolated pytest --quiet -n 2 $(ENGINE_TESTS)
 
 .PHONY: lint
 lint: $(DEV) ## Check style and types.
@@ -110,6 +119,7 @@ lock: $(DEV) ## Remake requirements/*.txt and package-lock.json (UPGRADE=1: newe
 	@$(COMPILE) --extra node --output-file requirements/synth.txt pyproject.toml
 	@$(COMPILE) --extra node --extra dev --constraint requirements/synth.txt \
 		--output-file requirements/dev.txt pyproject.toml
+	@python tools/engine_lock.py requirements/engine.in requirements/engine.txt
 	@$(COMPILE) --output-file requirements/plus-34.txt requirements/plus-34.in
 	@python tools/kubectl.py lock requirements/kubectl.in requirements/kubectl.txt
 	@npm $(if $(UPGRADE),update,install) --package-lock-only --loglevel=error > /dev/null

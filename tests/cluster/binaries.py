@@ -205,5 +205,7 @@ if __name__ == "__main__":
         # Alerts are judged by it, and it is small.
         fetch_debian("promtool")
         print(f"tests/cluster is skipped: {why_skipped()}")
+    elif sys.argv[1:] == ["--prometheus"]:
+        fetch_debian("prometheus")
     else:
         main()

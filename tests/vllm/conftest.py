@@ -1,0 +1,138 @@
+"""Fixtures of the tests that start vLLM."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import subprocess
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cdk8s import App, Chart
+
+from tests.cluster.bed import is_isolated
+from vllm_constructs import ModelDeployment, WholeGpu
+
+from . import environment, substitutions
+from .container import Container, Running, Spawner
+
+HERE = Path(__file__).parent
+NEW_NETWORK = 0x40000000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with a plain word, where vLLM was not asked for or cannot run."""
+    if os.environ.get("TEST_ENGINE") != "1":
+        reason = environment.why_skipped()
+    elif (missing := environment.why_missing()) is not None:
+        reason = missing
+    elif not is_isolated():
+        reason = "no vLLM: this machine gives tests no network of their own"
+    else:
+        return
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def network() -> None:
+    """A network for each process of pytest-xdist: every container listens on port 8000."""
+    if "PYTEST_XDIST_WORKER" in os.environ and is_isolated():
+        assert ctypes.CDLL(None).unshare(NEW_NETWORK) == 0
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)  # noqa: S607  # any will do
+
+
+class Spawners:
+    """Processes that imported vLLM, by the environment at import; the last two are kept."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._kept: OrderedDict[str, Spawner] = OrderedDict()
+        self._number = 0
+
+    def start(self, container: Container, *, fork: bool) -> Running:
+        """Start a container."""
+        variables = at_import(container.environment)
+        key = f"{fork} {sorted(variables.items())}"
+        if key not in self._kept:
+            if len(self._kept) == 2:
+                self._kept.popitem(last=False)[1].stop()
+            self._number += 1
+            folder = self._scratch / f"spawner-{self._number}"
+            self._kept[key] = Spawner(folder, variables, fork=fork)
+        self._kept.move_to_end(key)
+        return self._kept[key].start(container)
+
+    def stop(self) -> None:
+        """End all."""
+        for spawner in self._kept.values():
+            spawner.stop()
+
+
+EARLY = re.compile(
+    r"(HF_(HOME|HUB_.*|ENDPOINT)|HOME|PATH|(LD|OMP|PYTHON|TORCH)_?.*|VLLM_(CONFIGURE_)?LOGGING.*)"
+)
+"""Variables that something reads when vLLM is imported; all others are read when needed."""
+
+
+def at_import(variables: dict[str, str]) -> dict[str, str]:
+    """The variables that have to be there when vLLM is imported."""
+    return {name: value for name, value in variables.items() if EARLY.fullmatch(name)}
+
+
+@pytest.fixture(scope="session")
+def spawners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spawners]:
+    """What starts containers."""
+    made = Spawners(tmp_path_factory.mktemp("spawners"))
+    yield made
+    made.stop()
+
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+def start(spawners: Spawners) -> Iterator[Start]:
+    """Start containers that end with the test."""
+    running: list[Running] = []
+
+    def start(container: Container, *, fork: bool = True) -> Running:
+        substitutions.substitute(container)
+        # A shell has to run as one.
+        running.append(spawners.start(container, fork=fork and container.command[0] == "vllm"))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.kill()
+
+
+class Deploy:
+    """Renders a ModelDeployment and reads its container."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._number = 0
+
+    def __call__(self, **options: Any) -> Container:
+        """The container of a model with the given options."""
+        self._number += 1
+        chart = Chart(App(), "test", namespace="llm")
+        given = {"model": "Qwen/Qwen2.5-7B-Instruct", "gpu": WholeGpu("NVIDIA-L40S")}
+        model = ModelDeployment(chart, "qwen", **(given | options))  # type: ignore[arg-type]
+        objects: list[dict[str, Any]] = chart.to_json()
+        for item in objects:
+            if item["kind"] == "Deployment" and item["metadata"]["name"] == model.name:
+                return Container.read(item, objects, self._scratch / str(self._number))
+        raise LookupError
+
+
+@pytest.fixture
+def deploy(tmp_path: Path) -> Deploy:
+    """Make the container of a model."""
+    return Deploy(tmp_path)

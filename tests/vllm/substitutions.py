@@ -1,0 +1,110 @@
+"""What differs between a container in a cluster and here: all of it, and why.
+
+Everything else of a container is as it is rendered: command, arguments, the file of `--config`,
+environment, volumes. The models are in the volumes, under the names that the manifests give them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from . import environment
+from .container import Container
+
+VARIABLES = {
+    "PATH": f"{environment.folder()}/bin:/usr/bin:/bin",
+    "HF_HUB_OFFLINE": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONPATH": str(Path(__file__).parent / "site"),
+    "VLLM_NO_USAGE_STATS": "1",
+}
+"""PATH is the image's. No network is there, programs are read-only, and cores are few."""
+
+KV_CACHE_GIB = "1"
+"""`VLLM_CPU_KVCACHE_SPACE`: otherwise vLLM takes a share of this machine's memory."""
+
+ADDED = ["--enforce-eager"]
+"""Compiling a model takes a minute."""
+
+ABSENT = {
+    "LMCacheConnectorV1": "LMCache is not in the environment",
+    "LMCacheMPConnector": "as above",
+    "NixlConnector": "NIXL needs an RDMA network",
+    "OffloadingConnector": "it copies from a GPU",
+}
+"""KV connectors that are left out with their `--kv-transfer-config`."""
+
+REMOTE = ("--load-format=runai_streamer", "--model-loader-extra-config=")
+"""Left out: no object store is here, and the model is a folder."""
+
+MODELSCOPE = "VLLM_USE_MODELSCOPE"
+"""Left out: the client of ModelScope is not in the environment, and nothing could be reached."""
+
+REVISION = "0" * 40
+STORED = "/model-cache/of-the-tests"
+
+
+def substitute(container: Container) -> None:
+    """Make a container one that can start here."""
+    words = container.command
+    program = words.index(next(word for word in words if word.split("/")[-1] == "vllm"))
+    # Where the images of LMCache have it.
+    words[program] = "vllm"
+    kept = []
+    for word in words:
+        connector = re.search(r'"kv_connector":"(\w+)"', word)
+        if connector is not None and connector[1] in ABSENT:
+            continue
+        if word.startswith(REMOTE):
+            continue
+        kept.append(re.sub(r"^(--tensor-parallel-size)=\d+$", r"\1=1", word))
+    model = kept.index("serve") + 1
+    if kept[model].startswith("s3://"):
+        kept[model] = STORED
+    container.command = [*kept, *ADDED]
+    container.environment = {
+        "VLLM_CPU_KVCACHE_SPACE": KV_CACHE_GIB,
+        **container.environment,
+        **VARIABLES,
+    }
+    container.environment.pop(MODELSCOPE, None)
+    _place_models(container, kept[model])
+
+
+def _place_models(container: Container, model: str) -> None:
+    words = container.command
+    mistral = "--config-format=mistral" in words
+    _place(container, model, environment.models() / ("mistral" if mistral else "chat"))
+    for word in _lora_modules(words):
+        path = json.loads(word)["path"] if word.startswith("{") else word.partition("=")[2]
+        _place(container, path, environment.models() / "adapter")
+
+
+def _lora_modules(words: list[str]) -> list[str]:
+    if "--lora-modules" not in words:
+        return []
+    after = words[words.index("--lora-modules") + 1 :]
+    end = next((at for at, word in enumerate(after) if word.startswith("--")), len(after))
+    return after[:end]
+
+
+def _place(container: Container, name: str, source: Path) -> None:
+    if name.startswith("/"):
+        container.place(name, source)
+        return
+    given = [word for word in container.command if word.startswith("--revision=")]
+    revision = given[0].partition("=")[2] if given else REVISION
+    folder = f"{_hub(container)}/models--{name.replace('/', '--')}"
+    container.place(f"{folder}/snapshots/{revision}", source)
+    refs = source.with_name("refs")
+    refs.mkdir(exist_ok=True)
+    (refs / "main").write_text(revision, encoding="utf-8")
+    container.place(f"{folder}/refs", refs)
+    shutil.rmtree(refs)
+
+
+def _hub(container: Container) -> str:
+    return f"{container.environment['HF_HOME']}/hub"

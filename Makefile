@@ -16,6 +16,8 @@ VLLM ?=
 TESTS ?= tests/cluster
 # What `make test-engine` runs.
 ENGINE_TESTS ?= tests/vllm
+# What `make test-node` runs.
+NODE_TESTS ?= tests/node
 
 # First on PATH, so that jsii, npm scripts and the cdk8s command find the Node of the environment.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -53,7 +55,8 @@ synth: $(SYNTH) ## Render main.py into dist/.
 test: $(DEV) $(KUBECTL) $(PLUS) $(NODE_MODULES) ## Run all tests and measure coverage.
 	@mkdir -p build
 	@python -m tests.cluster.binaries --before-other-tests
-	@pytest -n 2 --cov --cov-report=term-missing --ignore=tests/cluster --ignore=tests/vllm
+	@echo 'tests/vllm and tests/node are skipped: make test-engine and make test-node run them'
+	@pytest -n 2 --cov --cov-report=term-missing --ignore=tests/cluster --ignore=tests/vllm --ignore=tests/node
 
 .PHONY: test-cluster
 test-cluster: $(DEV) $(KUBECTL) ## Test on a real control plane (TESTS=<file> for a part of it).
@@ -67,6 +70,13 @@ test-engine: $(DEV) ## Test on the real vLLM (ENGINE_TESTS=<file> for a part of 
 	@python -m tests.vllm.environment
 	@python -m tests.cluster.binaries --prometheus
 	@TEST_ENGINE=1 tests/cluster/isolated pytest --quiet -n 2 $(ENGINE_TESTS)
+
+.PHONY: test-node
+test-node: $(DEV) $(KUBECTL) ## Test on a real node with the real vLLM (NODE_TESTS=<file> for a part).
+	@mkdir -p build
+	@python -m tests.vllm.environment
+	@python -m tests.node.programs
+	@TEST_NODE=1 pytest --quiet $(NODE_TESTS)
 
 .PHONY: lint
 lint: $(DEV) ## Check style and types.

@@ -73,6 +73,7 @@ class Bed:
 
     Args:
         version: Minor release of Kubernetes, such as "1.37".
+        simulates_nodes: Whether KWOK runs the pods of nodes that are not there.
 
     Attributes:
         kubectl: Its client.
@@ -82,8 +83,9 @@ class Bed:
             are not part of KUBEBUILDER_ASSETS.
     """
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, *, simulates_nodes: bool = True) -> None:
         self.version = version
+        self.simulates_nodes = simulates_nodes
         self.folder = Path(tempfile.mkdtemp(prefix="vllm-constructs-"))
         self.kubeconfig = self.folder / "kubeconfig"
         self.kubectl = Kubectl(kubeconfig=self.kubeconfig)
@@ -204,6 +206,7 @@ class Bed:
                 f"--service-account-signing-key-file={accounts / 'tls.key'}",
                 f"--token-auth-file={self.folder / 'tokens.csv'}",
                 "--authorization-mode=RBAC",
+                "--kubelet-preferred-address-types=InternalIP",
                 # As kubeadm sets it: Pod Security is what refuses.
                 "--allow-privileged=true",
                 "--service-cluster-ip-range=10.0.0.0/24,fd00:10::/112",
@@ -258,17 +261,18 @@ class Bed:
             files = f"--cert-dir={self.folder / name}"
             port = f"--secure-port={free_port()}"
             self.start(name, program, [config, files, port, *local, *more])
-        self.start(
-            "kwok",
-            kwok,
-            [
-                config,
-                f"--config={STAGES}",
-                "--manage-all-nodes=true",
-                "--node-lease-duration-seconds=40",
-                "--server-address=127.0.0.1:0",
-            ],
-        )
+        if self.simulates_nodes:
+            self.start(
+                "kwok",
+                kwok,
+                [
+                    config,
+                    f"--config={STAGES}",
+                    "--manage-all-nodes=true",
+                    "--node-lease-duration-seconds=40",
+                    "--server-address=127.0.0.1:0",
+                ],
+            )
 
         def has_account() -> bool:
             for program in self.programs:

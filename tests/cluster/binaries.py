@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,14 +36,20 @@ class MissingError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """A Go module of `tools/`."""
+    """A Go module.
+
+    Args:
+        name: Its folder.
+        base: Where that is.
+    """
 
     name: str
+    base: Path = TOOLS
 
     @property
     def module(self) -> Path:
         """Its folder."""
-        return TOOLS / self.name
+        return self.base / self.name
 
     @property
     def packages(self) -> list[str]:
@@ -69,6 +75,8 @@ class Tool:
         seed = hashlib.sha256(self.ldflags.encode())
         for file in ("go.mod", "go.sum"):
             seed.update((self.module / file).read_bytes())
+        for path in sorted(self.module.rglob("*.go")):
+            seed.update(path.read_bytes())
         return cache() / f"{self.name}-{seed.hexdigest()[:12]}"
 
     def build(self, go: str) -> None:
@@ -114,7 +122,9 @@ def tools() -> list[Tool]:
     return [Tool(name=name) for name in [*(f"kubernetes-{item}" for item in versions()), *names]]
 
 
-def find(tool: str, program: str, environment: Mapping[str, str] = os.environ) -> Path:
+def find(
+    tool: str, program: str, environment: Mapping[str, str] = os.environ, base: Path = TOOLS
+) -> Path:
     """The path of a program.
 
     Raises:
@@ -125,7 +135,7 @@ def find(tool: str, program: str, environment: Mapping[str, str] = os.environ) -
         given = Path(assets, program)
         if given.is_file():
             return given
-    built = Tool(name=tool).folder / program
+    built = Tool(name=tool, base=base).folder / program
     if built.exists():
         return built
     if shutil.which("go") is None:
@@ -161,8 +171,7 @@ def fetch_debian(program: str) -> None:
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         print(f"{program}: not fetched, since this is no Debian")
         return
-    if not list(Path("/var/lib/apt/lists").glob("*Packages*")) and os.geteuid() == 0:
-        subprocess.run(["apt-get", "-qq", "update"], check=True)
+    update_debian()
     with tempfile.TemporaryDirectory() as scratch:
         # apt drops root for its download, and then needs a folder that it may write to.
         Path(scratch).chmod(0o777)
@@ -170,6 +179,12 @@ def fetch_debian(program: str) -> None:
         subprocess.run(["apt-get", "-qq", "download", package], cwd=scratch, check=True)
         (file,) = Path(scratch).glob("*.deb")
         subprocess.run(["dpkg-deb", "-x", file, cache() / "debian"], check=True)
+
+
+def update_debian() -> None:
+    """Fetch the list of packages where there is none."""
+    if not list(Path("/var/lib/apt/lists").glob("*Packages*")) and os.geteuid() == 0:
+        subprocess.run(["apt-get", "-qq", "update"], check=True)
 
 
 def why_skipped() -> str:
@@ -183,10 +198,10 @@ def _timed(what: str, done: float) -> None:
     print(f"built {what} in {time.monotonic() - done:.0f} s", flush=True)
 
 
-def main() -> None:
-    """Make everything that is missing and can be made here."""
+def build(wanted: Sequence[Tool]) -> None:
+    """Build the modules that are missing, where there is Go."""
     go = shutil.which("go")
-    for tool in tools():
+    for tool in wanted:
         if tool.folder.is_dir():
             continue
         if go is None:
@@ -195,6 +210,11 @@ def main() -> None:
         start = time.monotonic()
         tool.build(go)
         _timed(tool.name, start)
+
+
+def main() -> None:
+    """Make everything that is missing and can be made here."""
+    build(tools())
     for program in DEBIAN:
         fetch_debian(program)
     print(f"programs are in {cache()}")

@@ -226,7 +226,11 @@ def listens(port: int) -> bool:
 
 @contextmanager
 def nginx(
-    folder: Path, upstream: int, path: str, directives: Mapping[str, str]
+    folder: Path,
+    upstream: int,
+    path: str,
+    directives: Mapping[str, str],
+    address: str = "127.0.0.1",
 ) -> Iterator[Client]:
     """Debian's nginx before a model server.
 
@@ -235,6 +239,7 @@ def nginx(
         upstream: Port of the model server.
         path: Path prefix that it passes on.
         directives: What stands in its location.
+        address: Of the model server.
     """
     program = binaries.find_debian("nginx")
     port = free_port()
@@ -248,7 +253,7 @@ def nginx(
         f"user root; daemon off; master_process off; pid {folder / 'pid'}; events {{}}\n"
         f"http {{ access_log off; {scratch}\n"
         f"server {{ listen 127.0.0.1:{port}; server_name {HOST};\n"
-        f"location {path} {{ proxy_pass http://127.0.0.1:{upstream}; "
+        f"location {path} {{ proxy_pass http://{address}:{upstream}; "
         f"proxy_set_header Host $host; {location} }} }} }}\n",
         encoding="utf-8",
     )

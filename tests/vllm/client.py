@@ -108,10 +108,10 @@ class Stream(threading.Thread):
         return None
 
 
-def speed(port: int, model: str, count: int, headers: Mapping[str, str] | None = None) -> float:
+def speed(port: int, model: str, count: int, **options: Any) -> float:
     """Tokens a second of each of so many streams at once."""
     tokens = 200
-    streams = [Stream(port, model, tokens, headers) for _ in range(count)]
+    streams = [Stream(port, model, tokens, **options) for _ in range(count)]
     begun = time.monotonic()
     for stream in streams:
         stream.start()

@@ -23,6 +23,9 @@ VARIABLES = {
 }
 """PATH is the image's. No network is there, programs are read-only, and cores are few."""
 
+OF_NODE = ("HF_HUB_OFFLINE", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VLLM_NO_USAGE_STATS")
+"""Those that the device plugin of `tests/node` gives to containers."""
+
 KV_CACHE_GIB = "1"
 """`VLLM_CPU_KVCACHE_SPACE`: otherwise vLLM takes a share of this machine's memory."""
 

@@ -1,0 +1,134 @@
+"""Fixtures of the tests on a real node."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.bed import Bed
+from tests.cluster.kubectl import Kubectl, RefusedError, wait_for
+from tests.vllm.client import Stream
+
+from . import model
+from .node import Node, why_missing
+
+HERE = Path(__file__).parent
+RELEASE = "1.34"
+"""The last release whose kubelet takes version 1 of cgroups as it is."""
+
+NEW_NETWORK = 0x40000000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with a plain word, where no node was asked for or none can run."""
+    reason = why_missing()
+    if os.environ.get("TEST_NODE") != "1":
+        reason = reason or "these start a node: `make test-node` runs them"
+    if reason is not None:
+        for item in items:
+            if item.path.is_relative_to(HERE):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def network() -> None:
+    """A network of this process and of all that it starts."""
+    assert ctypes.CDLL(None).unshare(NEW_NETWORK) == 0
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+@pytest.fixture(scope="session")
+def bed(network: None) -> Iterator[Bed]:  # noqa: ARG001  # it has to be there first
+    """The control plane."""
+    with Bed(RELEASE, simulates_nodes=False) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def node(bed: Bed) -> Iterator[Node]:
+    """The node, ready and with two GPUs."""
+    with Node(bed) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def kubectl(bed: Bed) -> Kubectl:
+    """The client."""
+    return bed.kubectl
+
+
+@dataclass
+class Deployed:
+    """The model, applied and ready.
+
+    Attributes:
+        kubectl: The client.
+        address: The address of its Service.
+        objects: What was rendered.
+    """
+
+    kubectl: Kubectl
+    address: str
+    objects: list[dict[str, Any]]
+
+    @property
+    def deployment(self) -> dict[str, Any]:
+        """Its Deployment as it is now."""
+        return self.kubectl.get("deployment", model.MODEL, model.SPACE)
+
+    def pods(self) -> list[dict[str, Any]]:
+        """Its pods that are not being deleted, the oldest first."""
+        found = self.kubectl.running("pods", model.SPACE)
+        return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    def execute(self, *command: str) -> str:
+        """Run a command in its container; gives what it prints."""
+        (pod, *_) = self.pods()
+        name = pod["metadata"]["name"]
+        return self.kubectl.run("exec", "-n", model.SPACE, name, "--", *command).stdout
+
+    def stream(self, tokens: int) -> Stream:
+        """A stream that has begun."""
+        return Stream.begun(
+            model.PORT, model.MODEL, tokens, headers=model.HEADERS, host=self.address
+        )
+
+    def wait_ready(self, replicas: int = 1, seconds: float = 300) -> None:
+        """Wait until so many pods are ready, and no other is there."""
+
+        def is_ready() -> bool:
+            found = self.kubectl.items("pods", model.SPACE)
+            states = [
+                status["ready"]
+                for pod in found
+                for status in pod["status"].get("containerStatuses", [{"ready": False}])
+            ]
+            return states == [True] * replicas
+
+        wait_for("the pods", is_ready, seconds)
+
+
+@pytest.fixture(scope="session")
+def deployed(node: Node, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """The model, ready for the first time."""
+    objects = model.render()
+    spaces = [item for item in objects if item["kind"] == "Namespace"]
+    kubectl.create(*spaces, *model.cluster(tmp_path_factory.mktemp("weights")))
+    assert [] == kubectl.apply(objects)
+    try:
+        kubectl.run(
+            *("rollout", "status", f"deployment/{model.MODEL}", "-n", model.SPACE),
+            "--timeout=400s",
+        )
+    except RefusedError as refused:
+        pods = kubectl.run("describe", "pods", "-n", model.SPACE).stdout
+        raise RuntimeError(f"{refused}\n{pods[-6000:]}\n{node.log('kubelet')}") from refused
+    address: str = kubectl.get("service", model.MODEL, model.SPACE)["spec"]["clusterIP"]
+    return Deployed(kubectl, address, objects)

@@ -76,7 +76,7 @@ test-node: $(DEV) $(KUBECTL) ## Test on a real node with the real vLLM (NODE_TES
 	@mkdir -p build
 	@python -m tests.vllm.environment
 	@python -m tests.node.programs
-	@TEST_NODE=1 pytest --quiet $(NODE_TESTS)
+	@TEST_NODE=1 tests/node/isolated pytest --quiet $(NODE_TESTS)
 
 .PHONY: lint
 lint: $(DEV) ## Check style and types.

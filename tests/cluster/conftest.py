@@ -15,7 +15,7 @@ from tests.support import load_yaml
 
 from . import binaries
 from .bed import Bed
-from .kubectl import Kubectl, wait_for
+from .kubectl import Kubectl, make_namespace, wait_for
 from .nodes import Manifest
 
 HERE = Path(__file__).parent
@@ -102,15 +102,6 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
     make_namespace(kubectl, name)
     yield name
     kubectl.run("delete", "namespace", name, "--wait=false")
-
-
-def make_namespace(kubectl: Kubectl, name: str) -> None:
-    """A namespace in which a pod that is not "restricted" is refused, and a template warned of."""
-    security = {
-        f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")
-    }
-    metadata = {"name": name, "labels": security}
-    kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
 
 @pytest.fixture

@@ -136,6 +136,15 @@ class Kubectl:
         return [str(shutil.which("kubectl")), f"--kubeconfig={self.kubeconfig}"]
 
 
+def make_namespace(kubectl: Kubectl, name: str) -> None:
+    """A namespace in which a pod that is not "restricted" is refused, and a template warned of."""
+    security = {
+        f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")
+    }
+    metadata = {"name": name, "labels": security}
+    kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+
+
 def _listed(manifests: Iterable[Mapping[str, Any]]) -> str:
     """One document for each object: a List would be validated by kubectl and not by the server."""
     return "\n---\n".join(json.dumps(item) for item in manifests)

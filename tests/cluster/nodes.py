@@ -142,3 +142,9 @@ def volume(claim: Mapping[str, Any]) -> Manifest:
             "nfs": {"server": "127.0.0.1", "path": "/weights"},
         },
     }
+
+
+def condition(item: Manifest, kind: str) -> dict[str, Any]:
+    """A condition of an object; empty if it has none of this type."""
+    found: list[dict[str, Any]] = item.get("status", {}).get("conditions", [])
+    return next((one for one in found if one["type"] == kind), {})

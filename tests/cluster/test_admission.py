@@ -22,8 +22,8 @@ from vllm_constructs import (
 )
 
 from .bed import Bed
-from .conftest import documents, make_namespace, rendered
-from .kubectl import Kubectl, RefusedError, wait_for
+from .conftest import documents, rendered
+from .kubectl import Kubectl, RefusedError, make_namespace, wait_for
 from .nodes import Manifest
 
 ROOT = Path(__file__).parents[2]

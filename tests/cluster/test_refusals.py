@@ -13,8 +13,8 @@ import pytest
 from vllm_constructs import VllmConstructsError
 
 from .bed import Bed
-from .conftest import CRDS, make_namespace
-from .kubectl import Kubectl, RefusedError
+from .conftest import CRDS
+from .kubectl import Kubectl, RefusedError, make_namespace
 from .mistakes import CUSTOM, MISTAKES, NAMESPACE, Mistake, all_good, good, has
 
 RULES = Path(__file__).parents[3] / "shared" / "rules.md"

@@ -22,8 +22,8 @@ from vllm_constructs import (
 
 from .conftest import NEWEST, rendered
 from .kubectl import Kubectl, wait_for
-from .nodes import Manifest, gpu_node
-from .test_scheduling import Nodes, condition, provide, ready, settled
+from .nodes import Manifest, condition, gpu_node
+from .test_scheduling import Nodes, provide, ready, settled
 
 pytestmark = [
     pytest.mark.parametrize("bed", [NEWEST], indirect=True),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
-import yaml
 from cdk8s import App, Chart
 
 from vllm_constructs import (
@@ -26,13 +24,14 @@ from vllm_constructs import (
 )
 
 from . import binaries
-from .bed import Bed, Program, free_port, is_isolated
-from .conftest import NEWEST, documents, make_namespace, rendered
+from .bed import Bed, is_isolated
+from .conftest import NEWEST, documents, rendered
+from .keda import behind, prometheus, running
 from .kubectl import Kubectl, RefusedError, wait_for
-from .nodes import Manifest, gpu_node
+from .nodes import Manifest, condition, gpu_node
 from .servers import CustomMetrics, serve
 from .test_admission import APPS, SNAPSHOTS
-from .test_scheduling import Nodes, condition, provide, settled
+from .test_scheduling import Nodes, provide, settled
 
 pytestmark = [
     pytest.mark.parametrize("bed", [NEWEST], indirect=True),
@@ -62,33 +61,6 @@ def replicas(kubectl: Kubectl, namespace: str) -> int:
 def reach(kubectl: Kubectl, namespace: str, wanted: int, seconds: float = 60) -> None:
     """Wait until the Deployment has so many replicas."""
     wait_for(f"{wanted} replicas", lambda: replicas(kubectl, namespace) == wanted, seconds)
-
-
-def behind(name: str, group: str, version: str, port: int) -> list[Manifest]:
-    """An API server behind the API server, on loopback."""
-    where = {"name": name, "namespace": "default"}
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": where,
-            "spec": {"type": "ExternalName", "externalName": "localhost"},
-        },
-        {
-            "apiVersion": "apiregistration.k8s.io/v1",
-            "kind": "APIService",
-            "metadata": {"name": f"{version}.{group}"},
-            "spec": {
-                "group": group,
-                "version": version,
-                "groupPriorityMinimum": 100,
-                "versionPriority": 100,
-                "service": {**where, "port": port},
-                # The API server asks for <service>.<namespace>.svc.
-                "insecureSkipTLSVerify": True,
-            },
-        },
-    ]
 
 
 @pytest.fixture
@@ -237,152 +209,15 @@ def keda(bed: Bed, namespace: str) -> Iterator[Keda]:
     """KEDA and Prometheus, for the namespace of the test."""
     if not is_isolated():
         pytest.skip("KEDA listens on all addresses, and this network is not isolated")
-    try:
-        programs = {
-            name: binaries.find("keda", name) for name in ("operator", "adapter", "webhooks")
-        }
-        crds = binaries.find("keda", "crds")
-        prometheus = binaries.find_debian("prometheus")
-    except binaries.MissingError as missing:
-        pytest.skip(str(missing))
-    kubectl = bed.kubectl
     found = Keda(bed)
-    before = len(bed.programs)
-    with serve(found.answer) as port:
-        scraped = {"targets": [f"127.0.0.1:{port}"], "labels": {"namespace": namespace, "pod": "a"}}
-        config = {
-            "global": {"scrape_interval": "1s"},
-            "scrape_configs": [{"job_name": "vllm", "static_configs": [scraped]}],
-        }
-        file = bed.folder / f"prometheus-{namespace}.yml"
-        file.write_text(yaml.safe_dump(config), encoding="utf-8")
-        address = f"127.0.0.1:{free_port()}"
-        found.prometheus = f"http://{address}"
-        bed.start(
-            f"prometheus-{namespace}",
-            prometheus,
-            [
-                f"--config.file={file}",
-                f"--storage.tsdb.path={bed.folder / namespace}",
-                f"--web.listen-address={address}",
-            ],
-        )
-        kubectl.apply(crds)
-        kubectl.run("wait", "--for=condition=Established", "crd", "--all")
-        if not kubectl.items("namespaces", None, "--field-selector=metadata.name=keda"):
-            make_namespace(kubectl, "keda")
-        objects = start_keda(bed, programs, namespace)
-        yield found
-        kubectl.run("delete", "scaledobjects", "--all", "-n", namespace)
-        kubectl.delete(objects)
-        while len(bed.programs) > before:
-            bed.programs.pop().stop()
-
-
-def start_keda(bed: Bed, programs: dict[str, Path], name: str) -> list[Manifest]:
-    """Start KEDA's three programs, and give the objects that make the API server use them."""
-    certificates = bed.certificate(f"keda-{name}")
-    grpc, api, hooks = free_port(), free_port(), free_port()
-    environment = {"KEDA_CLUSTER_OBJECT_NAMESPACE": "keda", "POD_NAMESPACE": "keda"}
-    environment["WATCH_NAMESPACE"] = ""
-    started: list[Program] = []
-
-    def local(flag: str) -> str:
-        return f"{flag}=127.0.0.1:{free_port()}"
-
-    folder = f"--cert-dir={certificates}"
-    config = f"kubeconfig={bed.kubeconfig}"
-    for program, arguments in (
-        (
-            "operator",
-            [
-                folder,
-                local("--metrics-bind-address"),
-                local("--health-probe-bind-address"),
-                f"--metrics-service-bind-address=127.0.0.1:{grpc}",
-            ],
-        ),
-        (
-            "adapter",
-            [
-                folder,
-                f"--tls-cert-file={certificates / 'tls.crt'}",
-                f"--tls-private-key-file={certificates / 'tls.key'}",
-                "--bind-address=127.0.0.1",
-                f"--secure-port={api}",
-                f"--port={free_port()}",
-                f"--metrics-service-address=127.0.0.1:{grpc}",
-                f"--lister-{config}",
-                f"--authentication-{config}",
-                f"--authorization-{config}",
-            ],
-        ),
-        (
-            "webhooks",
-            [
-                folder,
-                f"--port={hooks}",
-                local("--metrics-bind-address"),
-                local("--health-probe-bind-address"),
-            ],
-        ),
-    ):
-        started.append(
-            bed.start(f"keda-{program}-{name}", programs[program], arguments, environment)
-        )
-    group = "external.metrics.k8s.io"
-    bundle = base64.b64encode((certificates / "ca.crt").read_bytes()).decode()
-    url = f"https://127.0.0.1:{hooks}/validate-keda-sh-v1alpha1-scaledobject"
-    rule = {"apiGroups": ["keda.sh"], "apiVersions": ["v1alpha1"], "resources": ["scaledobjects"]}
-    webhook = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "keda-admission"},
-        "webhooks": [
-            {
-                "name": "vscaledobject.kb.io",
-                "admissionReviewVersions": ["v1"],
-                "clientConfig": {"url": url, "caBundle": bundle},
-                # Where KEDA's own manifests say Ignore: here it must be asked.
-                "failurePolicy": "Fail",
-                "matchPolicy": "Equivalent",
-                "sideEffects": "None",
-                "rules": [{**rule, "operations": ["CREATE", "UPDATE"]}],
-            }
-        ],
-    }
-    objects = [*behind("keda-metrics-apiserver", group, "v1beta1", api), webhook]
-    bed.kubectl.apply(objects)
-
-    def is_up() -> bool:
-        for program in started:
-            program.check()
-        service = bed.kubectl.get("apiservice", f"v1beta1.{group}")
-        if condition(service, "Available").get("status") != "True":
-            return False
+    with ExitStack() as stack:
+        port = stack.enter_context(serve(found.answer))
         try:
-            bed.kubectl.apply([_probe(name)], dry_run=True)
-        except RefusedError as refused:
-            return "connect" not in str(refused) and "EOF" not in str(refused)
-        return True
-
-    try:
-        wait_for("KEDA", is_up, 60)
-    except TimeoutError as late:
-        raise TimeoutError("\n".join([str(late), *(one.tail() for one in started)])) from late
-    return objects
-
-
-def _probe(namespace: str) -> Manifest:
-    """A ScaledObject that is only tried."""
-    window = {"timezone": "UTC", "start": "0 9 * * *", "end": "0 10 * * *"}
-    trigger = {"type": "cron", "metadata": {**window, "desiredReplicas": "1"}}
-    return {
-        "apiVersion": "keda.sh/v1alpha1",
-        "kind": "ScaledObject",
-        "metadata": {"name": "probe", "namespace": namespace},
-        "spec": {"scaleTargetRef": {"name": "probe"}, "triggers": [trigger]},
-    }
+            found.prometheus = stack.enter_context(prometheus(bed, namespace, port))
+            stack.enter_context(running(bed, namespace))
+        except binaries.MissingError as missing:
+            pytest.skip(str(missing))
+        yield found
 
 
 def keda_app(namespace: str, keda: Keda, **options: Any) -> list[Manifest]:

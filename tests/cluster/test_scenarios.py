@@ -10,8 +10,8 @@ import pytest
 
 from tests.scenarios import scenario
 
-from .conftest import NEWEST, make_namespace
-from .kubectl import Kubectl, RefusedError, wait_for
+from .conftest import NEWEST
+from .kubectl import Kubectl, RefusedError, make_namespace, wait_for
 from .nodes import Manifest
 
 pytestmark = pytest.mark.parametrize("bed", [NEWEST], indirect=True)

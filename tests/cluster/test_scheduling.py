@@ -23,11 +23,12 @@ from vllm_constructs import (
 )
 from vllm_constructs import Nodes as GpuNodes
 
-from .conftest import NEWEST, documents, make_namespace, rendered
-from .kubectl import Kubectl, wait_for
+from .conftest import NEWEST, documents, rendered
+from .kubectl import Kubectl, make_namespace, wait_for
 from .nodes import (
     PLATFORMS,
     Manifest,
+    condition,
     cpu_node,
     gpu_node,
     mig_node,
@@ -53,12 +54,6 @@ Nodes = Callable[..., None]
 def ready(pods: list[Manifest]) -> list[Manifest]:
     """The pods that are ready."""
     return [pod for pod in pods if condition(pod, "Ready").get("status") == "True"]
-
-
-def condition(pod: Manifest, kind: str) -> dict[str, Any]:
-    """A condition of a pod."""
-    found: list[dict[str, Any]] = pod.get("status", {}).get("conditions", [])
-    return next((one for one in found if one["type"] == kind), {})
 
 
 def provide(kubectl: Kubectl, chart: list[Manifest], namespace: str) -> list[Manifest]:

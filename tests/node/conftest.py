@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster import binaries
 from tests.cluster.bed import Bed, is_isolated
 from tests.cluster.kubectl import Kubectl, RefusedError, wait_for
 from tests.vllm.client import Stream
@@ -38,8 +39,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def bed() -> Iterator[Bed]:
     """The control plane."""
-    with Bed(RELEASE, simulates_nodes=False) as made:
+    try:
+        made = Bed(RELEASE, simulates_nodes=False).__enter__()
+    except binaries.MissingError as missing:
+        pytest.skip(str(missing))
+    try:
+        if made.missing is not None:
+            pytest.skip(made.missing)
         yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture(scope="session")
@@ -62,17 +71,10 @@ class Deployed:
     Attributes:
         kubectl: The client.
         address: The address of its Service.
-        objects: What was rendered.
     """
 
     kubectl: Kubectl
     address: str
-    objects: list[dict[str, Any]]
-
-    @property
-    def deployment(self) -> dict[str, Any]:
-        """Its Deployment as it is now."""
-        return self.kubectl.get("deployment", model.MODEL, model.SPACE)
 
     def pods(self) -> list[dict[str, Any]]:
         """Its pods that are not being deleted, the oldest first."""
@@ -122,4 +124,4 @@ def deployed(node: Node, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFact
         pods = kubectl.run("describe", "pods", "-n", model.SPACE).stdout
         raise RuntimeError(f"{refused}\n{pods[-6000:]}\n{node.log('kubelet')}") from refused
     address: str = kubectl.get("service", model.MODEL, model.SPACE)["spec"]["clusterIP"]
-    return Deployed(kubectl, address, objects)
+    return Deployed(kubectl, address)

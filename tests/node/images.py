@@ -17,26 +17,7 @@ from typing import Any
 
 PAUSE = "registry.k8s.io/pause:3.10"
 BUSYBOX = "docker.io/library/busybox:1.37.0"
-APPLETS = [
-    "cat",
-    "df",
-    "echo",
-    "env",
-    "grep",
-    "head",
-    "id",
-    "ls",
-    "mkdir",
-    "mount",
-    "nc",
-    "ps",
-    "rm",
-    "sh",
-    "sleep",
-    "stat",
-    "touch",
-    "wget",
-]
+APPLETS = ["echo", "nc", "printf", "sh", "sleep"]
 ACCOUNTS = {
     "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
     "etc/group": b"root:x:0:\nnobody:x:65534:\n",

@@ -7,7 +7,6 @@ the kernel only those of the network can be changed, and those belong to that ne
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -65,8 +64,15 @@ def start(told: dict[str, Any], name: str) -> "subprocess.Popen[bytes]":
 
 
 def wait_for(path: str) -> None:
-    """Wait for a socket."""
+    """Wait for a socket.
+
+    Raises:
+        TimeoutError: It takes longer than a minute.
+    """
+    until = time.monotonic() + 60
     while not Path(path).exists():
+        if time.monotonic() > until:
+            raise TimeoutError(path)
         time.sleep(0.05)
 
 
@@ -81,8 +87,6 @@ def run(told: dict[str, Any]) -> None:
     # Kubelet empties the folder of plugins as it starts.
     wait_for("/var/lib/kubelet/device-plugins/kubelet.sock")
     programs += [start(told, name) for name in ("device-plugin", "kube-proxy", "kube-router")]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    Path(told["state"], "started").touch()
     while True:
         # Process 1 waits for everybody's children, its own programs among them.
         ended, _ = os.wait()
@@ -91,9 +95,8 @@ def run(told: dict[str, Any]) -> None:
                 Path(told["state"], "ended").write_text(f"{program.args!r}", encoding="utf-8")
 
 
-def join_cgroups(name: str) -> list[Path]:
-    """Make a cgroup in each hierarchy, and go there."""
-    made = []
+def join_cgroups(name: str, listed: Path) -> None:
+    """Make a cgroup in each hierarchy, list it, and go there."""
     for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
         _, controllers, path = line.split(":", 2)
         base = Path("/sys/fs/cgroup", controllers.removeprefix("name=") or "unified")
@@ -101,12 +104,12 @@ def join_cgroups(name: str) -> list[Path]:
             continue
         own = base / path.strip("/") / name
         own.mkdir(exist_ok=True)
+        with listed.open("a", encoding="utf-8") as text:
+            text.write(f"{own}\n")
         if controllers == "cpuset":
             for file in ("cpuset.cpus", "cpuset.mems"):
                 (own / file).write_text((own.parent / file).read_text())
         (own / "cgroup.procs").write_text(str(os.getpid()))
-        made.append(own)
-    return made
 
 
 def main() -> None:
@@ -116,8 +119,7 @@ def main() -> None:
     if action == "run":
         run(told)
         return
-    made = join_cgroups(told["cgroup"])
-    Path(told["state"], "cgroups").write_text("\n".join(map(str, made)), encoding="utf-8")
+    join_cgroups(told["cgroup"], Path(told["state"], "cgroups"))
     namespaces = ["--pid", "--mount", "--cgroup", "--ipc", "--uts", "--fork", "--kill-child"]
     command = ["unshare", *namespaces, sys.executable, __file__, "run", file]
     os.execvp("unshare", command)  # noqa: S606  # that is what it is for

@@ -17,6 +17,7 @@ from vllm_constructs import (
     ModelCache,
     ModelDeployment,
     Namespace,
+    PodSecurity,
     Rollout,
     Startup,
     WholeGpu,
@@ -40,13 +41,8 @@ PAUSE = 5
 DRAIN = 60
 
 
-def render(replicas: int = 1, **options: Any) -> list[Manifest]:
-    """What the app renders.
-
-    Args:
-        replicas: Its pods.
-        **options: More of ModelDeployment.
-    """
+def render(replicas: int = 1) -> list[Manifest]:
+    """What the app renders, with so many pods."""
     app = App()
     platform = Chart(app, "platform")
     Namespace(platform, SPACE, pod_security="restricted")
@@ -70,7 +66,7 @@ def render(replicas: int = 1, **options: Any) -> list[Manifest]:
         drain=Drain(seconds=DRAIN, pre_stop=PAUSE),
         rollout=Rollout(spare_gpus=1),
         allow_from=[FRIEND],
-        **options,
+        security=PodSecurity(read_only_root=True),
     )
     if replicas > 1:
         DisruptionBudget(chart, "budget", target=model, max_unavailable=1)

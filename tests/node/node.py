@@ -11,8 +11,8 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,7 +39,6 @@ LABELS = {
     "nvidia.com/gpu.product": PRODUCT,
     "nvidia.com/gpu.count": str(COUNT),
 }
-CGROUP = "vllm-constructs-node"
 ENGINES = [f"docker.io/vllm/vllm-openai:v0.{minor}.0" for minor in (32, 33)]
 
 
@@ -78,13 +77,10 @@ class Node:
         # unshare ignores SIGTERM; with it ends process 1 of the node, and so all others.
         self._process.kill()
         self._process.wait()
-        time.sleep(0.5)
         listed = self._state / "cgroups"
         for line in listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []:
-            for folder in sorted(Path(line).rglob("*"), reverse=True):
-                if folder.is_dir():
-                    folder.rmdir()
-            Path(line).rmdir()
+            # Processes with gigabytes take a while to end.
+            wait_for("cgroups to be empty", partial(_remove, Path(line)), 30)
 
     def log(self, name: str) -> str:
         """The end of what a program writes."""
@@ -143,7 +139,7 @@ class Node:
         told = {
             "name": NAME,
             "state": str(self._state),
-            "cgroup": CGROUP,
+            "cgroup": f"vllm-constructs-{os.getpid()}",
             "containerd": CONTAINERD,
             "environment": self._environment | {"NODE_NAME": NAME},
             "import": _words(
@@ -178,7 +174,8 @@ class Node:
         assert self._process is not None
         ended = self._state / "ended"
         if self._process.poll() is not None or ended.exists():
-            raise RuntimeError(f"the node ended: {self.log('node')}")
+            logs = "\n".join(self.log(name) for name in ("node", "containerd", "kubelet"))
+            raise RuntimeError(f"the node ended: {logs}")
         for node in self._bed.kubectl.items("nodes"):
             told = node["status"]
             ready = any(
@@ -248,7 +245,7 @@ BinaryName = "{root}/usr/sbin/runc"
         return {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
-            # From 1.35 on kubelet refuses version 1 of cgroups by default.
+            # From 1.35 on, kubelet refuses version 1 of cgroups by default.
             "failCgroupV1": False,
             "cgroupDriver": "cgroupfs",
             "enforceNodeAllocatable": ["pods"],
@@ -304,18 +301,33 @@ BinaryName = "{root}/usr/sbin/runc"
         }
 
 
+def _remove(cgroup: Path) -> bool:
+    folders = [path for path in cgroup.rglob("*") if path.is_dir()]
+    try:
+        for folder in [*sorted(folders, reverse=True), cgroup]:
+            folder.rmdir()
+    except OSError:
+        return False
+    return True
+
+
 def _words(command: Sequence[str | Path]) -> list[str]:
     return [str(word) for word in command]
 
 
-def why_missing() -> str | None:
-    """Why no node can run on this machine, if none can."""
+def why_impossible() -> str | None:
+    """Why no node can run on this machine, whatever is made for it."""
     if (reason := environment.why_missing()) is not None:
         return reason
     if os.geteuid() != 0:
         return "no node: kubelet and containerd need root"
-    if not Path("/sys/fs/cgroup/memory").is_dir():
-        return "no node: this machine has no version 1 of cgroups, which the tests are made for"
+    if not os.access("/sys/fs/cgroup/memory", os.W_OK) or Path("/sys/fs/cgroup/cpu").is_symlink():
+        return "no node: the tests need version 1 of cgroups, each controller mounted by itself"
     if shutil.which("ip") is None or shutil.which("nsenter") is None:
         return "no node: ip or nsenter are not on this machine"
-    return programs.why_missing()
+    return None
+
+
+def why_missing() -> str | None:
+    """Why no node can run on this machine as it is, if none can."""
+    return why_impossible() or programs.why_missing()

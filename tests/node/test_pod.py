@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
+from cdk8s import App, Chart
 
 from tests.cluster.kubectl import Kubectl, RefusedError, wait_for
 from tests.vllm.client import speed
+from vllm_constructs import EngineArgs, ModelDeployment, S3Bucket, WholeGpu
 
 from . import images, model
 from .conftest import Deployed
+from .node import PRODUCT
 
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)"
 
@@ -42,11 +51,11 @@ def test_writable(folder: str, deployed: Deployed) -> None:
     deployed.execute("sh", "-c", f"echo written > {folder}/test && rm {folder}/test")
 
 
-@pytest.mark.parametrize("path", ["/usr/test", "/etc/vllm/engine.yaml"])
-def test_read_only(path: str, deployed: Deployed) -> None:
-    """Programs and the file of --config cannot be written to."""
-    with pytest.raises(RefusedError):
-        deployed.execute("sh", "-c", f"echo written >> {path}")
+def test_read_only(deployed: Deployed) -> None:
+    """The root of the container is read-only, as the app says."""
+    mounts = [line.split() for line in deployed.execute("cat", "/proc/1/mounts").splitlines()]
+    (options,) = (words[3].split(",") for words in mounts if words[1] == "/")
+    assert "ro" in options
 
 
 def test_mounted(deployed: Deployed) -> None:
@@ -55,18 +64,23 @@ def test_mounted(deployed: Deployed) -> None:
     assert model.KEY == deployed.execute("printenv", "VLLM_API_KEY").strip()
     size = deployed.execute("df", "--output=size", "--block-size=1M", "/dev/shm")  # noqa: S108
     assert "1024" == size.split()[-1]
-    with pytest.raises(RefusedError):
-        deployed.execute("ls", "/var/run/secrets/kubernetes.io")
+    deployed.execute("sh", "-c", "! test -e /var/run/secrets/kubernetes.io")
 
 
-def _client(kubectl: Kubectl, space: str, name: str, port: int | None = None) -> str:
+def _client(
+    kubectl: Kubectl,
+    space: str,
+    name: str,
+    port: int | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> str:
     """A pod that waits, or listens on a port; gives its address."""
     listen = f"while true; do echo 'HTTP/1.0 200 OK' | nc -l -p {port}; done"
     kubectl.create(
         {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": name, "namespace": space},
+            "metadata": {"name": name, "namespace": space, "labels": dict(labels or {})},
             "spec": {
                 "terminationGracePeriodSeconds": 0,
                 "tolerations": [{"operator": "Exists"}],
@@ -121,6 +135,45 @@ def test_network_policy_out(deployed: Deployed, kubectl: Kubectl) -> None:
         else:
             with pytest.raises(RefusedError, match=r"timed out|refused"):
                 deployed.execute("python3", "-c", CONNECT, address, str(port))
+            assert _reaches(kubectl, "outside", address, port)
+
+
+EGRESS: dict[str, tuple[dict[str, Any], int]] = {
+    "proxy": ({"env": {"HTTPS_PROXY": "http://proxy.proxy.svc:3128"}}, 3128),
+    "storage": (
+        {
+            "weights": S3Bucket(
+                "s3://models/qwen", endpoint="http://minio.storage.svc:9000", secret="keys"
+            ),
+        },
+        9000,
+    ),
+    "tracing": (
+        {"engine": EngineArgs(otlp_traces_endpoint="http://collector.tracing.svc:4317")},
+        4317,
+    ),
+}
+"""By the namespace of a server: what names it in the app, and its port."""
+
+
+@pytest.mark.parametrize("space", EGRESS)
+@pytest.mark.usefixtures("node")
+def test_network_policy_derived(space: str, kubectl: Kubectl) -> None:
+    """A flag or variable that names a server opens the way to it, and to nothing beside it."""
+    options, port = EGRESS[space]
+    own = f"uses-{space}"
+    chart = Chart(App(), "test", namespace=own)
+    ModelDeployment(chart, "qwen", model=model.WEIGHTS, gpu=WholeGpu(PRODUCT), **options)
+    (policy,) = (one for one in chart.to_json() if one["kind"] == "NetworkPolicy")
+    for name in (own, space):
+        kubectl.run("create", "namespace", name)
+    kubectl.create(policy)
+    _client(kubectl, own, "client", labels=policy["spec"]["podSelector"]["matchLabels"])
+    served = _client(kubectl, space, "server", port)
+    other = _client(kubectl, space, "other", port + 1)
+
+    wait_for("the server", partial(_reaches, kubectl, own, served, port))
+    assert not _reaches(kubectl, own, other, port + 1)
 
 
 def test_deleted(deployed: Deployed, kubectl: Kubectl) -> None:
@@ -143,14 +196,44 @@ def test_deleted(deployed: Deployed, kubectl: Kubectl) -> None:
 
 def test_killed_engine(deployed: Deployed) -> None:
     """A dead engine restarts its container, though it ends with exit code 0."""
+    before = _restarts(deployed)
     find = "grep -l VLLM::EngineCor /proc/[0-9]*/comm | cut -d/ -f3"
     # The command ends with its container.
     with pytest.raises(RefusedError):
         deployed.execute("sh", "-c", f"kill -9 $({find}); sleep 60")
 
-    def has_restarted() -> bool:
-        (pod,) = deployed.pods()
-        return bool(pod["status"]["containerStatuses"][0]["restartCount"] == 1)
-
-    wait_for("a restart", has_restarted, 60)
+    wait_for("a restart", lambda: _restarts(deployed) > before, 60)
     deployed.wait_ready()
+
+
+def _restarts(deployed: Deployed) -> int:
+    (pod,) = deployed.pods()
+    found: int = pod["status"]["containerStatuses"][0]["restartCount"]
+    return found
+
+
+def test_hung_server(deployed: Deployed) -> None:
+    """A server that hangs is unready within a minute, and restarted by its liveness probe."""
+    before = _restarts(deployed)
+    begun = time.monotonic()
+    os.kill(_server(), signal.SIGSTOP)
+
+    def is_ready() -> bool:
+        return bool(deployed.pods()[0]["status"]["containerStatuses"][0]["ready"])
+
+    wait_for("the pod to be unready", lambda: not is_ready(), 90)
+    assert time.monotonic() - begun < 60
+    wait_for("a restart", lambda: _restarts(deployed) > before, 240)
+    deployed.wait_ready()
+
+
+def _server() -> int:
+    """The process of the server, as this process sees it."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            told = (folder / "status").read_text(encoding="utf-8").splitlines()
+            numbers = next(line.split()[1:] for line in told if line.startswith("NSpid:"))
+            if b"serve" in words and numbers[-1] == "1":
+                return int(folder.name)
+    raise LookupError

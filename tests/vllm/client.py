@@ -6,7 +6,8 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any, Self
 
 DONE = "[DONE]"
@@ -30,7 +31,6 @@ class Stream(threading.Thread):
         headers: Mapping[str, str] | None = None,
         *,
         host: str = "127.0.0.1",
-        path: str = "/v1/completions",
         prompt: str = "A pod is",
         timeout: float = 120,
     ) -> None:
@@ -41,7 +41,7 @@ class Stream(threading.Thread):
         self.ended = 0.0
         self.began = time.monotonic()
         self._timeout = timeout
-        self._where = (host, port, path)
+        self._where = (host, port)
         self._headers = {"Content-Type": "application/json", **(headers or {})}
         self._body = {
             "model": model,
@@ -53,10 +53,10 @@ class Stream(threading.Thread):
 
     def run(self) -> None:
         """Read all events."""
-        host, port, path = self._where
+        host, port = self._where
         connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
         try:
-            connection.request("POST", path, json.dumps(self._body), self._headers)
+            connection.request("POST", "/v1/completions", json.dumps(self._body), self._headers)
             answer = connection.getresponse()
             self.status = answer.status
             while line := answer.readline():
@@ -106,6 +106,50 @@ class Stream(threading.Thread):
             if told != DONE and "error" in (event := json.loads(told)):
                 return str(event["error"])
         return None
+
+
+class Load:
+    """Clients, each with one stream after the other.
+
+    Args:
+        make: Makes the next stream of a client.
+        clients: How many.
+
+    Attributes:
+        complete: How many streams have all their tokens.
+        lost: What happened to each of the others.
+    """
+
+    def __init__(self, make: Callable[[], Stream], clients: int) -> None:
+        self.complete = 0
+        self.lost: list[str] = []
+        self._make = make
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+
+    def _ask(self) -> None:
+        while not self._stopped.is_set():
+            stream = self._make()
+            stream.run()
+            if stream.is_complete:
+                self.complete += 1
+            else:
+                self.lost.append(f"{stream.status} {stream.error} {stream.events[-1:]}")
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
 
 
 def speed(port: int, model: str, count: int, **options: Any) -> float:

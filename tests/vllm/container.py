@@ -107,18 +107,20 @@ class Container:
         found: int = ports.get(asked, asked)
         return found
 
-    def place(self, path: str, source: Path) -> None:
-        """Copy a folder to a path of one of its volumes.
+    def path(self, path: str) -> Path:
+        """Where a path of one of its volumes is on this machine.
 
         Raises:
             LookupError: No volume is there, so that a pod would not find it either.
         """
         for mount in sorted(self.mounts, key=lambda mount: -len(mount.path)):
             if mount.source is not None and Path(path).is_relative_to(mount.path):
-                target = mount.source / Path(path).relative_to(mount.path)
-                shutil.copytree(source, target, dirs_exist_ok=True)
-                return
+                return mount.source / Path(path).relative_to(mount.path)
         raise LookupError(f"{self.name} has no volume at {path}")
+
+    def place(self, path: str, source: Path) -> None:
+        """Copy a folder to a path of one of its volumes."""
+        shutil.copytree(source, self.path(path), dirs_exist_ok=True)
 
 
 def expanded(text: str, variables: Mapping[str, str]) -> str:
@@ -237,7 +239,11 @@ class Running:
             connection.close()
 
     def probe(self, name: str) -> int | None:
-        """The status that a probe of the manifest gets; none where nobody listens."""
+        """The status that a probe of the manifest gets; none where nobody listens.
+
+        Raises:
+            OSError: Somebody listens, and does not answer in time.
+        """
         probe = self.container.manifest[name]
         asked = probe["httpGet"]
         headers = {one["name"]: one["value"] for one in asked.get("httpHeaders", [])}
@@ -245,11 +251,11 @@ class Running:
             return self.request(
                 asked["path"], headers=headers, timeout=probe.get("timeoutSeconds", 1)
             )[0]
-        except OSError:
+        except ConnectionRefusedError:
             return None
 
-    def wait_ready(self, seconds: float = 180) -> float:
-        """Wait until its startup probe succeeds; gives the seconds from its start.
+    def wait_ready(self, seconds: float = 180) -> None:
+        """Wait until its startup probe succeeds.
 
         Raises:
             RuntimeError: It ended.
@@ -263,7 +269,6 @@ class Running:
             if time.monotonic() - self.started > seconds:
                 raise TimeoutError(f"{self.container.name} is not ready:\n{self.text()[-6000:]}")
             time.sleep(0.05)
-        return time.monotonic() - self.started
 
     def inside(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a command in its namespaces, as `kubectl exec` and hooks do."""
@@ -320,7 +325,7 @@ class Running:
 
 
 class Spawner:
-    """A process of `spawner.py`; a context manager.
+    """A process of `spawner.py`.
 
     Args:
         scratch: A folder for the logs and roots of its containers.

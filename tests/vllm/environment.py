@@ -28,6 +28,15 @@ from . import cuda_libraries
 HERE = Path(__file__).parent
 LOCK = HERE.parents[1] / "requirements" / "engine.txt"
 MODELS = HERE / "models.py"
+READY = ".ready"
+"""The file that is written last, and touched by each use."""
+
+UNUSED = 7 * 24 * 3600
+"""Seconds after which what another version of these files made is removed."""
+
+MEMORY = 12 * 2**30
+"""Bytes that two containers at a time take, with the processes from which they are forked."""
+
 MAKERS = [HERE / name for name in ("environment.py", "cuda_libraries.py")]
 ROOM = 6 * 10**9
 """Bytes that the installation takes while it runs."""
@@ -63,18 +72,31 @@ def models() -> Path:
 
 def why_missing() -> str | None:
     """Why vLLM cannot run on this machine, if it cannot."""
+    return _why_impossible() or (None if (folder() / READY).exists() else _why_not_made())
+
+
+def _why_impossible() -> str | None:
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return "no vLLM: its release for CPUs is tried on Linux on x86-64 only"
     if "avx2" not in Path("/proc/cpuinfo").read_text(encoding="utf-8").split():
         return "no vLLM: this CPU has no AVX2"
-    if folder().is_dir():
-        return None
+    if (memory := _available_memory()) < MEMORY:
+        return f"no vLLM: 12 GiB of memory are needed, and {memory / 2**30:.1f} GiB are available"
+    return None
+
+
+def _why_not_made() -> str | None:
     if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
         return f"no vLLM: {' and '.join(missing)} are not on this machine"
     free = shutil.disk_usage(binaries.cache()).free
     if free < ROOM:
         return f"no vLLM: {ROOM / 1e9:.0f} GB of disk are needed, and {free / 1e9:.1f} GB are free"
     return None
+
+
+def _available_memory() -> int:
+    told = Path("/proc/meminfo").read_text(encoding="utf-8")
+    return int(re.findall(r"MemAvailable:\s+(\d+) kB", told)[0]) * 1024
 
 
 def why_skipped() -> str:
@@ -104,6 +126,7 @@ def install() -> None:
             [made / "bin" / "vllm", "--version"], check=True, capture_output=True, text=True
         )
         assert version() in told.stdout, told.stdout
+        (made / READY).touch()
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
@@ -112,18 +135,18 @@ def install() -> None:
 def make_models() -> None:
     """Make all models, or none."""
     made = models()
-    try:
-        subprocess.run([python(), MODELS, made], check=True, capture_output=True)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
+    shutil.rmtree(made, ignore_errors=True)
+    subprocess.run([python(), MODELS, made], check=True, capture_output=True)
+    (made / READY).touch()
 
 
 def remove_old() -> None:
-    """Remove what earlier versions of these files made: it takes gigabytes."""
+    """Remove what nobody has used for a week: it takes gigabytes."""
     for made, pattern in ((folder(), "vllm-*"), (models(), "models-*")):
+        (made / READY).touch()
         for old in made.parent.glob(pattern):
-            if old != made:
+            ready = old / READY
+            if not ready.exists() or ready.stat().st_mtime < time.time() - UNUSED:
                 shutil.rmtree(old, ignore_errors=True)
 
 
@@ -132,11 +155,11 @@ def main() -> None:
     if reason := why_missing():
         print(f"tests/vllm is skipped: {reason}")
         return
-    if not folder().is_dir():
+    if not (folder() / READY).exists():
         start = time.monotonic()
         install()
         print(f"installed vLLM {version()} in {time.monotonic() - start:.0f} s")
-    if not models().is_dir():
+    if not (models() / READY).exists():
         make_models()
     remove_old()
 

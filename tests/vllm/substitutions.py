@@ -2,13 +2,15 @@
 
 Everything else of a container is as it is rendered: command, arguments, the file of `--config`,
 environment, volumes. The models are in the volumes, under the names that the manifests give them.
+Three things differ beside what is here: the user is root of a namespace of users and seccomp is not
+applied (`tests/node` has both); vLLM forks its engine instead of spawning it, unless a test says
+`fork=False` (`spawner.py`); and `site/sitecustomize.py` sleeps where vLLM would yield.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 from . import environment
@@ -102,11 +104,9 @@ def _place(container: Container, name: str, source: Path) -> None:
     revision = given[0].partition("=")[2] if given else REVISION
     folder = f"{_hub(container)}/models--{name.replace('/', '--')}"
     container.place(f"{folder}/snapshots/{revision}", source)
-    refs = source.with_name("refs")
+    refs = container.path(f"{folder}/refs")
     refs.mkdir(exist_ok=True)
     (refs / "main").write_text(revision, encoding="utf-8")
-    container.place(f"{folder}/refs", refs)
-    shutil.rmtree(refs)
 
 
 def _hub(container: Container) -> str:

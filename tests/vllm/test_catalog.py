@@ -44,12 +44,20 @@ def told() -> dict[str, Any]:
 
 
 def test_flags(catalog: dict[str, Any], told: dict[str, Any]) -> None:
-    """The flags are those of the parser."""
+    """The flags and their plain defaults are those of the parser."""
     negated = {f"--no-{name.removeprefix('--')}" for name in told["flags"]}
     known = set(catalog["flags"])
     aliases = (alias for flag in catalog["flags"].values() for alias in flag.get("aliases", []))
     known.update(alias for alias in aliases if alias.startswith("--"))
     assert known == set(told["flags"]) - negated - {"--help"}
+    different = {
+        name: (flag["default"], told["flags"][name])
+        for name, flag in catalog["flags"].items()
+        if isinstance(flag.get("default"), (bool, int, float, str))
+        and told["flags"][name] is not None
+        and flag["default"] != told["flags"][name]
+    }
+    assert {} == different
 
 
 def test_environment(catalog: dict[str, Any], told: dict[str, Any]) -> None:
@@ -68,7 +76,9 @@ def test_metrics(start: Start, deploy: Deploy, catalog: dict[str, Any]) -> None:
     adapter = LoraAdapter("sql", "example-org/sql", rank=8)
     running = start(deploy(lora_adapters=[adapter], engine=EngineArgs(enable_mfu_metrics=True)))
     running.wait_ready()
-    Stream.begun(running.container.port, "sql", 20).join()
+    stream = Stream.begun(running.container.port, "sql", 20)
+    stream.join()
+    assert stream.is_complete
     text = running.request("/metrics")[1]
 
     kinds = dict(TYPE.findall(text))
@@ -81,7 +91,11 @@ def test_metrics(start: Start, deploy: Deploy, catalog: dict[str, Any]) -> None:
     for name, found in labels.items():
         base = next(name.removesuffix(end) for end in suffixes if name.endswith(end))
         entry = known.get(name) or known.get(base) or known.get(f"{base}_total")
-        if entry is None or found - {"le"} != set(entry["labels"]):
-            strange.append((name, sorted(found), entry))
+        if (
+            entry is None
+            or found - {"le"} != set(entry["labels"])
+            or kinds.get(name, kinds.get(base)) != entry["type"]
+        ):
+            strange.append((name, sorted(found), kinds.get(base), entry))
     assert [] == strange
-    assert len(kinds) > 30
+    assert len(labels) > 50

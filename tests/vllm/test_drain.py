@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import time
 
-import pytest
-
+from tests.cluster.kubectl import wait_for
 from vllm_constructs import Drain
 
 from .client import Stream, speed
 from .conftest import Deploy, Start
+from .container import Running
 
 NAME = "Qwen/Qwen2.5-7B-Instruct"
 PAUSE = 3
@@ -102,18 +102,24 @@ def test_without_hook(start: Start, deploy: Deploy) -> None:
         assert stream.began + stream.events[-1][0] < begun + 3
 
 
-@pytest.mark.parametrize("seconds", [1, 6])
-def test_loading(seconds: int, start: Start, deploy: Deploy) -> None:
-    """A pod that is deleted while it loads ends soon, though process 1 ignores SIGTERM then."""
-    container = deploy(drain=Drain(seconds=300, pre_stop=PAUSE))
-    running = start(container, fork=False)
-    time.sleep(seconds)
+def _ends_early(running: Running) -> None:
     assert running.probe("startupProbe") is None
-    if seconds == 1:
-        running.signal(signal.SIGTERM)
-        assert running.wait(2) is None
     begun = time.monotonic()
-
     running.delete()
-    assert time.monotonic() - begun < 20
-    assert time.monotonic() - begun < container.pod["terminationGracePeriodSeconds"] / 10
+    assert time.monotonic() - begun < 20 < running.container.pod["terminationGracePeriodSeconds"]
+
+
+def test_loading(start: Start, deploy: Deploy) -> None:
+    """A pod that is deleted while it imports vLLM ends soon, though process 1 ignores SIGTERM."""
+    running = start(deploy(drain=Drain(seconds=300, pre_stop=PAUSE)), fork=False)
+    time.sleep(1)
+    running.signal(signal.SIGTERM)
+    assert running.wait(2) is None
+    _ends_early(running)
+
+
+def test_loading_engine(start: Start, deploy: Deploy) -> None:
+    """A pod that is deleted while its engine loads ends soon."""
+    running = start(deploy(drain=Drain(seconds=300, pre_stop=PAUSE)), fork=False)
+    wait_for("the engine", lambda: "(EngineCore pid=" in running.text(), 120, 0.05)
+    _ends_early(running)

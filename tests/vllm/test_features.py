@@ -121,6 +121,10 @@ def test_structured_output(start: Start, deploy: Deploy) -> None:
     }
     found = _chat(running, NAME, response_format=schema, **RANDOM)["message"]["content"]
     assert 1 <= json.loads(found)["replicas"] <= 9
+    without = _chat(running, NAME, **RANDOM)["message"]
+    assert without["reasoning"] is None
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(without["content"])
 
 
 def test_embeddings(start: Start, tmp_path: Path) -> None:
@@ -144,11 +148,13 @@ def test_embeddings(start: Start, tmp_path: Path) -> None:
 
 
 def test_reasoning(start: Start, deploy: Deploy) -> None:
-    """With a reasoning parser an answer has a field for what the model thinks."""
+    """With a reasoning parser what comes before `</think>` is told apart from the answer."""
     running = start(deploy(engine=EngineArgs(reasoning_parser="qwen3")))
     running.wait_ready()
 
-    assert {"reasoning", "reasoning_content"} & set(_chat(running, NAME)["message"])
+    message = _chat(running, NAME)["message"]
+    assert message["reasoning"]
+    assert not message["content"]
 
 
 def test_too_long(start: Start, deploy: Deploy) -> None:

@@ -10,12 +10,10 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import threading
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +40,7 @@ from vllm_constructs import (
     WholeGpu,
 )
 
-from .client import Stream
+from .client import Load, Stream
 from .conftest import Spawners
 from .container import Container, Running
 from .substitutions import substitute
@@ -52,6 +50,8 @@ DURATION = re.compile(r"(?<=[\[:])(\d+)([smh])(?=[\]:])")
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 ADDRESS = "127.0.0.1:9090"
 NAME = "qwen-7b"
+pytestmark = pytest.mark.xdist_group("monitoring")
+POD = "vllm-server-5d4f8c7b9-x2x7k"
 BLOCKS = 40
 """Of the KV cache. A block has 128 tokens, so that each short request fills one."""
 
@@ -61,7 +61,7 @@ Manifest = dict[str, Any]
 
 
 def _faster(text: str) -> str:
-    """A query or duration whose times are a part of what they were, and at least two scrapes."""
+    """A query or duration whose times are a part of what they were, and at least a second."""
     return DURATION.sub(lambda found: _seconds(found[1], found[2]), text)
 
 
@@ -75,7 +75,6 @@ class Scene:
 
     objects: list[Manifest]
     running: Running
-    prometheus: subprocess.Popen[bytes]
 
     @property
     def is_scraping(self) -> bool:
@@ -112,6 +111,15 @@ class Scene:
                             found[f"panel {panel['title']} {target['refId']}"] = target["expr"]
         for rule in self._adapter_rules():
             found[f"adapter {rule['name']['as']}"] = rule["seriesQuery"]
+        return found
+
+    def adapter_queries(self) -> dict[str, str]:
+        """What the adapter asks for the pods of the model, by metric."""
+        found = {}
+        for rule in self._adapter_rules():
+            query = rule["metricsQuery"].replace("<<.Series>>", rule["name"]["matches"][1:-1])
+            query = query.replace("<<.LabelMatchers>>", 'namespace="llm",pod=~"vllm-server-.*"')
+            found[rule["name"]["as"]] = query.replace("<<.GroupBy>>", "pod")
         return found
 
     def _adapter_rules(self) -> list[Manifest]:
@@ -191,22 +199,22 @@ def scene(spawners: Spawners, tmp_path_factory: pytest.TempPathFactory) -> Itera
     (workload,) = (item for item in objects if item["kind"] == "Deployment")
     container = Container.read(workload, objects, folder / "container")
     substitute(container)
-    running = spawners.start(container, fork=True)
-    running.wait_ready()
-    found = Scene(objects, running, _start_prometheus(program, folder, objects, container.port))
-    try:
-        wait_for("Prometheus", lambda: found.is_scraping, 30)
-        yield found
-    finally:
-        running.kill()
-        found.prometheus.terminate()
-        found.prometheus.wait(30)
+    with spawners.start(container, fork=True) as running:
+        running.wait_ready()
+        prometheus = _start_prometheus(program, folder, objects, container.port)
+        found = Scene(objects, running)
+        try:
+            wait_for("Prometheus", lambda: found.is_scraping, 30)
+            yield found
+        finally:
+            prometheus.terminate()
+            prometheus.wait(30)
 
 
 def _start_prometheus(
     program: Path, folder: Path, objects: list[Manifest], port: int
 ) -> subprocess.Popen[bytes]:
-    labels = {"namespace": "llm", "pod": "vllm-server-5d4f8c7b9-x2x7k", "service": "vllm-service"}
+    labels = {"namespace": "llm", "pod": POD, "service": "vllm-service"}
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": ["rules.yml"],
@@ -244,33 +252,19 @@ def _start_prometheus(
         )
 
 
-@contextmanager
-def _load(scene: Scene, clients: int, tokens: int) -> Iterator[None]:
-    """So many clients, each with one request after the other."""
-    stopped = threading.Event()
-
-    def ask() -> None:
-        while not stopped.is_set():
-            Stream(scene.running.container.port, NAME, tokens).run()
-
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        for thread in threads:
-            thread.join()
+def _load(scene: Scene, clients: int, tokens: int) -> Load:
+    return Load(lambda: Stream(scene.running.container.port, NAME, tokens), clients)
 
 
 def test_quiet(scene: Scene) -> None:
     """With a load that the model carries, no alert fires."""
     until = time.monotonic() + 25
-    with _load(scene, 2, 40):
+    with _load(scene, 2, 40) as load:
         while time.monotonic() < until:
             assert set() == scene.firing()
             time.sleep(0.5)
+    assert [] == load.lost
+    assert load.complete > 10
 
 
 def test_selectors(scene: Scene) -> None:
@@ -292,7 +286,7 @@ def test_selectors(scene: Scene) -> None:
 def test_numbers(scene: Scene) -> None:
     """Under load each panel of vLLM's series, each trigger and each adapter rule has a number."""
     empty = []
-    with _load(scene, 6, 60):
+    with _load(scene, 6, 60) as load:
         time.sleep(6)
         for who, query in scene.queries().items():
             if who.startswith("Vllm") or "vllm:" not in query:
@@ -302,6 +296,17 @@ def test_numbers(scene: Scene) -> None:
             if not values or "NaN" in values:
                 empty.append((who, told, values))
     assert [] == empty
+    assert [] == load.lost
+
+
+def test_adapter(scene: Scene) -> None:
+    """The adapter's queries have a number for the pod."""
+    answers = {name: scene.ask(query) for name, query in scene.adapter_queries().items()}
+    assert len(answers) > 2
+    for name, found in answers.items():
+        (one,) = found
+        assert {"pod": POD} == one["metric"], name
+        assert "NaN" != one["value"][1]
 
 
 def test_full(scene: Scene) -> None:
@@ -318,5 +323,6 @@ def test_full(scene: Scene) -> None:
 
 def test_gone(scene: Scene) -> None:
     """A model that does not answer fires the alert that pages somebody."""
+    assert "VllmEngineDown" not in scene.firing()
     scene.running.kill()
     assert scene.fires("VllmEngineDown", 60)

@@ -1,4 +1,4 @@
-"""What the endpoints of the probes say while vLLM loads, serves, drains, hangs and dies."""
+"""What the endpoints of the probes say while vLLM loads, serves and drains, and when it dies."""
 
 from __future__ import annotations
 
@@ -44,9 +44,11 @@ def test_loading(start: Start, deploy: Deploy) -> None:
     """While vLLM loads nobody listens; all three probes succeed when it serves."""
     running = start(deploy(), fork=False)
     seen: list[set[int | None]] = []
+    until = time.monotonic() + 180
     while 200 not in (found := _probes(running)):
         seen.append(found)
         assert running.wait(0.1) is None, running.text()
+        assert time.monotonic() < until
 
     assert len(seen) > 10
     assert [{None}] * len(seen) == seen
@@ -88,9 +90,12 @@ def test_draining(start: Start, deploy: Deploy) -> None:
     running.wait_ready()
     stream = Stream.begun(running.container.port, NAME, 1500)
     hook = running.inside(running.container.manifest["lifecycle"]["preStop"]["exec"]["command"])
+    rounds = 0
     while stream.is_alive():
         assert {200} == _probes(running)
+        rounds += hook.poll() is None
         time.sleep(0.2)
+    assert rounds > 10
     assert 0 == hook.wait(30)
     assert stream.is_complete
 

@@ -96,7 +96,7 @@ def _render(**scaler: Any) -> list[dict[str, Any]]:
         allow_from=["monitoring"],
     )
     if scaler:
-        KedaScaler(chart, "scaler", target=model, pace=AT_ONCE, polling_interval=1, **scaler)
+        KedaScaler(chart, "scaler", target=model, pace=AT_ONCE, **scaler)
     found: list[dict[str, Any]] = chart.to_json()
     return found
 
@@ -152,6 +152,7 @@ def test_zero(scene: Scene) -> None:
     )
     objects = _render(
         min_replicas=0,
+        polling_interval=1,
         max_replicas=2,
         prometheus=scene.prometheus,
         triggers=[RunningRequests(5), wake],

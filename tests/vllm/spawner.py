@@ -69,7 +69,7 @@ def enter(container: dict[str, Any]) -> None:
     _mount("none", "/", None, PRIVATE | RECURSIVE)
     os.makedirs(root)
     _mount("tmpfs", root, "tmpfs", 0, "mode=755")
-    _make_system(root, container["programs"])
+    _make_system(root)
     os.makedirs(f"{root}/tmp")
     if not container["readOnlyRoot"]:
         _mount("tmpfs", f"{root}/tmp", "tmpfs", 0, "mode=1777")
@@ -81,12 +81,16 @@ def enter(container: dict[str, Any]) -> None:
             _mount("tmpfs", target, "tmpfs", 0, f"mode=1777{size}")
         else:
             _bind(mount["source"], target, writable=not mount["readOnly"])
+    # Last, since they may be below a path that is a volume, such as /tmp.
+    for path in container["programs"]:
+        if not path.startswith("/usr/"):
+            _bind(path, root + path)
     _mount("none", root, None, REMOUNT | BIND | READ_ONLY)
     os.chroot(root)
     os.chdir("/")
 
 
-def _make_system(root: str, programs: list[str]) -> None:
+def _make_system(root: str) -> None:
     for name in PROGRAMS:
         if os.path.exists(f"/{name}"):
             _bind(f"/{name}", f"{root}/{name}", writable=name == "sys")
@@ -97,9 +101,6 @@ def _make_system(root: str, programs: list[str]) -> None:
     for name in SETTINGS:
         if os.path.exists(f"/etc/{name}"):
             _bind(f"/etc/{name}", f"{root}/etc/{name}")
-    for path in programs:
-        if not path.startswith("/usr/"):
-            _bind(path, root + path)
 
 
 def _into_log(container: dict[str, Any]) -> None:

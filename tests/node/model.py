@@ -18,6 +18,7 @@ from vllm_constructs import (
     ModelDeployment,
     Namespace,
     PodSecurity,
+    Probes,
     Rollout,
     Startup,
     WholeGpu,
@@ -66,6 +67,8 @@ def render(replicas: int = 1) -> list[Manifest]:
         drain=Drain(seconds=DRAIN, pre_stop=PAUSE),
         rollout=Rollout(spare_gpus=1),
         allow_from=[FRIEND],
+        # By default a server that hangs is restarted after two minutes.
+        probes=Probes(liveness_period=10),
         security=PodSecurity(read_only_root=True),
     )
     if replicas > 1:

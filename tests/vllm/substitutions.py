@@ -38,7 +38,7 @@ ABSENT = {
     "LMCacheConnectorV1": "LMCache is not in the environment",
     "LMCacheMPConnector": "as above",
     "NixlConnector": "NIXL needs an RDMA network",
-    "OffloadingConnector": "it copies from a GPU",
+    "OffloadingConnector": "not tried: it is made for copies from a GPU",
 }
 """KV connectors that are left out with their `--kv-transfer-config`."""
 

@@ -54,6 +54,16 @@ def _given(container: Container) -> dict[str, str]:
     return {name.removeprefix("--").replace("-", "_"): value for name, value in found.items()}
 
 
+def _names(container: Container) -> str:
+    """The names under which vLLM serves, as it tells them; empty if the manifest gives none."""
+    words = container.command
+    if "--served-model-name" not in words:
+        return ""
+    after = words[words.index("--served-model-name") + 1 :]
+    end = next((at for at, word in enumerate(after) if word.startswith("--")), len(after))
+    return f"'served_model_name': {after[:end]}"
+
+
 def _taken(running: Running) -> str:
     """The options that vLLM says it was given: those that differ from its defaults."""
     found = re.search(r"non-default args: (\{.*)", running.text())
@@ -72,6 +82,7 @@ def _start_all(objects: list[Manifest], start: Start, scratch: Path) -> None:
             assert (200, 200) == (running.probe("readinessProbe"), running.probe("livenessProbe"))
             assert [] == UNKNOWN.findall(running.text())
             taken = _taken(running)
+            assert _names(container) in taken
             for name, value in _given(container).items():
                 found = re.search(rf"'{name}': '?([^,'}}\]]+)", taken)
                 is_default = found is None and value in DEFAULTS.get(name, ())

@@ -19,22 +19,28 @@ v: Any = library
 CASES: list[tuple[Callable[[], object], str]] = [
     (
         lambda: v.Startup(15),
-        "Startup takes keywords only, and 15 has none; give its keyword, one of minutes",
+        "Startup takes keyword arguments only, and 15 is positional; give its keyword",
     ),
     (
         lambda: v.Toleration("x"),
-        "Toleration takes keywords only, and a str has none; give its keyword, one",
+        "Toleration takes keyword arguments only, and a str is positional; give its keyword, one",
     ),
-    (lambda: v.Rollout(1), "Rollout takes keywords only, and 1 has none; write spare_gpus=1."),
+    (
+        lambda: v.Rollout(1),
+        "Rollout takes keyword arguments only, and 1 is positional; write spare_gpus=1.",
+    ),
     (
         lambda: v.EngineArgs(4096),
-        "EngineArgs takes keywords only, and 4096 has none; give its keyword, one",
+        "EngineArgs takes keyword arguments only, and 4096 is positional; give its keyword, one",
     ),
     (
         lambda: v.GpuPodSpec("a/b"),
-        "GpuPodSpec takes keywords only, and a str has none; give its keyword.",
+        "GpuPodSpec takes keyword arguments only, and a str is positional; give its keyword.",
     ),
-    (lambda: v.WholeGpu("NVIDIA-L4", 2), "WholeGpu takes keywords only after product, and 2 has"),
+    (
+        lambda: v.WholeGpu("NVIDIA-L4", 2),
+        "WholeGpu takes keyword arguments only after product, and 2 is",
+    ),
     (v.TimeSlicedGpu, "TimeSlicedGpu.product is missing; give TimeSlicedGpu(product=...)."),
     (
         lambda: v.WholeGpu("NVIDIA-L4", product="x"),
@@ -51,7 +57,7 @@ CASES: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: v.ModelCache(chart(), "c", "1Gi"),
-        "ModelCache takes keywords only after scope and id, and a str has none; give its keyword",
+        "ModelCache takes keyword arguments only after scope and id, and a str is positional",
     ),
     (
         lambda: v.ModelDeployment(chart(), model="a/b", gpu=GPU),
@@ -67,7 +73,7 @@ CASES: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: v.Volume.from_empty_dir("1Gi"),
-        "Volume.from_empty_dir takes keywords only, and a str has none; give its keyword, one of",
+        "Volume.from_empty_dir takes keyword arguments only, and a str is positional",
     ),
     (
         lambda: v.HpaScaler(

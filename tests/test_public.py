@@ -128,7 +128,7 @@ def entries(section: str) -> list[str]:
 
 
 def arguments(kind: type[Any]) -> list[str]:
-    """What a class is made with; jsii's metaclass hides it from `inspect.signature(kind)`."""
+    """What a class is made with."""
     # Without the wrapper, whose signature has the options of a pod one by one.
     init = inspect.unwrap(kind.__init__)
     _, *found = inspect.signature(init).parameters.values()

@@ -47,6 +47,11 @@ def with_options(init: Callable[..., None], options: type) -> None:
         options: The TypedDict.
     """
     from inspect import Parameter, signature
+    from typing import Required, get_args, get_origin
+
+    def type_of(name: str) -> object:
+        found = options.__annotations__[name]
+        return get_args(found)[0] if get_origin(found) is Required else found
 
     found = signature(init)
     *own, _ = found.parameters.values()
@@ -56,7 +61,7 @@ def with_options(init: Callable[..., None], options: type) -> None:
             name,
             Parameter.KEYWORD_ONLY,
             default=Parameter.empty if name in options.__required_keys__ else None,  # type: ignore[attr-defined]  # as above
-            annotation=options.__annotations__[name],
+            annotation=type_of(name),
         )
         for name in names
     ]
@@ -105,7 +110,7 @@ def _positional(
         advice = f"give its keyword, one of {_listed(free)}"
     return Problem(
         where=name,
-        text=f"takes keywords only{after}, and {escaped(value)} has none",
+        text=f"takes keyword arguments only{after}, and {escaped(value)} is positional",
         advice=escaped(advice),
     )
 

@@ -661,9 +661,8 @@ def options(kind: str) -> dict[str, inspect.Parameter]:
 
 
 def parameters(kind: str) -> dict[str, inspect.Parameter]:
-    """All that a construct takes; jsii's metaclass hides it from `inspect.signature(kind)`."""
-    found = inspect.signature(getattr(vllm_constructs, kind).__init__).parameters
-    return {name: item for name, item in found.items() if name != "self"}
+    """All that a construct takes, as an editor shows it."""
+    return dict(inspect.signature(getattr(vllm_constructs, kind)).parameters)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What holds for all constructs."""
 
 import inspect
+import pydoc
 import re
 from typing import Any
 
@@ -109,6 +110,8 @@ def test_signature(kind: str) -> None:
     """Constructs take scope and id, then keywords only."""
     assert ["scope", "id"] == [*parameters(kind)][:2]
     assert {inspect.Parameter.KEYWORD_ONLY} >= {option.kind for option in options(kind).values()}
+    help_text = pydoc.plain(pydoc.render_doc(getattr(vllm_constructs, kind)))
+    assert f"{kind}(scope: 'Construct', id: 'str'" in help_text
 
 
 @pytest.mark.parametrize(("kind", "variant"), variants())

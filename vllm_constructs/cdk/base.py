@@ -13,6 +13,8 @@ from . import tree
 from .registry import ChartContext
 
 if TYPE_CHECKING:
+    from inspect import Signature
+
     from cdk8s import ApiObject
     from constructs import Construct
 
@@ -26,8 +28,22 @@ def numbered(name: str, manifests: Iterable[dict[str, Any]]) -> dict[str, dict[s
     }
 
 
+class _Signature:
+    """What `inspect.signature` finds: jsii's metaclass would show `(*args, **kwargs)`."""
+
+    def __get__(self, instance: object, owner: type) -> Signature:
+        from inspect import signature
+
+        found = signature(owner.__init__)  # type: ignore[misc]  # that of the class itself
+        return found.replace(
+            parameters=list(found.parameters.values())[1:], return_annotation=found.empty
+        )
+
+
 class VllmConstruct(tree.Manifests):
     """A construct of this library."""
+
+    __signature__ = _Signature()
 
     def __init_subclass__(cls) -> None:
         """Reject wrong arguments of each construct with a sentence."""

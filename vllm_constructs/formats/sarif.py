@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib import metadata
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
+from vllm_constructs import __version__
 from vllm_constructs.rules import explanation
 from vllm_constructs.rules.rule import Rule
 
@@ -30,7 +30,11 @@ def sarif(report: Report) -> str:
     """
     rules = {one.finding.rule.id: one.finding.rule for one in report.entries}
     ids = sorted(rules)
-    driver = {"name": "vllm-constructs", **_version(), "rules": [_rule(rules[id]) for id in ids]}
+    driver = {
+        "name": "vllm-constructs",
+        "version": __version__,
+        "rules": [_rule(rules[id]) for id in ids],
+    }
     notices = [
         {"level": "error", "message": {"text": one.sentence()}, "descriptor": {"id": "unread"}}
         for one in report.unread
@@ -45,14 +49,6 @@ def sarif(report: Report) -> str:
     }
     document = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(document, indent=2, ensure_ascii=False)
-
-
-def _version() -> dict[str, str]:
-    """The version of this library; a checkout that is not installed has none."""
-    try:
-        return {"version": metadata.version("vllm-constructs")}
-    except metadata.PackageNotFoundError:
-        return {}
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

@@ -24,6 +24,7 @@ PURE_ROOMS = [
 ]
 # What each package may import of the others. A new line needs a reason in the commit.
 TABLE = {
+    "_version": "",
     "errors": "",
     "frozen": "",
     "require": "errors",
@@ -46,7 +47,7 @@ TABLE = {
         "accelerators dataclass engine errors kube memory metrics reading releases require "
         "scaling traffic workloads"
     ),
-    "formats": "dataclass errors reading rules",
+    "formats": "_version dataclass errors reading rules",
     "upgrade": "dataclass errors kube reading require rules workloads",
     "importers": "dataclass errors kube require",
     "cdk": (
@@ -54,8 +55,8 @@ TABLE = {
         "metrics monitoring platform reading require rules scaling traffic workloads"
     ),
     "cli": (
-        "accelerators dataclass engine errors formats kube memory node reading releases require "
-        "rules upgrade"
+        "_version accelerators dataclass engine errors formats kube memory node reading releases "
+        "require rules upgrade"
     ),
     "__main__": "cli",
 }

@@ -4,7 +4,7 @@ Each name is loaded when it is first used. Values (such as `EngineArgs`, `WholeG
 need no Node.js; constructs (such as `ModelDeployment`) start it.
 """
 
-__version__ = "0.1.0"
+from ._version import __version__ as __version__
 
 # Type checkers take it for typing's, which takes longer to import than all else here.
 TYPE_CHECKING = False

@@ -49,9 +49,13 @@ def with_options(init: Callable[..., None], options: type) -> None:
     from inspect import Parameter, signature
     from typing import Required, get_args, get_origin
 
+    def _is_required(annotation: object) -> bool:
+        origin: object = get_origin(annotation)
+        return origin is Required
+
     def type_of(name: str) -> object:
         found = options.__annotations__[name]
-        return get_args(found)[0] if get_origin(found) is Required else found
+        return get_args(found)[0] if _is_required(found) else found
 
     found = signature(init)
     *own, _ = found.parameters.values()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vllm_constructs import Problem, VllmConstructsError
-from vllm_constructs.cli.app_runner import render
+from vllm_constructs.cli.app_runner import Rejected, render
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,7 +72,7 @@ def test_written(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) 
 )
 def test_rejected(tmp_path: Path, folder: Path, line: str, expected: Problem) -> None:
     """The problem for which the library rejected an app comes back whole."""
-    assert expected == render(app(tmp_path, line), folder)
+    assert Rejected(problem=expected, line=6) == render(app(tmp_path, line), folder)
 
 
 def test_handled(tmp_path: Path, folder: Path) -> None:
@@ -90,19 +90,33 @@ def test_handled(tmp_path: Path, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("raise RuntimeError('no {such} thing')", "RuntimeError: no {such} thing"),
-        ("sys.exit('enough')", "enough"),
-        ("sys.exit(3)", "no reason given"),
-        ("a b", "SyntaxError: invalid syntax"),
+        ("raise RuntimeError('no {such} thing')", " at line 6: RuntimeError: no {such} thing"),
+        ("Path('none').read_text()", " at line 6: FileNotFoundError: [Errno 2] No such file or "),
+        ("sys.exit('enough')", ": enough"),
+        ("sys.exit(3)", ": no reason given"),
+        ("a b", " at line 6: SyntaxError: invalid syntax"),
     ],
 )
 def test_error(tmp_path: Path, folder: Path, line: str, reason: str) -> None:
-    """An app that ends with another error is rejected with the last line of it."""
+    """An app that ends with another error is rejected with its line and the last words of it."""
     path = app(tmp_path, line)
     with pytest.raises(VllmConstructsError) as caught:
         render(path, folder)
-    assert f"{str(path)!r} ends with an error: {reason}." == str(caught.value)
+    assert str(caught.value).startswith(f"{str(path)!r} ends with an error{reason}")
     assert "invalid" == caught.value.problem.kind
+
+
+def test_warnings(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What an app is warned of is shown, with its line; what else it says is not."""
+    path = app(
+        tmp_path,
+        "from vllm_constructs.errors import warn",
+        "(out / 'x').write_text('x')",
+        "print('more', file=sys.stderr)",
+        "warn('it is tight.')",
+    )
+    assert render(path, folder) is None
+    assert f"{path}:9: VllmConstructsWarning: it is tight.\n" == capsys.readouterr().err
 
 
 def test_missing(tmp_path: Path, folder: Path) -> None:

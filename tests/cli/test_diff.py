@@ -1,6 +1,5 @@
 """`vllm-constructs diff`, with the input that users give."""
 
-import argparse
 import io
 import json
 import subprocess
@@ -26,9 +25,8 @@ CONFIG: dict[str, Any] = {
 
 def run(*arguments: str) -> tuple[str, int]:
     """The output of the verb, and its exit code."""
-    parser = argparse.ArgumentParser()
-    diff.add_parser(parser.add_subparsers())
-    return diff.run(parser.parse_args(["diff", *arguments]), [])
+    output = diff.command.main(list(arguments), standalone_mode=False)
+    return output.body, output.code
 
 
 def refusal(*arguments: str) -> str:
@@ -120,16 +118,6 @@ def test_options(both: tuple[str, str]) -> None:
     """A release and a product, of which the first one has to be known."""
     assert 1 == run(*both, "--kubernetes", "1.34", "--gpu", "NVIDIA-L40S")[1]
     assert "1.99" in refusal(*both, "--kubernetes", "1.99")
-
-
-def test_flags(both: tuple[str, str]) -> None:
-    """Flags of vLLM are for another verb."""
-    parser = argparse.ArgumentParser()
-    diff.add_parser(parser.add_subparsers())
-    options = parser.parse_args(["diff", *both])
-
-    with pytest.raises(VllmConstructsError, match="has no use for"):
-        diff.run(options, ["--port=1"])
 
 
 def test_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,7 +137,7 @@ class TestApp:
         """Another mistake in the app is one: one sentence, exit code 2."""
         code, out, errors = run(str(app(tmp_path, f"model={QWEN!r}", "gpu=WholeGpu('L40S')")))
         assert (2, "") == (code, out)
-        assert "ends with an error: WholeGpu.product is 'L40S'" in errors
+        assert "main.py:9' is rejected: WholeGpu.product is 'L40S'" in errors
         assert 1 == errors.count("\n")
 
     def test_outdir(self, tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ class TestExitCode:
         path.write_text("raise RuntimeError('no {such} thing')\n", encoding="utf-8")
         code, out, errors = run(str(path))
         assert (2, "") == (code, out)
-        assert errors.endswith("ends with an error: RuntimeError: no {such} thing.\n")
+        assert errors.endswith("ends with an error at line 1: RuntimeError: no {such} thing.\n")
 
 
 class TestFolder:

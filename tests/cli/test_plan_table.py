@@ -1,5 +1,6 @@
 """The plan of an app as a table."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
 
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 
 from vllm_constructs import EngineArgs, ModelShape, Problem, VllmRelease, WholeGpu
 from vllm_constructs.cli import plan_table
+from vllm_constructs.cli.memory_bars import memory_bars
+from vllm_constructs.cli.output import plain
 from vllm_constructs.reading.workloads import DeployedModel
 
 QWEN = "Qwen/Qwen2.5-7B-Instruct"
@@ -33,6 +36,11 @@ FOUND = DeployedModel(
     notes=(),
 )
 LARGE = replace(FOUND, model="Qwen/Qwen2.5-32B-Instruct")
+
+
+def shown(rows: Sequence[plan_table.Row]) -> list[str]:
+    """The lines of the tables."""
+    return plain(plan_table.table(rows)).splitlines()
 
 
 class TestRow:
@@ -143,13 +151,15 @@ def test_text() -> None:
         plan_table.row(FOUND, {}),
         plan_table.row(other, {}),
     ]
-    assert plan_table.as_text(rows).splitlines() == [
-        "MODEL            GPUS OF A POD     WEIGHTS  KV CACHE  REQUESTS  FITS  MIN  MAX  ROLLOUT",
-        "llm/qwen         1 x NVIDIA-L40S  14.3 GiB  24.9 GiB      14.2  yes     1    4        5",
-        "llm/x            1 x NVIDIA-L40S         ?         ?         ?  ?       1    4        5",
-        "all NVIDIA-L4                                                           1    4        5",
-        "all NVIDIA-L40S                                                         1    4        5",
-        "all GPUs                                                                2    8       10",
+    assert shown(rows) == [
+        "MODEL            GPUS OF A POD    FITS  MIN  MAX  ROLLOUT",
+        "llm/qwen         1 x NVIDIA-L40S  yes     1    4        5",
+        "llm/x            1 x NVIDIA-L40S  ?       1    4        5",
+        "all NVIDIA-L4                             1    4        5",
+        "all NVIDIA-L40S                           1    4        5",
+        "all GPUs                                  2    8       10",
+        "",
+        *plain(memory_bars(rows)).splitlines(),
         "",
         "llm/x: a/b is not in the catalog; give its file with --config a/b=config.json.",
         "llm/x: limits['nvidia.com/gpu'] goes with --max-num-seqs=8.",
@@ -158,7 +168,9 @@ def test_text() -> None:
 
 def test_one_kind() -> None:
     """One kind of GPU needs no sum of its own, and what fits no words."""
-    assert 3 == len(plan_table.as_text([plan_table.row(FOUND, {})]).splitlines())
+    rows = [plan_table.row(FOUND, {})]
+    assert ["all GPUs", ""] == [line.split("  ")[0] for line in shown(rows)[2:4]]
+    assert len(shown(rows)) == 4 + len(plain(memory_bars(rows)).splitlines())
 
 
 def test_slices() -> None:
@@ -168,8 +180,7 @@ def test_slices() -> None:
     share = plan_table.row(replace(FOUND, kind="a share of NVIDIA-L4"), {})
 
     def labels(*rows: plan_table.Row) -> list[str]:
-        lines = plan_table.as_text(rows).splitlines()
-        return [line.split("  ")[0] for line in lines if line.startswith("all ")]
+        return [line.split("  ")[0] for line in shown(rows) if line.startswith("all ")]
 
     assert labels(whole) == ["all GPUs"]
     assert labels(part) == ["all MIG 1g.10gb"]

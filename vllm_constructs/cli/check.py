@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import rich_click as click
 
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse
 
 from . import reports, settings
+from .options import Choice, completed, format_option, gpu, kubernetes, rule_ids
+from .output import Output, progress
+from .settings import FAIL_ON
 
 if TYPE_CHECKING:
     from vllm_constructs.reading.files import Manifests
@@ -19,78 +23,64 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "sarif", "github", "junit")
 STDIN = "-"
 
-_ABOUT = "Find known mistakes in manifests of vLLM, whoever has written them."
-_EPILOG = (
-    "Exit code: 0 without findings of the level of --fail-on, 1 with some, 2 if an input cannot "
-    "be used. A finding is accepted by the annotation vllm-constructs.dev/accept-RULE of its "
-    "object, whose value is the reason. Defaults of the options may stand in "
-    "[tool.vllm-constructs] of the nearest pyproject.toml."
+
+@click.command("check")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@format_option(FORMATS)
+@click.option(
+    "--fail-on",
+    type=Choice(FAIL_ON),
+    help="Level from which a finding fails the command: error, warning or never.  [default: error]",
 )
+@click.option(
+    "--select",
+    metavar="RULES",
+    shell_complete=completed(rule_ids),
+    help="Ids or families such as P01,S.  [default: all rules]",
+)
+@click.option(
+    "--ignore",
+    metavar="RULES",
+    shell_complete=completed(rule_ids),
+    help="Ids or families.  [default: none]",
+)
+@click.option(
+    "--vllm",
+    metavar="RELEASE",
+    help="Release of vLLM in images that do not tell, such as 0.33.0.",
+)
+@kubernetes
+@gpu
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="Mend what follows from the manifests alone, and show the other changes.",
+)
+def command(paths: tuple[str, ...], **options: Any) -> Output:
+    """Find known mistakes in manifests of vLLM, whoever has written them.
 
+    A PATH is a file, or a folder of files, in YAML or JSON, or - for standard input.
 
-def add_parser(verbs: Any) -> None:
-    """Add the verb to the command.
-
-    Args:
-        verbs: The verbs of the command.
+    Exit code: 0 without findings of the level of --fail-on, 1 with some, 2 if an input cannot be
+    used. A finding is accepted by the annotation vllm-constructs.dev/accept-RULE of its object,
+    whose value is the reason. Defaults of the options may stand in [tool.vllm-constructs] of the
+    nearest pyproject.toml.
     """
-    check = verbs.add_parser(
-        "check", help=_ABOUT, description=_ABOUT, epilog=_EPILOG, allow_abbrev=False
-    )
-    check.add_argument(
-        "paths",
-        nargs="+",
-        metavar="PATH",
-        help="file, or folder of files, in YAML or JSON; - for standard input",
-    )
-    check.add_argument("--format", choices=FORMATS, help="default: text")
-    check.add_argument(
-        "--fail-on",
-        choices=("error", "warning", "never"),
-        help="the level from which a finding fails the command; default: error",
-    )
-    check.add_argument(
-        "--select", metavar="RULES", help="ids or families such as P01,S; default: all rules"
-    )
-    check.add_argument("--ignore", metavar="RULES", help="ids or families; default: none")
-    check.add_argument(
-        "--vllm", metavar="RELEASE", help="vLLM release in images that do not tell, such as 0.33.0"
-    )
-    check.add_argument(
-        "--kubernetes", metavar="RELEASE", help="release of the cluster, such as 1.34"
-    )
-    check.add_argument(
-        "--gpu", metavar="PRODUCT", help="product of GPUs that the manifests do not name"
-    )
-    check.add_argument(
-        "--fix",
-        action="store_true",
-        help="mend what follows from the manifests alone, and show the other changes",
-    )
+    from vllm_constructs.formats.report import counted
 
-
-def run(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
-    """The output of the verb, and its exit code.
-
-    Args:
-        options: The options of the verb.
-        flags: Nothing: the verb takes no flags of vLLM.
-
-    Raises:
-        VllmConstructsError: An option is invalid, or no input can be read.
-    """
-    del flags
     given = settings.with_defaults(options)
     rules = chosen(given.select, given.ignore)
-    if given.fix and STDIN in options.paths:
+    if given.fix and STDIN in paths:
         refuse(Problem(where="--fix", text="needs files, not standard input", advice="name them"))
-    found = _read(options.paths)
-    if given.fix:
-        from . import fix
+    found = _read(paths)
+    with progress(f"checking {counted(len(found.objects), 'object')}"):
+        if given.fix:
+            from . import fix
 
-        return fix.run(found, rules, given)
-    report = reports.report_of(found, rules, given)
-    return reports.shown(report, given.format), reports.exit_code(report, given.fail_on)
+            return Output(*fix.run(found, rules, given))
+        report = reports.report_of(found, rules, given)
+        text = reports.shown(report, given.format)
+    return Output(text, reports.exit_code(report, given.fail_on))
 
 
 def chosen(select: Sequence[str], ignore: Sequence[str]) -> list[Rule]:

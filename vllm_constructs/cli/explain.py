@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+import rich_click as click
 
-_ABOUT = "Explain a rule: what is wrong, what happens, how to mend it, and examples."
+from .options import completed, rule_ids
+from .output import Output
 
 
-def add_parser(verbs: Any) -> None:
-    """Add the verb to the command.
+@click.command("explain")
+@click.argument(
+    "names",
+    nargs=-1,
+    metavar="[RULE]...",
+    shell_complete=completed(rule_ids),
+)
+def command(names: tuple[str, ...]) -> Output:
+    """Explain a rule: what is wrong, what happens, how to mend it, and examples.
 
-    Args:
-        verbs: The verbs of the command.
+    Without a name, all rules are listed.
     """
-    explain = verbs.add_parser("explain", help=_ABOUT, description=_ABOUT, allow_abbrev=False)
-    explain.add_argument(
-        "rules", nargs="*", metavar="RULE", help="id, such as P01; default: a list of all rules"
-    )
-
-
-def run(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
-    """The output of the verb, and its exit code.
-
-    Args:
-        options: The options of the verb.
-        flags: Nothing: the verb takes no flags of vLLM.
-
-    Raises:
-        VllmConstructsError: No rule has such an id.
-    """
-    del flags
-    if options.rules:
+    if names:
         from vllm_constructs.rules.explanation import page
 
-        return "\n".join(page(id) for id in options.rules).rstrip("\n"), 0
+        return Output("\n".join(page(id) for id in names).rstrip("\n"))
     from vllm_constructs.rules.check import every_rule
 
     rules = [f"{rule.id}  {rule.level:7}  {rule.title}" for rule in every_rule()]
-    return "\n".join(rules), 0
+    return Output("\n".join(rules))

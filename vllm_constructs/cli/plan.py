@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import rich_click as click
+
 from vllm_constructs import require
+from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, VllmConstructsError, refuse
 
+from .options import completed, format_option, models, products
+from .output import Output, progress
 from .spelling import as_command
 
 if TYPE_CHECKING:
     from vllm_constructs.accelerators.kinds import Gpu
     from vllm_constructs.memory.shapes import ModelShape
+    from vllm_constructs.reading.files import Manifests
 
 FITS, DOES_NOT_FIT = 0, 1
-
-_ABOUT = "Check whether models fit on their GPUs, and count the GPUs that they need."
-_EPILOG = "Exit code: 0 if all known models fit, 1 if one does not, 2 for a mistake."
 
 _ALONE = (
     "model",
@@ -31,52 +33,28 @@ _ALONE = (
     "vllm",
     "max_model_len",
 )
+_SINGLE = "one model, without an app; flags of vllm serve may follow after --"
 
 
-def add_parser(verbs: Any) -> None:
-    """Add the verb to the command.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of the verb; their help says what they are.
 
-    Args:
-        verbs: The verbs of the command.
+    Products and numbers may be anything: the classes of the GPUs check them.
     """
-    plan = verbs.add_parser(
-        "plan", help=_ABOUT, description=_ABOUT, epilog=_EPILOG, allow_abbrev=False
-    )
-    plan.add_argument(
-        "app", nargs="?", help="an app (main.py), which is run, or a folder of manifests (dist)"
-    )
-    plan.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
-    plan.add_argument(
-        "--config",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="config.json of a model that the catalog lacks; with an app MODEL=FILE",
-    )
-    single = plan.add_argument_group(
-        "one model, without an app", "flags of `vllm serve` may follow after --"
-    )
-    single.add_argument("--model", help="name on the Hugging Face Hub")
-    single.add_argument(
-        "--gpu",
-        metavar="PRODUCT",
-        help="value of the label nvidia.com/gpu.product; with an app or folder that of pods whose "
-        "manifests do not name their GPU",
-    )
-    single.add_argument("--gpus", type=_number, metavar="COUNT", help="default: 1")
-    single.add_argument(
-        "--gpu-memory-mib",
-        type=_number,
-        metavar="MIB",
-        help="memory of a GPU that the catalog lacks",
-    )
-    single.add_argument("--mig", metavar="PROFILE", help="one MIG slice, of --gpu or of any GPU")
-    single.add_argument("--shared", type=_number, metavar="PODS", help="pods that share the GPU")
-    single.add_argument("--image", help="vLLM image; default: the newest known release")
-    single.add_argument(
-        "--vllm", metavar="RELEASE", help="vLLM release in an image of your own, such as 0.33.0"
-    )
-    single.add_argument("--max-model-len", metavar="TOKENS", help="tokens of the longest request")
+
+    paths: tuple[str, ...] = ()
+    format: str = "text"
+    config: tuple[str, ...] = ()
+    model: str | None = None
+    gpu: Any = None
+    gpus: Any = None
+    gpu_memory_mib: Any = None
+    mig: str | None = None
+    shared: Any = None
+    image: str | None = None
+    vllm: str | None = None
+    max_model_len: str | None = None
 
 
 def _number(text: str) -> int | str:
@@ -87,21 +65,68 @@ def _number(text: str) -> int | str:
         return text
 
 
-def run(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
-    """The output of the verb, and its exit code.
+@click.command("plan")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@format_option(("text", "json"))
+@click.option(
+    "--config",
+    multiple=True,
+    metavar="FILE",
+    help="config.json of a model that the catalog lacks; with a PATH MODEL=FILE.",
+)
+@click.option(
+    "--gpu",
+    metavar="PRODUCT",
+    shell_complete=completed(products),
+    help="Value of the label nvidia.com/gpu.product; with a PATH that of pods whose manifests do "
+    "not name their GPU.",
+)
+@click.option(
+    "--model",
+    metavar="NAME",
+    shell_complete=completed(models),
+    help="Name on the Hugging Face Hub.",
+)
+@click.option("--gpus", type=_number, metavar="COUNT", help="GPUs of the pod.  [default: 1]")
+@click.option(
+    "--gpu-memory-mib",
+    type=_number,
+    metavar="MIB",
+    help="Memory of a GPU that the catalog lacks.",
+)
+@click.option("--mig", metavar="PROFILE", help="One MIG slice, of --gpu or of any GPU.")
+@click.option("--shared", type=_number, metavar="PODS", help="Pods that share the GPU.")
+@click.option("--image", help="Image of vLLM.  [default: the newest known release]")
+@click.option(
+    "--vllm", metavar="RELEASE", help="Release of vLLM in an image of your own, such as 0.33.0."
+)
+@click.option("--max-model-len", metavar="TOKENS", help="Tokens of the longest request.")
+@click.option_panel("Options", options=["--format", "--config", "--gpu", "--help"])
+@click.option_panel(
+    _SINGLE,
+    options=[
+        *("--model", "--gpus", "--gpu-memory-mib", "--mig", "--shared"),
+        *("--image", "--vllm", "--max-model-len"),
+    ],
+)
+@click.pass_obj
+def command(flags: list[str], /, **options: Any) -> Output:
+    """Check whether models fit on their GPUs, and count the GPUs that they need.
 
-    Args:
-        options: The options of the verb.
-        flags: Flags of `vllm serve` for one model.
+    A PATH is an app (main.py), which is run, a file or folder of manifests (dist), or - for
+    standard input.
 
-    Raises:
-        VllmConstructsError: Options exclude each other, or an input cannot be read.
+    Exit code: 0 if all known models fit, 1 if one does not, 2 for a mistake.
     """
+    return _output(Options(**options), flags)
+
+
+def _output(options: Options, flags: list[str]) -> Output:
     alone = [name for name in _ALONE if getattr(options, name) is not None]
-    if options.app is not None and options.gpu is not None:
+    if options.paths and options.gpu is not None:
         # For pods whose manifests do not name their GPU.
         alone.remove("gpu")
-    if options.app is None:
+    if not options.paths:
         if options.model is None and not options.config:
             refuse("plan needs an app, a folder or --model; see vllm-constructs plan --help.")
         return _one(options, flags)
@@ -109,7 +134,7 @@ def run(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
         name = "--" + alone[0].replace("_", "-") if alone else "--"
         text, advice = "is for one model, not for an app or folder", "leave one of them out"
         refuse(Problem(where=name, text=text, advice=advice))
-    return _app(Path(options.app), options)
+    return _all(options)
 
 
 def _json(value: object) -> str:
@@ -118,13 +143,13 @@ def _json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _refused(sentence: str, options: argparse.Namespace, **more: str) -> tuple[str, int]:
+def _refused(sentence: str, options: Options, **more: str) -> Output:
     """The output for a model that does not fit, if no plan can be made."""
     refused = {**more, "verdict": "refused", "reason": sentence}
-    return (_json(refused) if options.format == "json" else sentence), DOES_NOT_FIT
+    return Output(_json(refused) if options.format == "json" else sentence, DOES_NOT_FIT)
 
 
-def _one(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
+def _one(options: Options, flags: list[str]) -> Output:
     """The plan of one model, without an app."""
     from vllm_constructs.engine.command_line_parser import parsed, read
     from vllm_constructs.memory import fit
@@ -152,7 +177,7 @@ def _one(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
     if options.config:
         shape = ModelShape.from_config(options.config[0], name=options.model)
     else:
-        shape = ModelShape.named(options.model)
+        shape = ModelShape.named(options.model or "")
     try:
         plan = fit.plan_of(shape, gpu, engine, release)
     except VllmConstructsError as error:
@@ -160,10 +185,10 @@ def _one(options: argparse.Namespace, flags: list[str]) -> tuple[str, int]:
     if isinstance(plan, Problem):
         refuse(plan)
     text = _json(plan.as_dict()) if options.format == "json" else plan.explain(as_command)
-    return text, DOES_NOT_FIT if plan.verdict == "too large" else FITS
+    return Output(text, DOES_NOT_FIT if plan.verdict == "too large" else FITS)
 
 
-def _gpu(options: argparse.Namespace) -> Gpu:
+def _gpu(options: Options) -> Gpu:
     """The GPUs on the command line."""
     from vllm_constructs.accelerators import amd, intel
     from vllm_constructs.accelerators.amd import AmdGpu
@@ -200,42 +225,58 @@ def _only_whole(other: str) -> Problem:
     return Problem(where="--gpus", text=text, advice="leave it out")
 
 
-def _app(path: Path, options: argparse.Namespace) -> tuple[str, int]:
-    """The plan of all models of an app or a folder."""
+def _all(options: Options) -> Output:
+    """The plan of all models of apps, folders and files."""
     from vllm_constructs.reading import files
     from vllm_constructs.reading.workloads import deployed_models, unread_workloads
 
     from . import plan_table
 
     shapes = dict(_shape(config) for config in options.config)
-    if not path.exists():
-        refuse(f"{str(path)!r} does not exist; give an app such as main.py, or a folder of YAML.")
-    if path.suffix == ".py":
-        import tempfile
-
-        from .app_runner import render
-
-        with tempfile.TemporaryDirectory() as folder:
-            problem = render(path, Path(folder))
-            if problem is not None and problem.kind == "does not fit":
-                return _refused(problem.sentence(), options)
-            if problem is not None:
-                refuse(f"{str(path)!r} ends with an error: {problem.sentence()}")
-            found = files.read(Path(folder))
-    else:
-        found = files.read(path)
+    parts = []
+    for path in options.paths:
+        found = _read(path)
+        if isinstance(found, Problem):
+            return _refused(found.sentence(), options)
+        parts.append(found)
+    found = files.joined(parts)
     models = deployed_models(found.objects, options.gpu)
     unread = (*found.unread, *unread_workloads(found.objects))
     rows = [plan_table.row(model, shapes) for model in models]
     if not rows and unread:
         refuse(unread[0])
     if not rows:
-        refuse(f"{str(path)!r} has no workload that runs vLLM; give the folder of the models.")
+        named = " and ".join(map(repr, options.paths))
+        refuse(f"{named} has no workload that runs vLLM; give the folder of the models.")
+    code = FITS if all(row.fits for row in rows) else DOES_NOT_FIT
     if options.format == "json":
-        text = _json(plan_table.as_dict(rows, unread))
-    else:
-        text = plan_table.as_text(rows, unread)
-    return text, FITS if all(row.fits for row in rows) else DOES_NOT_FIT
+        return Output(_json(plan_table.as_dict(rows, unread)), code)
+    return Output(plan_table.table(rows, unread), code)
+
+
+def _read(given: str) -> Manifests | Problem:
+    """The objects of an app, a file or a folder; the problem of an app that does not fit."""
+    from vllm_constructs.reading import files
+
+    if given == "-":
+        return files.read_stdin()
+    path = Path(given)
+    if not path.exists():
+        refuse(f"{given!r} does not exist; give an app such as main.py, or a folder of YAML.")
+    if path.suffix != ".py":
+        return files.read(path)
+    import tempfile
+
+    from .app_runner import render
+
+    with tempfile.TemporaryDirectory() as folder, progress(f"rendering {given}"):
+        rejected = render(path, Path(folder))
+        if rejected is None:
+            return files.read(Path(folder))
+    if rejected.problem.kind == "does not fit":
+        return rejected.problem
+    where = f"{given}:{rejected.line}" if rejected.line else given
+    return refuse(f"{where!r} is rejected: {rejected.problem.sentence()}")
 
 
 def _shape(given: str) -> tuple[str, ModelShape]:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem
-from vllm_constructs.memory.activations import GIB
 from vllm_constructs.memory.shapes import ModelShape
 from vllm_constructs.reading.plans import PlannedModel, planned
 from vllm_constructs.reading.spelling import as_fields
 from vllm_constructs.reading.workloads import DeployedModel
 
-_HEAD = ("MODEL", "GPUS OF A POD", "WEIGHTS", "KV CACHE", "REQUESTS", "FITS")
+from .memory_bars import memory_bars
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.table import Table
+
 _COUNTS = ("MIN", "MAX", "ROLLOUT")
+_HEAD = ("MODEL", "GPUS OF A POD", "FITS", *_COUNTS)
+_STYLES = {
+    "fits": "green",
+    "tight": "yellow",
+    "unknown": "",
+    **dict.fromkeys(("too large", "refused"), "red"),
+}
 _FITS = {"fits": "yes", "tight": "tight", "too large": "no", "refused": "no", "unknown": "?"}
 
 
@@ -114,14 +125,36 @@ def as_dict(rows: Sequence[Row], unread: Sequence[Problem] = ()) -> dict[str, An
     }
 
 
-def as_text(rows: Sequence[Row], unread: Sequence[Problem] = ()) -> str:
-    """The table for a person.
+def table(rows: Sequence[Row], unread: Sequence[Problem] = ()) -> Group:
+    """The tables for a person: GPUs of all models, and the memory of a GPU of each.
 
     Args:
         rows: The models.
         unread: Files that cannot be read. Default: none.
     """
-    lines = [(*_HEAD, *_COUNTS), *(_cells(row) for row in rows)]
+    from rich.console import Group
+
+    notes = [
+        f"{row.model.full_name}: {note}"
+        for row in rows
+        for note in (row.reason, *(note.sentence(as_fields) for note in row.model.notes))
+        if note
+    ]
+    notes += [problem.sentence() for problem in unread]
+    parts: list[RenderableType] = [_gpus(rows), "", memory_bars(rows)]
+    return Group(*parts, *([""] if notes else []), *notes)
+
+
+def _gpus(rows: Sequence[Row]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for name in _HEAD:
+        made.add_column(name, overflow="fold", justify="right" if name in _COUNTS else "left")
+    for row in rows:
+        verdict = Text(_FITS[row.verdict], style=_STYLES[row.verdict])
+        made.add_row(row.model.full_name, row.model.gpu_text, verdict, *map(str, row.gpus))
     sums = totals(rows)
     whole = {row.model.kind for row in rows if row.model.has_whole_gpus}
     for kind, gpus in sums.items():
@@ -133,35 +166,5 @@ def as_text(rows: Sequence[Row], unread: Sequence[Problem] = ()) -> str:
         is_mixed = len(whole) < len(sums) - 1
         total = "all whole GPUs" if is_mixed else "all GPUs"
         label = total if kind == "total" else f"all {kind.replace('a share', 'shares')}"
-        lines.append((label, "", "", "", "", "", *map(str, gpus)))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    # Columns that are aligned to the left.
-    left = (0, 1, 5)
-    text = [
-        "  ".join(
-            cell.ljust(width) if at in left else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    notes = [
-        f"{row.model.full_name}: {note}"
-        for row in rows
-        for note in (row.reason, *(note.sentence(as_fields) for note in row.model.notes))
-        if note
-    ]
-    notes += [problem.sentence() for problem in unread]
-    return "\n".join([*text, *([""] if notes else []), *notes])
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    plan, requests = row.plan, row.requests
-    memory = ("?", "?", "?")
-    if plan is not None and requests is not None:
-        memory = (_gib(plan.weights), _gib(plan.kv_cache), f"{requests:.1f}")
-    head = (row.model.full_name, row.model.gpu_text, *memory, _FITS[row.verdict])
-    return (*head, *map(str, row.gpus))
-
-
-def _gib(size: int) -> str:
-    return f"{size / GIB:.1f} GiB"
+        made.add_row(label, "", "", *map(str, gpus))
+    return made

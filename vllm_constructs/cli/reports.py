@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from .output import has_colour
 
 if TYPE_CHECKING:
     from vllm_constructs.formats.report import Report
@@ -94,13 +95,4 @@ def shown(report: Report, name: str) -> str:
         return junit(report)
     from vllm_constructs.formats.text import text
 
-    return text(report, colour=_has_colour())
-
-
-def _has_colour() -> bool:
-    """Whether the output is a terminal that shows colours (no-color.org)."""
-    import os
-
-    return (
-        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    )
+    return text(report, colour=has_colour())

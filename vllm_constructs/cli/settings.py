@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vllm_constructs.reading.settings import Settings
 
 TABLE = "tool.vllm-constructs"
-_FAIL_ON = ("error", "warning", "never")
+FAIL_ON = ("error", "warning", "never")
 _KEYS = ("fail-on", "gpu", "ignore", "kubernetes", "select", "vllm")
 
 
@@ -59,7 +59,7 @@ class Defaults:
         return Settings(vllm=self.vllm, kubernetes=cluster, gpu=self.gpu)
 
 
-def with_defaults(options: argparse.Namespace) -> Defaults:
+def with_defaults(options: Mapping[str, Any]) -> Defaults:
     """The options, with what pyproject.toml says of those that are not given.
 
     Args:
@@ -70,10 +70,10 @@ def with_defaults(options: argparse.Namespace) -> Defaults:
     """
     table = _table(Path.cwd())
     for name in ("select", "ignore", "vllm", "kubernetes", "gpu", "fail_on"):
-        value = getattr(options, name)
+        value = options[name]
         if value is not None:
             table[name] = _ids(value.split(",")) if name in ("select", "ignore") else value
-    return Defaults(format=options.format or "text", fix=options.fix, **table)
+    return Defaults(format=options["format"], fix=options["fix"], **table)
 
 
 def _ids(words: list[str]) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ def _checked(table: object, file: Path) -> dict[str, Any]:
         if key in ("select", "ignore"):
             values[key] = _ids([str(one) for one in require.texts(name, value)])
         elif key == "fail-on":
-            values["fail_on"] = require.choice(name, value, _FAIL_ON)
+            values["fail_on"] = require.choice(name, value, FAIL_ON)
         else:
             values[key] = require.text(name, value)
     return values

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-from vllm_constructs import __version__
+from vllm_constructs._version import __version__
 from vllm_constructs.rules import explanation
 from vllm_constructs.rules.rule import Rule
 

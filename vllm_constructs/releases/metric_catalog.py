@@ -38,14 +38,15 @@ _SERIES = re.compile(r"(?<![\w:])(vllm:[A-Za-z0-9_:]+)(\s*\{([^}]*)\})?")
 _MODEL = re.compile(r"(^|,)\s*model\s*[=!]")
 
 
-def _metrics(release: str) -> Mapping[str, Any]:
+def metrics_of(release: str) -> Mapping[str, Any]:
+    """The entries of all metrics of a release, by name."""
     known = cast("Mapping[str, Any]", catalog(release))
     return cast("Mapping[str, Any]", known["metrics"])
 
 
 def entries(name: str) -> list[dict[str, Any]]:
     """The entries of a metric in all shipped releases that have it, the newest first."""
-    known = [_metrics(release) for release in reversed(releases())]
+    known = [metrics_of(release) for release in reversed(releases())]
     return [one[name] for one in known if name in one]
 
 
@@ -71,7 +72,7 @@ def entry(
         VllmConstructsError: The release does not have the metric.
     """
     checked = _checked(release)
-    exposed = cast("Mapping[str, dict[str, Any]]", _metrics(checked.known))
+    exposed = cast("Mapping[str, dict[str, Any]]", metrics_of(checked.known))
     if name in exposed:
         return exposed[name]
     where = query or "Metric.name"
@@ -102,7 +103,7 @@ def _advice(name: str, release: str) -> tuple[bool, str]:
     near = next((one for one in (bare, f"{name}_total", f"vllm:{name}") if one in exposed), "")
     if near:
         return False, f"write {near!r}"
-    other = next((one for one in releases() if {name, bare} & _metrics(one).keys()), None)
+    other = next((one for one in releases() if {name, bare} & metrics_of(one).keys()), None)
     return False, f"vLLM {other} has it" if other else require.nearest(name, exposed)
 
 
@@ -121,7 +122,7 @@ def all_series() -> tuple[str, ...]:
     """The names of all series that the shipped releases expose."""
     found: set[str] = set()
     for release in releases():
-        for name, one in _metrics(release).items():
+        for name, one in metrics_of(release).items():
             parts = [f"{name}{end}" for end in _PARTS[:3]]
             found |= {*parts} if one["type"] == "histogram" else {name}
     return tuple(sorted(found))
@@ -211,7 +212,7 @@ def series_problem(
 def _entries(name: str, release: VllmRelease | None) -> list[dict[str, Any]]:
     if release is None:
         return entries(name)
-    exposed = _metrics(release.known)
+    exposed = metrics_of(release.known)
     return [exposed[name]] if name in exposed else []
 
 

@@ -1,0 +1,3 @@
+"""The version of this library, for its metadata and its reports."""
+
+__version__ = "0.1.0"

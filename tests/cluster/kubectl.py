@@ -116,6 +116,16 @@ class Kubectl:
         self.run("patch", kind, name, "-n", namespace, "--type=merge", "-p", json.dumps(change))
 
     @contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A command that takes a while; it is ended where it still runs at the end."""
+        command = subprocess.Popen([*self._command, *arguments], stdout=subprocess.DEVNULL)
+        try:
+            yield command
+        finally:
+            command.terminate()
+            command.wait()
+
+    @contextmanager
     def watch(
         self, kind: str, namespace: str, file: Path
     ) -> Iterator[Callable[[], list[Manifest]]]:

@@ -5,36 +5,27 @@ All timeouts are divided by `FASTER` here, the controllers' defaults and ours al
 
 from __future__ import annotations
 
-import base64
-import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from cdk8s import App, Chart
 
-from vllm_constructs import (
-    ModelDeployment,
-    StreamingIngress,
-    TlsSecret,
-    Traefik,
-    WholeGpu,
-)
+from vllm_constructs import ModelDeployment, StreamingIngress, WholeGpu
 
 from . import binaries, streaming
-from .bed import TOKEN, Bed, free_port
+from .bed import Bed
 from .conftest import NEWEST, rendered
 from .kubectl import Kubectl, wait_for
-from .nginx_directives import COMMUNITY, F5, FASTER, Dialect
-from .nodes import Manifest
+from .nginx_directives import COMMUNITY, F5, Dialect
 from .streaming import HOST, Answer, Client, Wish
+from .traefik import CLASS, SECURE, Controller, running
 
 SILENCE = 2.2
 """Seconds of silence: twice the defaults' patience, and less than half of ours."""
-SECURE = "secure.example.com"
 MIB = 1024 * 1024
 
 newest = pytest.mark.parametrize("bed", [NEWEST], indirect=True)
@@ -157,125 +148,17 @@ def _summary(answer: Answer) -> tuple[int, int, bool, str]:
     return answer.status, len(answer.arrived), answer.whole, answer.body
 
 
-@dataclass(frozen=True)
-class Controller:
-    """Traefik as it runs for a test.
-
-    Args:
-        plain: A client of its entry point `web`.
-        secure: A client of its entry point `websecure`.
-    """
-
-    plain: Client
-    secure: Client
-
-
-TRAEFIK_CLASS: Manifest = {
-    "apiVersion": "networking.k8s.io/v1",
-    "kind": "IngressClass",
-    "metadata": {"name": Traefik().class_name},
-    "spec": {"controller": "traefik.io/ingress-controller"},
-}
-
-
 @pytest.fixture
 def traefik(
     request: pytest.FixtureRequest, bed: Bed, namespace: str, server: int
 ) -> Iterator[Controller]:
     """Traefik before a model server, which it finds by our Ingress and Service."""
-    objects = _objects(bed, namespace, server)
-    bed.kubectl.apply([TRAEFIK_CLASS, *objects])
+    strict = getattr(request, "param", False)
     try:
-        with _traefik(bed, namespace, strict=getattr(request, "param", False)) as found:
+        with running(bed, namespace, server, strict=strict) as found:
             yield found
-    finally:
-        bed.kubectl.delete([TRAEFIK_CLASS])
-
-
-def _objects(bed: Bed, namespace: str, server: int) -> list[Manifest]:
-    """A model and its Ingresses with and without TLS, as rendered; and its certificate."""
-    chart = Chart(App(), "test", namespace=namespace)
-    gpu = WholeGpu("NVIDIA-L40S")
-    model = ModelDeployment(chart, "qwen", model="a/b", gpu=gpu, port=server)
-    certificate = TlsSecret("certificate")
-    StreamingIngress(chart, "plain", target=model, host=HOST, controller=Traefik(), name="plain")
-    StreamingIngress(
-        chart,
-        "secure",
-        target=model,
-        host=SECURE,
-        controller=Traefik(),
-        name="secure",
-        tls=certificate,
-    )
-    found = [item for item in rendered(chart) if item["kind"] in ("Ingress", "Service")]
-    for item in found:
-        if item["kind"] == "Service":
-            # There are no pods here, and no endpoint may be on loopback: the Service keeps its
-            # name and port, and leads to the model server by name.
-            spec = {"type": "ExternalName", "externalName": "localhost"}
-            item["spec"] = spec | {"ports": item["spec"]["ports"]}
-    made = bed.ca.issue_cert(SECURE)
-    chain = b"".join(part.bytes() for part in made.cert_chain_pems)
-    data = {"tls.crt": chain, "tls.key": made.private_key_pem.bytes()}
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "kubernetes.io/tls",
-        "metadata": {"name": certificate.secret, "namespace": namespace},
-        "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
-    }
-    return [*found, secret]
-
-
-@contextmanager
-def _traefik(bed: Bed, namespace: str, *, strict: bool) -> Iterator[Controller]:
-    """Traefik, until our Ingresses are served."""
-    try:
-        program = binaries.find("traefik", "traefik")
     except binaries.MissingError as missing:
         pytest.skip(str(missing))
-    web, websecure = free_port(), free_port()
-    provider = {
-        "endpoint": bed.address,
-        "token": TOKEN,
-        "certauthfilepath": str(bed.folder / "ca.crt"),
-        "namespaces": namespace,
-        "allowexternalnameservices": "true",
-        "strictprefixmatching": str(strict).lower(),
-        "throttleduration": "100ms",
-    }
-    arguments = ["--global.checknewversion=false", "--global.sendanonymoususage=false"]
-    arguments += [
-        "--providers.kubernetesingress=true",
-        "--providers.providersthrottleduration=100ms",
-    ]
-    arguments += [f"--providers.kubernetesingress.{key}={one}" for key, one in provider.items()]
-    for name, port in (("web", web), ("websecure", websecure)):
-        timeouts = f"--entrypoints.{name}.transport.respondingtimeouts"
-        arguments += [
-            f"--entrypoints.{name}.address=127.0.0.1:{port}",
-            # Its own defaults, as much faster as all times here.
-            f"{timeouts}.readtimeout={60 * 1000 // FASTER}ms",
-            f"{timeouts}.idletimeout={180 * 1000 // FASTER}ms",
-        ]
-    running = bed.start("traefik", program, arguments)
-    trust = ssl.create_default_context()
-    bed.ca.configure_trust(trust)
-    found = Controller(Client(port=web), Client(port=websecure, host=SECURE, trust=trust))
-    try:
-
-        def is_ready() -> bool:
-            running.check()
-            return streaming.listens(web) and all(
-                one.status("/v1/models") == 200 for one in (found.plain, found.secure)
-            )
-
-        wait_for("a route of Traefik", is_ready, 30, 0.1)
-        yield found
-    finally:
-        bed.programs.remove(running)
-        running.stop()
 
 
 @newest
@@ -334,7 +217,7 @@ def test_traefik_class(kubectl: Kubectl, traefik: Controller) -> None:
     """Traefik serves our Ingress for its class: without that IngressClass it is a 404."""
     assert 200 == traefik.plain.status("/v1/models")
 
-    kubectl.delete([TRAEFIK_CLASS])
+    kubectl.delete([CLASS])
     wait_for("the route to go", lambda: traefik.plain.status("/v1/models") == 404, 20)
-    kubectl.apply([TRAEFIK_CLASS])
+    kubectl.apply([CLASS])
     wait_for("the route to come", lambda: traefik.plain.status("/v1/models") == 200, 20)

@@ -39,7 +39,10 @@ LABELS = {
     "nvidia.com/gpu.product": PRODUCT,
     "nvidia.com/gpu.count": str(COUNT),
 }
-ENGINES = [f"docker.io/vllm/vllm-openai:v0.{minor}.0" for minor in (32, 33)]
+MIRROR = "registry.example.com:5000/mirror/vllm-openai:v0.33.0"
+"""An image of another registry."""
+
+ENGINES = [*(f"docker.io/vllm/vllm-openai:v0.{minor}.0" for minor in (32, 33)), MIRROR]
 
 
 class Node:

@@ -7,21 +7,20 @@ import re
 import signal
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cdk8s import App, Chart
 
 from tests.cluster.kubectl import Kubectl, RefusedError, wait_for
+from tests.vllm import processes
 from tests.vllm.client import speed
 from vllm_constructs import EngineArgs, ModelDeployment, S3Bucket, WholeGpu
 
 from . import images, model
 from .conftest import Deployed
-from .node import PRODUCT
+from .node import MIRROR, PRODUCT
 
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)"
 
@@ -124,13 +123,13 @@ def test_network_policy_in(deployed: Deployed, kubectl: Kubectl) -> None:
 
 
 def test_network_policy_out(deployed: Deployed, kubectl: Kubectl) -> None:
-    """The engine reaches HTTPS servers, as the app allows, and no other port."""
+    """The engine reaches HTTPS and DNS servers, as the app allows, and no other port."""
     kubectl.run("create", "namespace", "outside")
     _client(kubectl, "outside", "client")
-    for port in (443, 9999):
+    for port in (443, 53, 9999):
         address = _client(kubectl, "outside", f"server-{port}", port)
         wait_for("the server", partial(_reaches, kubectl, "outside", address, port))
-        if port == 443:
+        if port != 9999:
             deployed.execute("python3", "-c", CONNECT, address, str(port))
         else:
             with pytest.raises(RefusedError, match=r"timed out|refused"):
@@ -176,6 +175,35 @@ def test_network_policy_derived(space: str, kubectl: Kubectl) -> None:
     assert not _reaches(kubectl, own, other, port + 1)
 
 
+@pytest.mark.usefixtures("deployed")
+def test_image(kubectl: Kubectl) -> None:
+    """An image of another registry runs by its name, with a tag, beside that of Docker Hub."""
+    chart = Chart(App(), "test", namespace="mirrored")
+    ModelDeployment(
+        chart,
+        "qwen",
+        model=model.WEIGHTS,
+        gpu=WholeGpu(PRODUCT),
+        image=MIRROR,
+        memory="4Gi",
+        cpu="1",
+    )
+    (workload,) = (one for one in chart.to_json() if one["kind"] == "Deployment")
+    kubectl.run("create", "namespace", "mirrored")
+    kubectl.create(workload)
+
+    def runs() -> Any:
+        return [
+            status["image"]
+            for pod in kubectl.items("pods", "mirrored")
+            for status in pod["status"].get("containerStatuses", [])
+            if "running" in status["state"]
+        ]
+
+    assert [MIRROR] == wait_for("the engine", runs)
+    kubectl.run("delete", "namespace", "mirrored", "--wait=false")
+
+
 def test_deleted(deployed: Deployed, kubectl: Kubectl) -> None:
     """A pod that is deleted ends its streams first, and soon after them; another one comes."""
     rate = speed(model.PORT, model.MODEL, 4, headers=model.HEADERS, host=deployed.address)
@@ -216,7 +244,8 @@ def test_hung_server(deployed: Deployed) -> None:
     """A server that hangs is unready within a minute, and restarted by its liveness probe."""
     before = _restarts(deployed)
     begun = time.monotonic()
-    os.kill(_server(), signal.SIGSTOP)
+    server = processes.find(1, lambda one: b"serve" in (one / "cmdline").read_bytes().split(b"\0"))
+    os.kill(server, signal.SIGSTOP)
 
     def is_ready() -> bool:
         return bool(deployed.pods()[0]["status"]["containerStatuses"][0]["ready"])
@@ -225,15 +254,3 @@ def test_hung_server(deployed: Deployed) -> None:
     assert time.monotonic() - begun < 60
     wait_for("a restart", lambda: _restarts(deployed) > before, 240)
     deployed.wait_ready()
-
-
-def _server() -> int:
-    """The process of the server, as this process sees it."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            told = (folder / "status").read_text(encoding="utf-8").splitlines()
-            numbers = next(line.split()[1:] for line in told if line.startswith("NSpid:"))
-            if b"serve" in words and numbers[-1] == "1":
-                return int(folder.name)
-    raise LookupError

@@ -1,19 +1,20 @@
-"""Rollouts, scale-downs and evictions under a constant load of streams, through a real proxy."""
+"""Rollouts, scale-downs and the drain of a node under a load of streams, through a real proxy."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.cluster import binaries, streaming
-from tests.cluster.kubectl import Kubectl, RefusedError, wait_for
+from tests.cluster.kubectl import Kubectl, wait_for
 from tests.vllm.client import Load, Stream
+from vllm_constructs.workloads.workload import INSTANCE_LABEL
 
 from . import model
 from .conftest import Deployed
+from .node import NAME
 
 CLIENTS = 4
 TOKENS = 300
@@ -63,22 +64,28 @@ def _scale(kubectl: Kubectl, replicas: int) -> None:
     kubectl.run("scale", name, "-n", model.SPACE, f"--replicas={replicas}")
 
 
-def test_eviction(deployed: Deployed, kubectl: Kubectl, proxy: int) -> None:
-    """An eviction loses no request, and the budget blocks another one until the pod is replaced."""
+def test_node_drain(deployed: Deployed, kubectl: Kubectl, proxy: int) -> None:
+    """`kubectl drain` of a node with two pods: the budget keeps one until the other is replaced."""
     (budget,) = (one for one in model.render(2) if one["kind"] == "PodDisruptionBudget")
     kubectl.create(budget)
     try:
         _scale(kubectl, 2)
         deployed.wait_ready(2)
-        first, second = (pod["metadata"]["name"] for pod in deployed.pods())
-        wait_for("the budget", lambda: _may_evict(kubectl, second, dry_run=True))
-        with _load(proxy) as load:
-            time.sleep(3)
-            assert _may_evict(kubectl, first)
-            assert not _may_evict(kubectl, second)
-            wait_for("the pod to go", lambda: first not in _all_names(kubectl), 120)
+        before = _names(deployed)
+        options = ["--delete-emptydir-data", f"--pod-selector={INSTANCE_LABEL}={model.MODEL}"]
+        with _load(proxy) as load, kubectl.started("drain", NAME, *options) as drain:
+            wait_for("the first pod to go", lambda: len(before & _all_names(kubectl)) == 1, 120)
+            # It asks again every five seconds.
+            time.sleep(7)
+            assert len(before & _all_names(kubectl)) == 1
+            assert drain.poll() is None
+            # As if another node came.
+            kubectl.run("uncordon", NAME)
+            assert 0 == drain.wait(200)
+            assert not before & _all_names(kubectl)
             deployed.wait_ready(2)
     finally:
+        kubectl.run("uncordon", NAME)
         kubectl.delete([budget])
     assert [] == load.lost
     assert load.complete > 3 * CLIENTS
@@ -86,24 +93,6 @@ def test_eviction(deployed: Deployed, kubectl: Kubectl, proxy: int) -> None:
 
 def _all_names(kubectl: Kubectl) -> set[str]:
     return {pod["metadata"]["name"] for pod in kubectl.items("pods", model.SPACE)}
-
-
-def _may_evict(kubectl: Kubectl, pod: str, *, dry_run: bool = False) -> bool:
-    """Ask for an eviction, as `kubectl drain` does; gives whether it is allowed."""
-    options = {"deleteOptions": {"dryRun": ["All"]}} if dry_run else {}
-    eviction = {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": pod, "namespace": model.SPACE},
-    }
-    path = f"/api/v1/namespaces/{model.SPACE}/pods/{pod}/eviction"
-    try:
-        kubectl.run("create", f"--raw={path}", "-f", "-", given=json.dumps(eviction | options))
-    except RefusedError as refused:
-        if "disruption budget" not in str(refused):
-            raise
-        return False
-    return True
 
 
 def test_scale_down(deployed: Deployed, kubectl: Kubectl, proxy: int) -> None:

@@ -18,7 +18,8 @@ from tests.cluster.bed import is_isolated
 from vllm_constructs import ModelDeployment, WholeGpu
 
 from . import environment, substitutions
-from .container import Container, Running, Spawner
+from .container import Container
+from .running import Running, Spawner
 
 HERE = Path(__file__).parent
 NEW_NETWORK = 0x40000000
@@ -55,8 +56,16 @@ class Spawners:
         self._kept: OrderedDict[str, Spawner] = OrderedDict()
         self._number = 0
 
-    def start(self, container: Container, *, fork: bool) -> Running:
-        """Start a container."""
+    def start(self, container: Container, *, fork: bool = True) -> Running:
+        """Start a container, with what `substitutions` says.
+
+        Args:
+            container: The container.
+            fork: Whether it may be a fork of a process that imported vLLM.
+        """
+        substitutions.substitute(container)
+        # A shell has to run as one.
+        fork = fork and container.command[0] == "vllm"
         variables = at_import(container.environment)
         key = f"{fork} {sorted(variables.items())}"
         if key not in self._kept:
@@ -102,9 +111,7 @@ def start(spawners: Spawners) -> Iterator[Start]:
     running: list[Running] = []
 
     def start(container: Container, *, fork: bool = True) -> Running:
-        substitutions.substitute(container)
-        # A shell has to run as one.
-        running.append(spawners.start(container, fork=fork and container.command[0] == "vllm"))
+        running.append(spawners.start(container, fork=fork))
         return running[-1]
 
     yield start
@@ -124,12 +131,8 @@ class Deploy:
         self._number += 1
         chart = Chart(App(), "test", namespace="llm")
         given = {"model": "Qwen/Qwen2.5-7B-Instruct", "gpu": WholeGpu("NVIDIA-L40S")}
-        model = ModelDeployment(chart, "qwen", **(given | options))  # type: ignore[arg-type]
-        objects: list[dict[str, Any]] = chart.to_json()
-        for item in objects:
-            if item["kind"] == "Deployment" and item["metadata"]["name"] == model.name:
-                return Container.read(item, objects, self._scratch / str(self._number))
-        raise LookupError
+        ModelDeployment(chart, "qwen", **(given | options))  # type: ignore[arg-type]
+        return Container.only(chart.to_json(), self._scratch / str(self._number))
 
 
 @pytest.fixture

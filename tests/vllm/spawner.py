@@ -1,4 +1,4 @@
-"""Runs containers with the Python of vLLM: started by `container.py`, one line of JSON for each.
+"""Runs containers with the Python of vLLM: started by `running.py`, one line of JSON for each.
 
 A container gets namespaces of its own for processes and mounts, and is process 1 there. Its root
 has the programs of this machine, read-only, and its volumes at their own paths. Beside them only

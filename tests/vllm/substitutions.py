@@ -16,14 +16,18 @@ from pathlib import Path
 from . import environment
 from .container import Container
 
-VARIABLES = {
+OF_ALL = {
     "PATH": f"{environment.folder()}/bin:/usr/bin:/bin",
-    "HF_HUB_OFFLINE": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
+}
+"""PATH is the image's, and programs are read-only."""
+
+VARIABLES = OF_ALL | {
+    "HF_HUB_OFFLINE": "1",
     "PYTHONPATH": str(Path(__file__).parent / "site"),
     "VLLM_NO_USAGE_STATS": "1",
 }
-"""PATH is the image's. No network is there, programs are read-only, and cores are few."""
+"""Those of vLLM: no network is there, and cores are few."""
 
 OF_NODE = ("HF_HUB_OFFLINE", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VLLM_NO_USAGE_STATS")
 """Those that the device plugin of `tests/node` gives to containers."""
@@ -38,7 +42,7 @@ ABSENT = {
     "LMCacheConnectorV1": "LMCache is not in the environment",
     "LMCacheMPConnector": "as above",
     "NixlConnector": "NIXL needs an RDMA network",
-    "OffloadingConnector": "not tried: it is made for copies from a GPU",
+    "OffloadingConnector": "vLLM rejects it on CPUs: only supported on CUDA-alike and XPU GPUs",
 }
 """KV connectors that are left out with their `--kv-transfer-config`."""
 
@@ -55,6 +59,9 @@ STORED = "/model-cache/of-the-tests"
 def substitute(container: Container) -> None:
     """Make a container one that can start here."""
     words = container.command
+    if "serve" not in words:
+        container.environment |= OF_ALL
+        return
     program = words.index(next(word for word in words if word.split("/")[-1] == "vllm"))
     # Where the images of LMCache have it.
     words[program] = "vllm"
@@ -103,6 +110,9 @@ def _place(container: Container, name: str, source: Path) -> None:
     given = [word for word in container.command if word.startswith("--revision=")]
     revision = given[0].partition("=")[2] if given else REVISION
     folder = f"{_hub(container)}/models--{name.replace('/', '--')}"
+    if container.path(f"{folder}/snapshots/{revision}").exists():
+        # A download has put it there.
+        return
     container.place(f"{folder}/snapshots/{revision}", source)
     refs = container.path(f"{folder}/refs")
     refs.mkdir(exist_ok=True)

@@ -13,7 +13,8 @@ from tests.scenarios import scenario
 from tests.support import load_yaml
 
 from .conftest import Deploy, Start
-from .container import Container, Running
+from .container import Container
+from .running import Running
 
 ROOT = Path(__file__).parents[2]
 RENDERED = ["dist", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/dist"))]

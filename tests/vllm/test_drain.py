@@ -10,7 +10,7 @@ from vllm_constructs import Drain
 
 from .client import Stream, speed
 from .conftest import Deploy, Start
-from .container import Running
+from .running import Running
 
 NAME = "Qwen/Qwen2.5-7B-Instruct"
 PAUSE = 3
@@ -100,6 +100,23 @@ def test_without_hook(start: Start, deploy: Deploy) -> None:
         stream.join()
         assert not stream.is_complete
         assert stream.began + stream.events[-1][0] < begun + 3
+
+
+def test_own_drain(start: Start, deploy: Deploy) -> None:
+    """The control: vLLM's own drain ends new requests with an error, and its probes succeed."""
+    container = deploy()
+    container.command.append("--shutdown-timeout=30")
+    running = start(container, fork=False)
+    running.wait_ready()
+    port = running.container.port
+    stream = Stream.begun(port, NAME, int(speed(port, NAME, 1) * 8))
+    running.signal(signal.SIGTERM)
+    time.sleep(2)
+    assert stream.is_alive()
+    assert 500 == running.request("/v1/completions", {"model": NAME, "prompt": "A pod is"})[0]
+    assert 200 == running.probe("readinessProbe")
+    stream.join()
+    assert stream.is_complete
 
 
 def _ends_early(running: Running) -> None:

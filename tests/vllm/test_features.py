@@ -13,7 +13,8 @@ from tests.support import load_yaml
 from vllm_constructs import EngineArgs, LoraAdapter
 
 from .conftest import Deploy, Start
-from .container import Container, Running
+from .container import Container
+from .running import Running
 
 NAME = "Qwen/Qwen2.5-7B-Instruct"
 FLEET = Path(__file__).parents[2] / "examples" / "fleet" / "dist" / "models.k8s.yaml"

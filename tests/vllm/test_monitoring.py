@@ -42,8 +42,8 @@ from vllm_constructs import (
 
 from .client import Load, Stream
 from .conftest import Spawners
-from .container import Container, Running
-from .substitutions import substitute
+from .container import Container
+from .running import Running
 
 FASTER = 60
 DURATION = re.compile(r"(?<=[\[:])(\d+)([smh])(?=[\]:])")
@@ -196,10 +196,8 @@ def scene(spawners: Spawners, tmp_path_factory: pytest.TempPathFactory) -> Itera
         pytest.skip(str(missing))
     folder = tmp_path_factory.mktemp("monitoring")
     objects = _render()
-    (workload,) = (item for item in objects if item["kind"] == "Deployment")
-    container = Container.read(workload, objects, folder / "container")
-    substitute(container)
-    with spawners.start(container, fork=True) as running:
+    container = Container.only(objects, folder / "container")
+    with spawners.start(container) as running:
         running.wait_ready()
         prometheus = _start_prometheus(program, folder, objects, container.port)
         found = Scene(objects, running)

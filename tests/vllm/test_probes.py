@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,8 @@ from vllm_constructs import ApiKey, Drain
 
 from .client import Stream
 from .conftest import Deploy, Start
-from .container import SECRET, Container, Running
+from .container import SECRET, Container
+from .running import Running
 
 FLEET = Path(__file__).parents[2] / "examples" / "fleet" / "dist" / "models.k8s.yaml"
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
@@ -24,20 +23,6 @@ NAME = "Qwen/Qwen2.5-7B-Instruct"
 
 def _probes(running: Running) -> set[int | None]:
     return {running.probe(name) for name in PROBES}
-
-
-def _engine(running: Running) -> int:
-    """The process of the engine, by the number that its log tells."""
-    found = re.search(r"\(EngineCore pid=(\d+)\)", running.text())
-    assert found is not None
-    own = Path(f"/proc/{running.pid}/ns/pid").readlink()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            told = (folder / "status").read_text(encoding="utf-8").splitlines()
-            numbers = next(line.split()[1:] for line in told if line.startswith("NSpid:"))
-            if numbers[-1] == found[1] and (folder / "ns" / "pid").readlink() == own:
-                return int(folder.name)
-    raise LookupError(found[0])
 
 
 def test_loading(start: Start, deploy: Deploy) -> None:
@@ -104,5 +89,5 @@ def test_dead_engine(start: Start, deploy: Deploy) -> None:
     """A dead engine ends the container within seconds, with exit code 0, so it is restarted."""
     running = start(deploy())
     running.wait_ready()
-    os.kill(_engine(running), signal.SIGKILL)
+    os.kill(running.engine(), signal.SIGKILL)
     assert 0 == running.wait(30)

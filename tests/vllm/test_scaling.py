@@ -34,8 +34,8 @@ from vllm_constructs import (
 
 from .client import Load, Stream
 from .conftest import Spawners
-from .container import Container, Running
-from .substitutions import substitute
+from .container import Container
+from .running import Running
 
 pytestmark = pytest.mark.xdist_group("scaling")
 
@@ -105,12 +105,9 @@ def _render(**scaler: Any) -> list[dict[str, Any]]:
 def scene(spawners: Spawners, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """All of it."""
     folder: Path = tmp_path_factory.mktemp("scaling")
-    objects = _render()
-    (workload,) = (item for item in objects if item["kind"] == "Deployment")
-    container = Container.read(workload, objects, folder)
-    substitute(container)
+    container = Container.only(_render(), folder)
     with ExitStack() as stack:
-        running = stack.enter_context(spawners.start(container, fork=True))
+        running = stack.enter_context(spawners.start(container))
         try:
             bed = stack.enter_context(Bed(binaries.versions()[0]))
             if bed.missing is not None:

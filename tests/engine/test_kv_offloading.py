@@ -255,6 +255,30 @@ def test_no_problem(engine: dict[str, Any], version: str) -> None:
     assert problem(EngineArgs(**engine), release(version)) is None
 
 
+@pytest.mark.parametrize("platform", ["CPU", "TPU", "Gaudi"])
+@pytest.mark.parametrize(
+    ("engine", "asking"),
+    [
+        ({"kv_offloading_size": 8}, "kv_offloading_size"),
+        (
+            {"kv_transfer_config": {"kv_connector": "OffloadingConnector", "kv_role": "kv_both"}},
+            "kv_transfer_config",
+        ),
+    ],
+)
+def test_platform(engine: dict[str, Any], asking: str, platform: Any) -> None:
+    """VLLM's own connector needs a GPU of three vendors; vLLM ends without one."""
+    other = VllmRelease("example.com/vllm:v1", vllm="0.33.0", accelerator=platform)
+    said = problem(EngineArgs(**engine), other)
+
+    assert said is not None
+    assert said.sentence(python) == (
+        f"EngineArgs.{asking} asks for vLLM's own connector, which does not run on {platform}; "
+        "leave it out."
+    )
+    assert problem(transfer("NixlConnector"), other) is None
+
+
 def test_asked() -> None:
     """What is asked for has neither the factor of hybrid models nor that of pinned memory."""
     engine = EngineArgs(kv_offloading_size=8, data_parallel_size=2)

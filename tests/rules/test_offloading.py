@@ -117,6 +117,11 @@ class TestMemory:
             (engine("--kv-offloading-size=8", "-tp=2", shm="8Gi"), "sizeLimit", "8 GiB"),
             (engine("--kv-offloading-size=0", shm="8Gi"), "args", "above 0"),
             (
+                engine("--kv-offloading-size=8", image="vllm/vllm-openai-cpu:v0.33.0"),
+                "args",
+                "does not run on CPU",
+            ),
+            (
                 engine(
                     "--kv-offloading-size=8",
                     '--kv-transfer-config={"kv_connector":"NixlConnector","kv_role":"kv_both"}',

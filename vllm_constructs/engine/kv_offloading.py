@@ -71,13 +71,24 @@ class Asked:
 
 
 def problem(engine: EngineArgs, release: VllmRelease) -> Problem | None:
-    """The problem of a `kv_offloading_size` that vLLM ignores or uses in another way, or None.
+    """The problem of offloading that vLLM rejects, ignores or does in another way, or None.
+
+    Source of the platforms: a run of vLLM 0.32 on CPUs, which names those that it supports.
 
     Args:
         engine: Flags of the engine.
         release: The vLLM release.
     """
     size = engine.get("kv_offloading_size")
+    config = engine.get("kv_transfer_config")
+    named = config.get("kv_connector") if isinstance(config, Mapping) else None
+    platform = release.family.accelerator
+    asks_native = size is not None and engine.get("kv_offloading_backend") != "lmcache"
+    if platform not in PLATFORMS and (asks_native or named in _OF_BACKEND["native"]):
+        asking = "kv_offloading_size" if asks_native else "kv_transfer_config"
+        value = str(size) if asks_native else repr(str(named))
+        text = f"asks for vLLM's own connector, which does not run on {platform}"
+        return Problem(where=f"EngineArgs.{asking}", text=text, value=value, advice="leave it out")
     if size is None:
         return None
     where = "EngineArgs.kv_offloading_size"
@@ -92,8 +103,6 @@ def problem(engine: EngineArgs, release: VllmRelease) -> Problem | None:
             value=str(size),
             advice="leave both out, and give {kv_offload=LmCacheServer(...)}",
         )
-    config = engine.get("kv_transfer_config")
-    named = config.get("kv_connector") if isinstance(config, Mapping) else None
     if named is None or named in _OF_BACKEND[backend]:
         return None
     return Problem(

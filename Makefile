@@ -12,6 +12,8 @@ PYTHON ?= python3
 UPGRADE ?=
 # The vLLM releases of `make release-data`, with blanks between them.
 VLLM ?=
+# What `make quick` tests: the packages that changes break most.
+QUICK ?= tests/engine tests/memory tests/workloads tests/test_layers.py tests/test_public.py
 # What `make test-cluster` runs.
 TESTS ?= tests/cluster
 # What `make test-engine` runs.
@@ -86,6 +88,13 @@ lint: $(DEV) ## Check style and types.
 	@mypy
 	@pyright
 
+.PHONY: quick
+quick: $(DEV) ## Check in half a minute what changes break most: style, types, fast tests.
+	@ruff check
+	@ruff format --check
+	@mypy vllm_constructs main.py
+	@pytest --quiet -n 2 -m 'not slow' -p no:randomly $(QUICK)
+
 .PHONY: format
 format: $(DEV) ## Put the source into shape.
 	@ruff check --fix-only --quiet
@@ -114,6 +123,11 @@ imports: $(SYNTH) $(NODE_MODULES) ## Remake imports/ from ../shared/crds.
 .PHONY: tree
 tree: $(SYNTH) $(NODE_MODULES) ## Compile the jsii module in vllm_constructs/cdk/_jsii.
 	@python tools/make_tree.py
+
+.PHONY: literals
+literals: $(DEV) ## Make the names that editors complete from the catalogs.
+	@PYTHONPATH=. python tools/make_literals.py
+	@ruff format --quiet vllm_constructs/engine/model_names.py vllm_constructs/accelerators/products.py
 
 .PHONY: release-data
 release-data: $(DEV) ## Make the catalogue of a vLLM release from its wheel (VLLM=0.33.0).

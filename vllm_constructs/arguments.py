@@ -47,7 +47,7 @@ def with_options(init: Callable[..., None], options: type) -> None:
         options: The TypedDict.
     """
     from inspect import Parameter, signature
-    from typing import Required, get_args, get_origin
+    from typing import Literal, Required, get_args, get_origin
 
     def _is_required(annotation: object) -> bool:
         origin: object = get_origin(annotation)
@@ -55,7 +55,10 @@ def with_options(init: Callable[..., None], options: type) -> None:
 
     def type_of(name: str) -> object:
         found = options.__annotations__[name]
-        return get_args(found)[0] if _is_required(found) else found
+        bare = get_args(found)[0] if _is_required(found) else found
+        # A string that editors complete has a hundred names.
+        kinds: set[object] = {get_origin(one) for one in get_args(bare)}
+        return str if kinds == {Literal, None} else bare
 
     found = signature(init)
     *own, _ = found.parameters.values()

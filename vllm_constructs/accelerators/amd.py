@@ -15,6 +15,7 @@ from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.releases.image import Platform
 
 from .accelerator import RENDER_GROUPS, WholeDevices, check_groups, check_product
+from .products import AmdProduct
 
 PRODUCT = "amd.com/gpu.product-name"
 RESOURCE = "amd.com/gpu"
@@ -67,7 +68,7 @@ class AmdGpu(WholeDevices):
     platform: ClassVar[Platform] = "ROCm"
     limit: ClassVar[int] = 16
     memories: ClassVar[Mapping[str, int]] = MEMORY
-    product: str | None = None
+    product: AmdProduct | None = None
     # A field here, but a property in the base class.
     count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
     memory_mib: int | None = field(default=None, kw_only=True)

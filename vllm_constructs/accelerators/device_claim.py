@@ -16,6 +16,7 @@ from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.kube import names
 
 from .nvidia import MigSlice, NvidiaGpu, WholeGpu, check_product, check_profile
+from .products import NvidiaProduct
 
 NAME = "gpu"
 """Name of the claim in the pod, and of the request in the claim."""
@@ -47,7 +48,7 @@ class DeviceClaim(NvidiaGpu):
         VllmConstructsError: An unknown product or profile, or several parts of one GPU.
     """
 
-    product: str | None = None
+    product: NvidiaProduct | None = None
     # A field here, but a property in the base class.
     count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
     profile: str | None = field(default=None, kw_only=True)

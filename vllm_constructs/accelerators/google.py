@@ -16,6 +16,7 @@ from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.releases.image import Platform
 
 from .accelerator import Accelerator
+from .products import TpuProduct
 
 RESOURCE = "google.com/tpu"
 ACCELERATOR = "cloud.google.com/gke-tpu-accelerator"
@@ -70,7 +71,7 @@ class Tpu(Accelerator):
 
     platform: ClassVar[Platform] = "TPU"
     unit: ClassVar[str] = "devices"
-    product: str
+    product: TpuProduct
     topology: str = field(kw_only=True)
 
     def __post_init__(self) -> None:

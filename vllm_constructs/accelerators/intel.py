@@ -14,6 +14,7 @@ from vllm_constructs.dataclass import dataclass
 from vllm_constructs.releases.image import Platform
 
 from .accelerator import RENDER_GROUPS, WholeDevices, check_groups, check_product
+from .products import IntelProduct
 
 PRODUCT = "gpu.intel.com/product"
 RESOURCES = ("gpu.intel.com/xe", "gpu.intel.com/i915")
@@ -45,7 +46,7 @@ class IntelGpu(WholeDevices):
 
     platform: ClassVar[Platform] = "XPU"
     memories: ClassVar[Mapping[str, int]] = MEMORY
-    product: str | None = None
+    product: IntelProduct | None = None
     # A field here, but a property in the base class.
     count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
     driver: Literal["xe", "i915"] = field(default="xe", kw_only=True)

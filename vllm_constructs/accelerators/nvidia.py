@@ -19,6 +19,7 @@ from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, refuse
 
 from .accelerator import Accelerator
+from .products import NvidiaProduct
 
 PRODUCT = "nvidia.com/gpu.product"
 MOST_GPUS = 16
@@ -199,7 +200,7 @@ class WholeGpu(NvidiaGpu):
             `count` or `memory_mib`.
     """
 
-    product: str | None = None
+    product: NvidiaProduct | None = None
     # A field may be what is a property by default.
     count: int = field(default=1, kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
     memory_mib: int | None = field(default=None, kw_only=True)
@@ -261,7 +262,7 @@ class MigSlice(NvidiaGpu):
     """
 
     profile: str
-    product: str | None = field(default=None, kw_only=True)
+    product: NvidiaProduct | None = field(default=None, kw_only=True)
     strategy: Literal["mixed", "single"] = field(default="mixed", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -327,7 +328,7 @@ class TimeSlicedGpu(NvidiaGpu):
     """
 
     # Frozen, so that it may be narrower.
-    product: str  # pyright: ignore[reportIncompatibleVariableOverride]
+    product: NvidiaProduct  # pyright: ignore[reportIncompatibleVariableOverride]
     replicas: int = field(default=4, kw_only=True)
     sharing: Literal["time-slicing", "mps"] = field(default="time-slicing", kw_only=True)
     renamed: bool = field(default=False, kw_only=True)
@@ -386,7 +387,7 @@ class VirtualGpu(NvidiaGpu):
         VllmConstructsError: A malformed product or memory size.
     """
 
-    product: str | None = None
+    product: NvidiaProduct | None = None
     memory_mib: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vllm_constructs import require
+from vllm_constructs.engine.model_names import ModelName
 from vllm_constructs.errors import Problem, refuse
 from vllm_constructs.kube import names
 from vllm_constructs.kube.egress import EgressRule
@@ -76,7 +77,7 @@ class ModelDownload(VllmConstruct):
         scope: Construct,
         id: str,
         *,
-        model: str,
+        model: ModelName,
         revision: str,
         cache: Cache,
         hf_token: HuggingFaceToken | None = None,

@@ -15,6 +15,7 @@ from typing import Any, TypedDict, cast
 
 from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
+from vllm_constructs.engine.model_names import ModelName
 from vllm_constructs.errors import Problem, escaped, refuse
 
 from .sizes import Sizes
@@ -144,7 +145,7 @@ class ModelShape(Sizes):
         return _read(config, name, parameters)
 
     @classmethod
-    def named(cls, name: str) -> ModelShape:
+    def named(cls, name: ModelName) -> ModelShape:
         """Return a shape of the catalog.
 
         Args:

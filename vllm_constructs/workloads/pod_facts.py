@@ -15,6 +15,7 @@ from vllm_constructs.accelerators.nodes import Labels, Nodes
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.engine.command_line_writer import as_text
 from vllm_constructs.engine.engine_args import EngineArgs
+from vllm_constructs.engine.model_names import ModelName
 from vllm_constructs.engine.parallelism import Parallelism, share_problem
 from vllm_constructs.errors import Problem, escaped, refuse
 from vllm_constructs.frozen import FrozenDict, frozen
@@ -155,7 +156,7 @@ _DEFAULT: Any = None
 class PodFacts(PodAdditions):
     """The options of a pod with their defaults, checked, and what follows from them."""
 
-    model: str
+    model: ModelName
     gpu: Gpu
     nodes: Nodes = _DEFAULT
     served_name: str | tuple[str, ...] | None = _DEFAULT

@@ -8,6 +8,7 @@ from typing import Literal, Required, TypedDict
 from vllm_constructs.accelerators.kinds import Gpu
 from vllm_constructs.accelerators.nodes import Nodes
 from vllm_constructs.engine.engine_args import EngineArgs
+from vllm_constructs.engine.model_names import ModelName
 from vllm_constructs.kube.references import HasEnvValue, HasName
 
 from .availability import Drain, Startup
@@ -33,7 +34,7 @@ class PodOptions(TypedDict, total=False):
     has the parameter `**pod: Unpack[PodOptions]`.
     """
 
-    model: Required[str]
+    model: Required[ModelName]
     """Hugging Face id such as `Qwen/Qwen2.5-7B-Instruct`, an absolute path in the image or in the
     cache, or the URL of a bucket such as `s3://weights/qwen`. With a name, the model's memory plan
     is known wherever `weights` come from."""

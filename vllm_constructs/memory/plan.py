@@ -442,6 +442,12 @@ class MemoryPlan:
             problem = Problem(text=f"{model} fits on {_description(self.gpu)}: {reason}")
         return problem.sentence()
 
+    def _repr_svg_(self) -> str:
+        """The plan as a picture, which notebooks show."""
+        from .picture import picture
+
+        return picture(self)
+
     def explain(self, spelling: Spelling = python) -> str:
         """All figures in several lines, for a person.
 

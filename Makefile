@@ -109,8 +109,9 @@ docs: $(DEV) ## Build the documentation into build/site/.
 	@mkdocs build --quiet --strict
 
 .PHONY: picture
-picture: $(DEV) ## Draw the dashboard's layout for the documentation again.
+picture: $(DEV) ## Draw the pictures of the documentation again.
 	@PYTHONPATH=. python tools/dashboard_picture.py
+	@PYTHONPATH=. python tools/flow_picture.py
 
 .PHONY: examples
 examples: $(DEV) ## Render the YAML beside each example again.
@@ -128,6 +129,10 @@ tree: $(SYNTH) $(NODE_MODULES) ## Compile the jsii module in vllm_constructs/cdk
 literals: $(DEV) ## Make the names that editors complete from the catalogs.
 	@PYTHONPATH=. python tools/make_literals.py
 	@ruff format --quiet vllm_constructs/engine/model_names.py vllm_constructs/accelerators/products.py
+
+.PHONY: pages
+pages: $(DEV) ## Make the pages that follow from the catalogs and the docstrings.
+	@PYTHONPATH=. python tools/make_pages.py
 
 .PHONY: release-data
 release-data: $(DEV) ## Make the catalogue of a vLLM release from its wheel (VLLM=0.33.0).

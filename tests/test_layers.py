@@ -41,7 +41,7 @@ TABLE = {
     "traffic": "dataclass errors frozen kube require",
     "platform": "accelerators dataclass engine frozen kube releases require workloads",
     "scaling": "dataclass errors frozen kube metrics releases require workloads",
-    "monitoring": "dataclass kube metrics releases require workloads",
+    "monitoring": "dataclass errors kube metrics releases require workloads",
     "reading": "accelerators dataclass engine errors kube memory releases require workloads",
     "rules": (
         "accelerators dataclass engine errors kube memory metrics reading releases require "
@@ -49,14 +49,15 @@ TABLE = {
     ),
     "formats": "_version dataclass errors reading rules",
     "upgrade": "dataclass errors kube reading require rules workloads",
+    "testing": "kube reading require rules",
     "importers": "dataclass errors kube require",
     "cdk": (
         "accelerators arguments dataclass engine errors formats frozen importers kube memory "
         "metrics monitoring platform reading require rules scaling traffic workloads"
     ),
     "cli": (
-        "_version accelerators dataclass engine errors formats kube memory node reading releases "
-        "require rules upgrade"
+        "_version accelerators dataclass engine errors formats kube memory monitoring node reading "
+        "releases require rules upgrade"
     ),
     "__main__": "cli",
 }

@@ -1,5 +1,7 @@
 """`vllm-constructs explain`."""
 
+from pathlib import Path
+
 import pytest
 
 from vllm_constructs.cli.main import main
@@ -19,6 +21,40 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("P01  error    no startup probe") for line in lines)
     assert lines == sorted(lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("VllmEngineDown", "# VllmEngineDown"),
+        ("Deployment.spec.strategy", "A surge needs free GPUs."),
+        ("dist/qwen-7b.k8s.yaml", "# Kubernetes sets VLLM_PORT=tcp://"),
+    ],
+)
+def test_others(
+    name: str,
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Alerts, fields and files are explained, too."""
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert 0 == main(["explain", name])
+    assert expected in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("VllmEngineDwn", "alert 'VllmEngineDwn' is not known; did you mean 'VllmEngineDown'?"),
+        ("Deployment.spec.stratgy", "'Deployment.spec.stratgy' is no field that this library"),
+        ("none.yaml", "'none.yaml' does not exist."),
+    ],
+)
+def test_unknown_others(name: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is not there is one sentence."""
+    assert 2 == main(["explain", name])
+    assert f"vllm-constructs: {sentence}" in capsys.readouterr().err
 
 
 def test_unknown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,7 @@ def test_picture(model: str, gpu: str) -> None:
     name = "{http://www.w3.org/2000/svg}"
     bars = [float(one.attrib["width"]) for one in svg.iter(f"{name}rect") if "x" in one.attrib]
     widths = [width for width in bars if width != 10]
-    shown = {key: size for key, size in parts(made) if size > 0}
+    shown = {key: size for key, size in parts(made).items() if size > 0}
     assert len(shown) == len(widths)
     assert abs(sum(widths) - 640) < 1
     texts = [one.text or "" for one in svg.iter(f"{name}text")]
@@ -37,8 +37,8 @@ def test_picture(model: str, gpu: str) -> None:
 def test_parts() -> None:
     """All parts are the memory of the GPU, unless the model is too large for it."""
     fits, large = plan(SHAPES[1], GPUS[1]), plan(SHAPES[2], GPUS[0])
-    assert fits.gpu_memory == sum(size for _, size in parts(fits))
-    assert large.gpu_memory < sum(size for _, size in parts(large))
+    assert fits.gpu_memory == sum(parts(fits).values())
+    assert large.gpu_memory < sum(parts(large).values())
 
 
 def test_end() -> None:

@@ -480,7 +480,6 @@ def test_runbook() -> None:
         assert ["Means", "Look at", "Do"] == re.findall(
             r"^\*\*([\w ]+)\.\*\*", body, re.MULTILINE
         ), name
-    assert RUNBOOK == ROOT / alerts.RUNBOOK
 
 
 def test_page() -> None:

@@ -135,5 +135,7 @@ def write(path: Path, busybox: Path, engines: Sequence[str], search: str) -> Non
     made.add(BUSYBOX, {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]}, programs, applets)
     settings = {"Entrypoint": ["vllm", "serve"], "Env": [f"PATH={search}"], "WorkingDir": "/"}
     for name in engines:
-        made.add(name, settings, ACCOUNTS, LINKS_TO_USR, ("usr", "root", "home"))
+        # Otherwise all were one image, and a pod's status would have any of its names.
+        own = settings | {"Labels": {"name": name}}
+        made.add(name, own, ACCOUNTS, LINKS_TO_USR, ("usr", "root", "home"))
     made.write(path)

@@ -162,7 +162,7 @@ def test_network_policy_derived(space: str, kubectl: Kubectl) -> None:
     options, port = EGRESS[space]
     own = f"uses-{space}"
     chart = Chart(App(), "test", namespace=own)
-    ModelDeployment(chart, "qwen", model=model.WEIGHTS, gpu=WholeGpu(PRODUCT), **options)
+    ModelDeployment(chart, "caller", model=model.WEIGHTS, gpu=WholeGpu(PRODUCT), **options)
     (policy,) = (one for one in chart.to_json() if one["kind"] == "NetworkPolicy")
     for name in (own, space):
         kubectl.run("create", "namespace", name)
@@ -192,16 +192,20 @@ def test_image(kubectl: Kubectl) -> None:
     kubectl.run("create", "namespace", "mirrored")
     kubectl.create(workload)
 
-    def runs() -> Any:
+    def started() -> list[str]:
+        """The images of containers that were started; without weights the engine soon ends."""
         return [
             status["image"]
             for pod in kubectl.items("pods", "mirrored")
             for status in pod["status"].get("containerStatuses", [])
-            if "running" in status["state"]
+            if {"running", "terminated"} & {*status["state"], *status["lastState"]}
         ]
 
-    assert [MIRROR] == wait_for("the engine", runs)
-    kubectl.run("delete", "namespace", "mirrored", "--wait=false")
+    try:
+        assert [MIRROR] == wait_for("the engine", started)
+    finally:
+        # It has one of the two GPUs.
+        kubectl.delete([workload])
 
 
 def test_deleted(deployed: Deployed, kubectl: Kubectl) -> None:

@@ -12,7 +12,6 @@ from vllm_constructs.kube.metadata import mark
 from vllm_constructs.monitoring import alerts as alerting
 from vllm_constructs.monitoring import dashboard as dashboards
 from vllm_constructs.monitoring import monitors
-from vllm_constructs.monitoring.alerts import RUNBOOK
 from vllm_constructs.monitoring.objectives import Objectives
 
 from .base import VllmConstruct
@@ -48,8 +47,8 @@ class ModelMonitor(VllmConstruct):
         name: Name of the monitor, and beginning of the others' names. Default: the model's.
         objectives: Objectives of the model: alerts fire where they are missed, and the
             dashboard draws them. Default: `Objectives()`.
-        runbook: Address or path of the runbook's page; each alert adds its section. Default: the
-            page's path in this project.
+        runbook: Address or path of your runbook's page; each alert adds its section. Default: a
+            page of Kubernetes or vLLM for each, and the command that prints our runbook's section.
         annotations: More annotations of monitor, rule and dashboard. Default: none.
 
     Alerts and panels read only what the vLLM release of the model's image exposes.
@@ -78,7 +77,7 @@ class ModelMonitor(VllmConstruct):
         namespace: str = "monitoring",
         name: str | None = None,
         objectives: Objectives | None = None,
-        runbook: str = RUNBOOK,
+        runbook: str | None = None,
         annotations: Mapping[str, str] | None = None,
     ) -> None:
         context = chart_context(scope, id)
@@ -93,7 +92,8 @@ class ModelMonitor(VllmConstruct):
             require.text("ModelMonitor.folder", folder)
         goals = Objectives() if objectives is None else objectives
         require.instance("ModelMonitor.objectives", goals, Objectives, "Objectives")
-        require.text("ModelMonitor.runbook", runbook)
+        if runbook is not None:
+            require.text("ModelMonitor.runbook", runbook)
         picked = names.label_map("ModelMonitor.labels", {} if labels is None else labels)
         if not picked and namespace != peers.OPENSHIFT_PROMETHEUS:
             warn(

@@ -1,30 +1,62 @@
-"""`vllm-constructs explain`: the page of a rule."""
+"""`vllm-constructs explain`: rules, fields, alerts, and files with a comment at derived fields."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from pathlib import Path
+
 import rich_click as click
+
+from vllm_constructs import require
+from vllm_constructs.errors import Problem, escaped, refuse
 
 from .options import completed, rule_ids
 from .output import Output
 
+_RULE = re.compile(r"[A-Za-z]\d\d?")
+_FIELD = re.compile(r"[A-Z]\w+\..+")
+_ALERT = re.compile(r"Vllm\w+")
+
 
 @click.command("explain")
-@click.argument(
-    "names",
-    nargs=-1,
-    metavar="[RULE]...",
-    shell_complete=completed(rule_ids),
-)
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completed(rule_ids))
 def command(names: tuple[str, ...]) -> Output:
-    """Explain a rule: what is wrong, what happens, how to mend it, and examples.
+    """Explain a rule, a field, an alert, or a file.
+
+    A rule (P01): what is wrong, what happens, how to mend it, and examples. A field
+    (Deployment.spec.strategy): why it is rendered so, what it is derived from, and the source. An
+    alert (VllmEngineDown): what it means and what to do. A file of YAML (dist/qwen.k8s.yaml) is
+    printed with a comment at each derived field.
 
     Without a name, all rules are listed.
     """
-    if names:
-        from vllm_constructs.rules.explanation import page
+    if not names:
+        from vllm_constructs.rules.check import every_rule
 
-        return Output("\n".join(page(id) for id in names).rstrip("\n"))
-    from vllm_constructs.rules.check import every_rule
+        rules = [f"{rule.id}  {rule.level:7}  {rule.title}" for rule in every_rule()]
+        return Output("\n".join(rules))
+    return Output("\n\n".join(_of(name)(name).rstrip("\n") for name in names))
 
-    rules = [f"{rule.id}  {rule.level:7}  {rule.title}" for rule in every_rule()]
-    return Output("\n".join(rules))
+
+def _of(name: str) -> Callable[[str], str]:
+    """What explains a name."""
+    from vllm_constructs.monitoring.runbook import section
+    from vllm_constructs.rules.explanation import page
+    from vllm_constructs.rules.fields import explained
+
+    if Path(name).is_file():
+        return _commented
+    if _ALERT.fullmatch(name):
+        return section
+    if _FIELD.fullmatch(name):
+        return explained
+    if name.endswith((".yaml", ".yml", ".json")):
+        return refuse(Problem(where=escaped(require.shown(name)), text="does not exist"))
+    return page
+
+
+def _commented(name: str) -> str:
+    from .annotated import annotated
+
+    return annotated(Path(name))

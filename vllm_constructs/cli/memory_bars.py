@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from vllm_constructs.memory.activations import GIB
+from vllm_constructs.memory.picture import parts
 from vllm_constructs.reading.plans import PlannedModel
 
 from .output import can_show
@@ -64,8 +66,9 @@ def bar(plan: MemoryPlan, marks: str) -> Text:
     from rich.text import Text
 
     total = plan.gpu_memory
-    other = plan.activations + plan.cuda_graphs + plan.overhead
-    ends = [plan.weights, plan.weights + other, plan.weights + other + max(plan.kv_cache, 0), total]
+    sizes = parts(plan)
+    other = sizes["activations"] + sizes["CUDA graphs"] + sizes["other"]
+    ends = [*accumulate((sizes["weights"], other, sizes["KV cache"])), total]
     cells = [min(_WIDTH, round(end * _WIDTH / total)) for end in ends]
     text, begin = Text(), 0
     for end, mark, colour in zip(cells, marks, _COLOURS, strict=True):

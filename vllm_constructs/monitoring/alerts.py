@@ -38,7 +38,18 @@ from vllm_constructs.workloads.workload import Workload
 
 from .objectives import Objectives
 
-RUNBOOK = "docs/runbook.md"
+# What opens without a page of one's own: where to look for causes of this kind.
+_PODS = "https://kubernetes.io/docs/tasks/debug/debug-application/debug-pods/"
+_SCALING = "https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/"
+_METRICS = "https://docs.vllm.ai/en/stable/usage/metrics/"
+_TUNING = "https://docs.vllm.ai/en/stable/configuration/optimization/"
+_PAGES = {
+    "VllmEngineDown": _PODS,
+    "VllmReplicaDown": _PODS,
+    "VllmRestartingWhileLoading": _PODS,
+    "VllmGpuIdle": _SCALING,
+    "VllmRequestErrors": _METRICS,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +75,21 @@ class Alert:
     description: str
     metrics: tuple[Metric, ...] = ()
 
-    def manifest(self, labels: Mapping[str, str], runbook: str = RUNBOOK) -> dict[str, Any]:
+    def manifest(self, labels: Mapping[str, str], runbook: str | None = None) -> dict[str, Any]:
         """The alert in a rule group.
 
         Args:
             labels: Labels besides the severity.
-            runbook: URL or path of the runbook. Default: its path in this project.
+            runbook: URL or path of the runbook. Default: a page of Kubernetes or vLLM, and the
+                command that prints the section of this project's runbook.
         """
+        # The anchor of the heading, as MkDocs and others write it.
+        links = {"runbook_url": f"{runbook}#{self.name.lower()}"}
+        if runbook is None:
+            links = {
+                "runbook": f"vllm-constructs explain {self.name}",
+                "runbook_url": _PAGES.get(self.name, _TUNING),
+            }
         return {
             "alert": self.name,
             "expr": self.expression,
@@ -79,8 +98,7 @@ class Alert:
             "annotations": {
                 "summary": self.summary,
                 "description": self.description,
-                # The anchor of the heading, as MkDocs and others write it.
-                "runbook_url": f"{runbook}#{self.name.lower()}",
+                **links,
             },
         }
 
@@ -317,7 +335,7 @@ def prometheus_rule(
     model: str,
     alerts: Sequence[Alert],
     workload: str | None = None,
-    runbook: str = RUNBOOK,
+    runbook: str | None = None,
 ) -> dict[str, Any]:
     """The PrometheusRule.
 
@@ -327,7 +345,7 @@ def prometheus_rule(
         model: Label `model_name` of each alert.
         alerts: Its alerts.
         workload: Label `workload` of each alert, where others have the same model. Default: none.
-        runbook: URL or path of the runbook. Default: its path in this project.
+        runbook: URL or path of the runbook. Default: see `Alert.manifest`.
     """
     own = {"model_name": model} | ({} if workload is None else {"workload": workload})
     rules = [alert.manifest(own, runbook) for alert in alerts]

@@ -1,0 +1,34 @@
+"""The pages that a script makes."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vllm_constructs
+
+ROOT = Path(__file__).parents[1]
+MAKER: dict[str, Any] = runpy.run_path(str(ROOT / "tools" / "make_pages.py"))
+
+
+@pytest.mark.parametrize("name", MAKER["PAGES"])
+def test_current(name: str) -> None:
+    """A page is what `make pages` makes."""
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert MAKER["PAGES"][name]() == text, "run `make pages` and look at the change"
+
+
+def test_symbols() -> None:
+    """Every public name has a page with its reference."""
+    text = (ROOT / "docs" / "symbols.md").read_text(encoding="utf-8")
+    missing = [name for name in vllm_constructs.__all__ if f"[`{name}`](" not in text]
+    assert [] == missing
+
+
+@pytest.mark.parametrize("family", MAKER["FAMILIES"], ids=lambda family: family.name)
+def test_parser(family: Any) -> None:
+    """A parser that no release has is an error of the script."""
+    other = type(family)(name="a", models=family.models, tools="none_of_them")
+    with pytest.raises(LookupError, match="none_of_them"):
+        list(MAKER["_parser_lines"](other))

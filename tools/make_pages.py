@@ -1,0 +1,264 @@
+"""Makes the pages that follow from the catalogs: recipes, the flags of EngineArgs, and symbols.
+
+Usage: python tools/make_pages.py
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import vllm_constructs
+from vllm_constructs import EngineArgs, MemoryPlan, ModelShape, VllmConstructsError, WholeGpu
+from vllm_constructs.releases.release import NEWEST, Flag, built_in, catalog
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+MADE = "<!-- Made by `make pages`. -->\n\n"
+GPUS = (
+    "NVIDIA-L4",
+    "NVIDIA-L40S",
+    "NVIDIA-A100-SXM4-80GB",
+    "NVIDIA-H100-80GB-HBM3",
+    "NVIDIA-H200",
+)
+COUNTS = (1, 2, 4, 8)
+LENGTH = 8192
+
+
+_ABOUT_RECIPES = f"""\
+How models of the common families are served: parsers, and how many GPUs of a kind one pod needs
+with requests of {LENGTH} tokens. The counts are those of [memory plans](memory.md) for vLLM
+{NEWEST} with the margin of the estimates; with more tokens, fewer fit. Parsers are those of the
+family on the page of vLLM about tool calling.
+"""
+_ABOUT_FLAGS = f"""\
+Keywords of [`EngineArgs`](engine.md): the flag of `vllm serve` that each is, its type or values,
+and the default of vLLM {NEWEST}. A keyword that is left out is not rendered. For another release:
+`vllm-constructs list flags --vllm RELEASE`.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Models that are served alike.
+
+    Args:
+        name: Its name.
+        models: Some of its models, which the catalog has.
+        tools: The parser of tool calls; None if vLLM has none for it.
+        reasoning: The parser of reasoning; None if the models do not reason, or vLLM has none.
+        notes: What else to know.
+    """
+
+    name: str
+    models: tuple[str, ...]
+    tools: str | None = None
+    reasoning: str | None = None
+    notes: str = ""
+
+
+FAMILIES = (
+    Family(
+        name="Qwen2.5",
+        models=("Qwen/Qwen2.5-7B-Instruct", "Qwen/Qwen2.5-32B-Instruct"),
+        tools="hermes",
+    ),
+    Family(
+        name="Qwen3",
+        models=("Qwen/Qwen3-8B", "Qwen/Qwen3-32B", "Qwen/Qwen3-30B-A3B"),
+        tools="hermes",
+        reasoning="qwen3",
+    ),
+    Family(
+        name="Qwen3-Coder",
+        models=("Qwen/Qwen3-Coder-30B-A3B-Instruct",),
+        tools="qwen3_coder",
+    ),
+    Family(
+        name="Llama 3",
+        models=("meta-llama/Llama-3.1-8B-Instruct", "meta-llama/Llama-3.3-70B-Instruct"),
+        tools="llama3_json",
+        notes="Gated: give `hf_token=`.",
+    ),
+    Family(
+        name="Mistral",
+        models=("mistralai/Mistral-Small-24B-Instruct-2501",),
+        tools="mistral",
+        notes="With Mistral's own files, `EngineArgs(tokenizer_mode='mistral')`.",
+    ),
+    Family(
+        name="gpt-oss",
+        models=("openai/gpt-oss-20b", "openai/gpt-oss-120b"),
+        tools="openai",
+        reasoning="openai_gptoss",
+        notes="Downloads its vocabulary when it starts.",
+    ),
+    Family(
+        name="DeepSeek V3 and R1",
+        models=("deepseek-ai/DeepSeek-V3", "deepseek-ai/DeepSeek-R1"),
+        tools="deepseek_v3",
+        reasoning="deepseek_r1",
+        notes="The reasoning parser is for R1. Expert parallelism: `enable_expert_parallel`.",
+    ),
+    Family(
+        name="Gemma 3",
+        models=("google/gemma-3-12b-it", "google/gemma-3-27b-it"),
+        notes="Gated: give `hf_token=`. vLLM has no parser for its tool calls.",
+    ),
+    Family(name="Phi-4", models=("microsoft/phi-4",)),
+)
+
+
+def _verdict(model: str, gpu: str, count: int) -> str:
+    try:
+        plan = MemoryPlan(
+            shape=ModelShape.named(model),
+            gpu=WholeGpu(gpu, count=count),
+            engine=EngineArgs(max_model_len=LENGTH, tensor_parallel_size=count),
+        )
+    except VllmConstructsError:
+        return "too large"
+    return plan.verdict
+
+
+def _smallest(model: str, gpu: str) -> str:
+    return next(
+        (str(count) for count in COUNTS if _verdict(model, gpu, count) == "fits"), "more than 8"
+    )
+
+
+def _parser_lines(family: Family) -> Iterator[str]:
+    for kind, name in (
+        ("tool_call_parsers", family.tools),
+        ("reasoning_parsers", family.reasoning),
+    ):
+        if name is not None and name not in built_in(NEWEST, kind):
+            raise LookupError(f"{name} is none of the {kind} of vLLM {NEWEST}")
+    if family.tools is not None:
+        yield f"`EngineArgs(enable_auto_tool_choice=True, tool_call_parser={family.tools!r})`"
+    if family.reasoning is not None:
+        yield f"`EngineArgs(reasoning_parser={family.reasoning!r})`"
+
+
+def recipes() -> str:
+    """The page with a recipe for each family of models."""
+    parts = [
+        MADE + "# Recipes\n",
+        _ABOUT_RECIPES,
+    ]
+    for family in FAMILIES:
+        parts.append(f"## {family.name}\n")
+        listed = "".join(f"- {line}\n" for line in _parser_lines(family))
+        if family.notes:
+            listed += f"- {family.notes}\n"
+        parts += [listed] if listed else []
+        head = " | ".join(gpu.removeprefix("NVIDIA-") for gpu in GPUS)
+        rows = [f"| Model | {head} |", "|---" * (len(GPUS) + 1) + "|"]
+        rows += [
+            f"| `{model}` | {' | '.join(_smallest(model, gpu) for gpu in GPUS)} |"
+            for model in family.models
+        ]
+        parts.append("\n".join(rows) + "\n")
+        parts.append(_example(family))
+    return "\n".join(parts)
+
+
+def _example(family: Family) -> str:
+    model = family.models[0]
+    count, gpu = next(
+        (found, gpu) for found in map(str, COUNTS) for gpu in GPUS if _smallest(model, gpu) == found
+    )
+    flags = [f"max_model_len={LENGTH}"]
+    if family.tools is not None:
+        flags += ["enable_auto_tool_choice=True", f'tool_call_parser="{family.tools}"']
+    if family.reasoning is not None:
+        flags.append(f'reasoning_parser="{family.reasoning}"')
+    listed = "".join(f"        {flag},\n" for flag in flags)
+    product = f'"{gpu}"' if count == "1" else f'"{gpu}", count={count}'
+    token = '    hf_token=HuggingFaceToken.from_secret("hf-token", key="token"),\n'
+    is_gated = "Gated" in family.notes
+    more = ", HuggingFaceToken" if is_gated else ""
+    return (
+        "```python\n"
+        "from cdk8s import App, Chart\n\n"
+        f"from vllm_constructs import EngineArgs{more}, ModelDeployment, WholeGpu\n\n"
+        'chart = Chart(App(), "llm", namespace="llm")\n'
+        "ModelDeployment(\n"
+        "    chart,\n"
+        f'    "{re.sub(r"[^a-z0-9]+", "-", family.name.lower()).strip("-")}",\n'
+        f'    model="{model}",\n'
+        f"    gpu=WholeGpu({product}),\n"
+        f"    engine=EngineArgs(\n{listed}    ),\n"
+        f"{token if is_gated else ''}"
+        ")\n```\n"
+    )
+
+
+def engine_args() -> str:
+    """The page with all keywords of EngineArgs."""
+    flags = catalog()["flags"]
+    rows = []
+    for one in dataclasses.fields(EngineArgs):
+        name = f"--{one.name.replace('_', '-')}"
+        if name in flags:
+            cells = (f"`{one.name}`", f"`{name}`", _type(flags[name], str(one.type)))
+            rows.append(f"| {' | '.join((*cells, _default(flags[name])))} |")
+    head = f"# Flags of the engine\n\n{_ABOUT_FLAGS}\nThere are {len(rows)}.\n\n"
+    columns = "| Keyword | Flag | Type | vLLM's default |\n|---|---|---|---|\n"
+    return MADE + head + columns + "\n".join(rows) + "\n"
+
+
+def _type(flag: Flag, annotation: str) -> str:
+    plain = annotation.removesuffix(" | None")
+    if choices := flag.get("choices"):
+        return ", ".join(f"`{one}`" for one in choices)
+    known = re.fullmatch(r"Literal\[(.*)\] \| str", plain)
+    if known:
+        return f"a string, such as {', '.join(f'`{one}`' for one in ast.literal_eval(known[1]))}"
+    plain = plain.replace("|", "\\|")
+    return f"`{plain}`"
+
+
+def _default(flag: Flag) -> str:
+    default = flag.get("default")
+    return "" if default is None else f"`{default}`"
+
+
+def symbols() -> str:
+    """The page with all public names."""
+    pages = {}
+    for path in sorted(DOCS.rglob("*.md")):
+        for name in re.findall(
+            r"^::: vllm_constructs\.(\w+)$", path.read_text("utf-8"), re.MULTILINE
+        ):
+            pages[name] = path.relative_to(DOCS)
+    rows = []
+    for name in vllm_constructs.__all__:
+        about = (getattr(vllm_constructs, name).__doc__ or "").strip().split("\n\n")[0]
+        sentence = " ".join(about.split())
+        target = (
+            f"[`{name}`]({pages[name]}#vllm_constructs.{name})" if name in pages else f"`{name}`"
+        )
+        rows.append(f"| {target} | {sentence.replace('|', chr(92) + '|')} |")
+    return (
+        MADE + "# Symbols\n\nAll public names, each imported from `vllm_constructs`.\n\n"
+        "| Name | What it is |\n|---|---|\n" + "\n".join(rows) + "\n"
+    )
+
+
+PAGES = {"recipes.md": recipes, "engine_args.md": engine_args, "symbols.md": symbols}
+
+
+def main() -> None:
+    """Write all of them."""
+    for name, make in PAGES.items():
+        (DOCS / name).write_text(make(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

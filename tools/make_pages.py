@@ -233,17 +233,14 @@ def symbols() -> str:
     """The page with all public names."""
     pages = {}
     for path in sorted(DOCS.rglob("*.md")):
-        for name in re.findall(
-            r"^::: vllm_constructs\.(\w+)$", path.read_text("utf-8"), re.MULTILINE
-        ):
-            pages[name] = path.relative_to(DOCS)
+        text = path.read_text(encoding="utf-8")
+        for full in re.findall(r"^::: (vllm_constructs\.[\w.]+)$", text, re.MULTILINE):
+            pages[full.rpartition(".")[2]] = f"{path.relative_to(DOCS)}#{full}"
     rows = []
     for name in vllm_constructs.__all__:
         about = (getattr(vllm_constructs, name).__doc__ or "").strip().split("\n\n")[0]
         sentence = " ".join(about.split())
-        target = (
-            f"[`{name}`]({pages[name]}#vllm_constructs.{name})" if name in pages else f"`{name}`"
-        )
+        target = f"[`{name}`]({pages[name]})" if name in pages else f"`{name}`"
         rows.append(f"| {target} | {sentence.replace('|', chr(92) + '|')} |")
     return (
         MADE + "# Symbols\n\nAll public names, each imported from `vllm_constructs`.\n\n"

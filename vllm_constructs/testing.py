@@ -5,15 +5,33 @@ They need no cluster, and no other package than pytest's own assertions or a sna
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, cast
 
 from vllm_constructs import require
 
-if TYPE_CHECKING:
-    from cdk8s import App, Chart
-
 Manifest = dict[str, Any]
+
+
+class Chart(Protocol):
+    """A chart of cdk8s."""
+
+    def to_json(self) -> list[Any]:
+        """Its objects."""
+        ...
+
+
+class App(Protocol):
+    """An app of cdk8s."""
+
+    @property
+    def charts(self) -> Sequence[Any]:
+        """Its charts."""
+        ...
+
+    def synth_yaml(self) -> str:
+        """All of its objects, after its validations."""
+        ...
 
 
 def manifests(rendered: App | Chart) -> dict[str, Manifest]:
@@ -30,12 +48,11 @@ def manifests(rendered: App | Chart) -> dict[str, Manifest]:
     Raises:
         VllmConstructsError: The check finds an error in an app.
     """
-    charts: Iterable[Any] = [rendered]
-    if hasattr(rendered, "synth_yaml"):
+    charts = getattr(rendered, "charts", None)
+    if charts is not None:
         # It also runs the validations of the tree.
-        rendered.synth_yaml()
-        charts = rendered.charts
-    found = [item for chart in charts for item in chart.to_json()]
+        cast("App", rendered).synth_yaml()
+    found = [item for chart in charts or [rendered] for item in chart.to_json()]
     return dict(sorted((key(item), item) for item in found))
 
 

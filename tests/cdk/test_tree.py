@@ -5,7 +5,6 @@ import itertools
 import json
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from cdk8s import ApiObject, ApiObjectMetadata, App, Chart, JsonPatch
 from constructs import Construct
 
+import vllm_constructs
 from tests.cdk.samples import (
     CACHE,
     PROMETHEUS,
@@ -352,8 +352,7 @@ class TestArchive:
 
     def test_version(self) -> None:
         """It has the version of the library."""
-        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-        assert project["project"]["version"] == tree.VERSION
+        assert vllm_constructs.__version__ == tree.VERSION
         package = json.loads((SOURCE / "package.json").read_text(encoding="utf-8"))
         assert (tree.ASSEMBLY, tree.VERSION) == (package["name"], package["version"])
 

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import vllm_constructs
@@ -41,6 +42,7 @@ def imports_of(name: str, path: Path, known: Mapping[str, Path]) -> set[str]:
     return found - {name}
 
 
+@cache
 def module_graph() -> dict[str, set[str]]:
     """What each module imports of the library."""
     known = modules()
@@ -52,6 +54,7 @@ def package_of(module: str) -> str:
     return module.partition(".")[0]
 
 
+@cache
 def package_graph() -> dict[str, set[str]]:
     """What each package imports of the others."""
     found: dict[str, set[str]] = {}

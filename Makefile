@@ -12,8 +12,10 @@ PYTHON ?= python3
 UPGRADE ?=
 # The vLLM releases of `make release-data`, with blanks between them.
 VLLM ?=
-# What `make quick` tests: the packages that changes break most.
-QUICK ?= tests/engine tests/memory tests/workloads tests/test_layers.py tests/test_public.py
+# Whether `make test` measures coverage, which takes a third more time.
+COVERAGE ?=
+# What `make quick` tests: the tests of what has changed.
+QUICK ?= $$(python tools/changed_tests.py)
 # What `make test-cluster` runs.
 TESTS ?= tests/cluster
 # What `make test-engine` runs.
@@ -55,11 +57,11 @@ synth: $(SYNTH) ## Render main.py into dist/.
 	@echo 'the GPUs that it takes; README.md says in which order to kubectl apply the files.'
 
 .PHONY: test
-test: $(DEV) $(KUBECTL) $(PLUS) $(NODE_MODULES) ## Run all tests and measure coverage.
+test: $(DEV) $(KUBECTL) $(PLUS) $(NODE_MODULES) ## Run all tests (COVERAGE=1: and measure coverage).
 	@mkdir -p build
 	@python -m tests.cluster.binaries --before-other-tests
 	@echo 'tests/vllm and tests/node are skipped: make test-engine and make test-node run them'
-	@pytest -n 2 --cov --cov-report=term-missing --ignore=tests/cluster --ignore=tests/vllm --ignore=tests/node
+	@pytest -n 2 $(if $(COVERAGE),--cov --cov-report=term-missing) --ignore=tests/cluster --ignore=tests/vllm --ignore=tests/node
 
 .PHONY: test-cluster
 test-cluster: $(DEV) $(KUBECTL) ## Test on a real control plane (TESTS=<file> for a part of it).
@@ -89,11 +91,11 @@ lint: $(DEV) ## Check style and types.
 	@pyright
 
 .PHONY: quick
-quick: $(DEV) ## Check in half a minute what changes break most: style, types, fast tests.
+quick: $(DEV) ## Check style and types, and run the tests of what has changed.
 	@ruff check
 	@ruff format --check
 	@mypy vllm_constructs main.py
-	@pytest --quiet -n 2 -m 'not slow' -p no:randomly $(QUICK)
+	@pytest --quiet -n 2 -m 'not slow' $(QUICK)
 
 .PHONY: format
 format: $(DEV) ## Put the source into shape.

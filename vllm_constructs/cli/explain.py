@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import rich_click as click
@@ -14,7 +13,6 @@ from vllm_constructs.errors import Problem, escaped, refuse
 from .options import completed, rule_ids
 from .output import Output
 
-_RULE = re.compile(r"[A-Za-z]\d\d?")
 _FIELD = re.compile(r"[A-Z]\w+\..+")
 _ALERT = re.compile(r"Vllm\w+")
 
@@ -36,27 +34,25 @@ def command(names: tuple[str, ...]) -> Output:
 
         rules = [f"{rule.id}  {rule.level:7}  {rule.title}" for rule in every_rule()]
         return Output("\n".join(rules))
-    return Output("\n\n".join(_of(name)(name).rstrip("\n") for name in names))
+    return Output("\n\n".join(_explained(name).rstrip("\n") for name in names))
 
 
-def _of(name: str) -> Callable[[str], str]:
-    """What explains a name."""
-    from vllm_constructs.monitoring.runbook import section
-    from vllm_constructs.rules.explanation import page
-    from vllm_constructs.rules.fields import explained
-
+def _explained(name: str) -> str:
+    """What a name means."""
     if Path(name).is_file():
-        return _commented
-    if _ALERT.fullmatch(name):
-        return section
-    if _FIELD.fullmatch(name):
-        return explained
+        from .annotated import annotated
+
+        return annotated(Path(name))
     if name.endswith((".yaml", ".yml", ".json")):
         return refuse(Problem(where=escaped(require.shown(name)), text="does not exist"))
-    return page
+    if _ALERT.fullmatch(name):
+        from vllm_constructs.monitoring.runbook import section
 
+        return section(name)
+    if _FIELD.fullmatch(name):
+        from vllm_constructs.rules.fields import explained
 
-def _commented(name: str) -> str:
-    from .annotated import annotated
+        return explained(name)
+    from vllm_constructs.rules.explanation import page
 
-    return annotated(Path(name))
+    return page(name)

@@ -48,11 +48,11 @@ def manifests(rendered: App | Chart) -> dict[str, Manifest]:
     Raises:
         VllmConstructsError: The check finds an error in an app.
     """
-    charts = getattr(rendered, "charts", None)
-    if charts is not None:
+    charts: Sequence[Any] = getattr(rendered, "charts", [rendered])
+    if hasattr(rendered, "charts"):
         # It also runs the validations of the tree.
         cast("App", rendered).synth_yaml()
-    found = [item for chart in charts or [rendered] for item in chart.to_json()]
+    found = [item for chart in charts for item in chart.to_json()]
     return dict(sorted((key(item), item) for item in found))
 
 

@@ -26,6 +26,13 @@ def test_symbols() -> None:
     assert [] == missing
 
 
+def test_quickstart() -> None:
+    """The quickstart has the app of its example."""
+    page = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
+    app = (ROOT / "examples" / "quickstart" / "main.py").read_text(encoding="utf-8")
+    assert f"```python\n{app.split(chr(34) * 3)[2].lstrip()}```" in page
+
+
 @pytest.mark.parametrize("family", MAKER["FAMILIES"], ids=lambda family: family.name)
 def test_parser(family: Any) -> None:
     """A parser that no release has is an error of the script."""

@@ -220,3 +220,20 @@ def test_no_kind(value: Any) -> None:
 
     assert "gpu is" in sentence
     assert all(kind.__name__ in sentence for kind in KINDS), sentence
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("NVIDIA-L40S", "write WholeGpu('NVIDIA-L40S')."),
+        ("MI300X", "write AmdGpu('MI300X')."),
+        ("Gaudi3", "write Gaudi('Gaudi3')."),
+        ("a100", "write WholeGpu(...) with the label nvidia.com/gpu.product of its nodes."),
+        (1, "TimeSlicedGpu, VirtualGpu, DeviceClaim, AmdGpu, IntelGpu, Gaudi, Tpu or Cpu."),
+    ],
+)
+def test_other_types(given: Any, advice: str) -> None:
+    """What is no accelerator is rejected with what to write, if it names one."""
+    with pytest.raises(VllmConstructsError) as caught:
+        GpuPodSpec(model="a/b", gpu=given)
+    assert str(caught.value).endswith(advice)

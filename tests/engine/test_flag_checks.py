@@ -128,6 +128,10 @@ def test_removed_flags(flag: str) -> None:
         ("tp", ("is an alias or the negation", "use tensor_parallel_size instead.")),
         ("port", ("port is reserved by this library", "ModelDeployment(port=...)")),
         ("qqq", ("is not a flag of vLLM 0.33.0; look it up in vLLM's documentation.",)),
+        ("max-model-len", ("EngineArgs.max-model-len is spelt as a flag; write max_model_len.",)),
+        ("--seed", ("EngineArgs.--seed is spelt as a flag; write seed.",)),
+        ("MAX_MODEL_LEN", ("MAX_MODEL_LEN is not a keyword; write max_model_len.",)),
+        ("--port", ("EngineArgs.--port is reserved by this library; give ModelDeployment(port=",)),
     ],
 )
 def test_unknown_keyword(keyword: str, words: tuple[str, ...]) -> None:

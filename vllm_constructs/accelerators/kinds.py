@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from . import nvidia
+from . import amd, intel, nvidia
 from .amd import AmdGpu
 from .cpu import Cpu
 from .device_claim import DeviceClaim
@@ -17,3 +17,23 @@ EXPECTED = (
     "a WholeGpu, MigSlice, TimeSlicedGpu, VirtualGpu, DeviceClaim, AmdGpu, IntelGpu, Gaudi, Tpu or "
     "Cpu"
 )
+
+
+def advice_for(given: object) -> str:
+    """What to write instead of a name of a product; empty for anything else.
+
+    Args:
+        given: What stands where an accelerator is expected.
+    """
+    if not isinstance(given, str):
+        return ""
+    kinds = (
+        ("WholeGpu", nvidia.catalog()),
+        ("AmdGpu", amd.MEMORY),
+        ("IntelGpu", intel.MEMORY),
+        ("Gaudi", intel.GAUDI_MEMORY),
+    )
+    for kind, products in kinds:
+        if given in products:
+            return f"write {kind}({given!r})"
+    return "write WholeGpu(...) with the label nvidia.com/gpu.product of its nodes"

@@ -92,9 +92,14 @@ class CheckedFlags:
 
     @classmethod
     def _refuse_keyword(cls, keyword: str) -> NoReturn:
-        name, where = keyword.replace("_", "-"), f"EngineArgs.{require.shown(keyword)[1:-1]}"
+        name = keyword.replace("_", "-").lstrip("-")
+        where = f"EngineArgs.{require.shown(keyword)[1:-1]}"
         if name in RESERVED:
             refuse(_reserved(where, name))
+        own = name.replace("-", "_").lower()
+        if own in cls.keywords():
+            text = "is spelt as a flag" if "-" in keyword else "is not a keyword"
+            refuse(Problem(where=where, text=text, advice=f"write {{{own}}}"))
         known, flag = catalog(), f"--{name}"
         older = [release for release in releases() if flag in catalog(release)["flags"]]
         if older or flag in known["removed"]:

@@ -336,7 +336,9 @@ class PodFacts(PodAdditions):
                 if name in ("hf_token", "api_key"):
                     text = f"is a {type(value).__name__} (not shown)"
                     refuse(Problem(where=name, text=text, allowed=allowed))
-                require.wrong(name, value, allowed)
+                require.wrong(
+                    name, value, allowed, kinds.advice_for(value) if name == "gpu" else ""
+                )
 
     def _check_references(self) -> None:
         for name in ("priority_class", "runtime_class"):

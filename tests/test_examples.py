@@ -126,14 +126,15 @@ def test_shape(name: str) -> None:
 @each
 def test_gallery(name: str) -> None:
     """The gallery shows each file of an example."""
-    page = GALLERY.read_text(encoding="utf-8")
+    page = (GALLERY.with_suffix("") / f"{name}.md").read_text(encoding="utf-8")
     sources = [
-        path.relative_to(ROOT).as_posix()
+        path.relative_to(folder(name)).as_posix()
         for path in sorted(folder(name).rglob("*"))
         if path.suffix in (".py", ".yaml")
     ]
 
-    assert [source for source in sources if f'--8<-- "{source}"' not in page] == []
+    assert [source for source in sources if f"## {source}\n" not in page] == []
+    assert f"(examples/{name}.md)" in GALLERY.read_text(encoding="utf-8")
 
 
 def test_command(tmp_path: Path) -> None:

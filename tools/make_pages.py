@@ -1,4 +1,4 @@
-"""Makes the pages that follow from the catalogs: recipes, the flags of EngineArgs, and symbols.
+"""Makes the pages that follow from something else: catalogs, docstrings, examples, README.md.
 
 Usage: python tools/make_pages.py
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import vllm_constructs
@@ -248,11 +249,81 @@ def symbols() -> str:
     )
 
 
-PAGES = {"recipes.md": recipes, "engine_args.md": engine_args, "symbols.md": symbols}
+def _about(folder: Path) -> str:
+    """What an example says of itself."""
+    tree = ast.parse((folder / "main.py").read_text(encoding="utf-8"))
+    return ast.get_docstring(tree) or ""
+
+
+def examples() -> str:
+    """The page with a line for each example."""
+    rows = [
+        f"| [{_title(folder)}](examples/{folder.name}.md) | {_about(folder).partition(chr(10))[0]} |"
+        for folder in EXAMPLES
+    ]
+    return (
+        MADE
+        + "# Examples\n\nEach example is a folder of `examples/` with a `main.py`, and a `dist/` "
+        "with the YAML that it\nrenders. To run one, call `python main.py` in its folder. A test "
+        "renders all examples and compares\nthe YAML.\n\n| Example | What it is |\n|---|---|\n"
+        + "\n".join(rows)
+        + "\n"
+    )
+
+
+def example(folder: Path) -> str:
+    """The page of an example: what it is, its files, and what it renders.
+
+    Args:
+        folder: The example.
+    """
+    files = [
+        path
+        for path in sorted(folder.rglob("*"), key=lambda path: (len(path.parts), path.name))
+        if path.suffix in (".py", ".yaml") and "__pycache__" not in path.parts
+    ]
+    parts = [MADE + f"# {_title(folder)}\n", f"{_about(folder)}\n"]
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        # Not a block that the tests of pages execute: the tests of examples do.
+        language = "{.python}" if path.suffix == ".py" else "{.yaml}"
+        text = path.read_text(encoding="utf-8").rstrip()
+        fence = "`" * 4
+        parts.append(f"## {name}\n\n{fence} {language}\n{text}\n{fence}\n")
+    return "\n".join(parts)
+
+
+def _title(folder: Path) -> str:
+    words = folder.name.replace("_", " ")
+    return words[0].upper() + words[1:]
+
+
+def home() -> str:
+    """The home page, with the parts of README.md between its marks."""
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("example", "derived"):
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        part = readme.partition(begin)[2].partition(end)[0]
+        head, _, rest = text.partition(begin)
+        text = head + begin + part + end + rest.partition(end)[2]
+    return text
+
+
+EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/main.py"))
+PAGES: dict[str, Callable[[], str]] = {
+    "index.md": home,
+    "recipes.md": recipes,
+    "engine_args.md": engine_args,
+    "symbols.md": symbols,
+    "examples.md": examples,
+    **{f"examples/{folder.name}.md": partial(example, folder) for folder in EXAMPLES},
+}
 
 
 def main() -> None:
     """Write all of them."""
+    (DOCS / "examples").mkdir(exist_ok=True)
     for name, make in PAGES.items():
         (DOCS / name).write_text(make(), encoding="utf-8")
 

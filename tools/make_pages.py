@@ -37,6 +37,11 @@ with requests of {LENGTH} tokens. The counts are those of [memory plans](memory.
 {NEWEST} with the margin of the estimates; with more tokens, fewer fit. Parsers are those of the
 family on the page of vLLM about tool calling.
 """
+_ABOUT_EXAMPLES = """\
+Each example is a folder of `examples/` with a `main.py`, and a `dist/` with the YAML that it
+renders. To run one, call `python main.py` in its folder. A test renders all examples and compares
+the YAML.
+"""
 _ABOUT_FLAGS = f"""\
 Keywords of [`EngineArgs`](engine.md): the flag of `vllm serve` that each is, its type or values,
 and the default of vLLM {NEWEST}. A keyword that is left out is not rendered. For another release:
@@ -261,14 +266,8 @@ def examples() -> str:
         f"| [{_title(folder)}](examples/{folder.name}.md) | {_about(folder).partition(chr(10))[0]} |"
         for folder in EXAMPLES
     ]
-    return (
-        MADE
-        + "# Examples\n\nEach example is a folder of `examples/` with a `main.py`, and a `dist/` "
-        "with the YAML that it\nrenders. To run one, call `python main.py` in its folder. A test "
-        "renders all examples and compares\nthe YAML.\n\n| Example | What it is |\n|---|---|\n"
-        + "\n".join(rows)
-        + "\n"
-    )
+    table = "| Example | What it is |\n|---|---|\n" + "\n".join(rows)
+    return f"{MADE}# Examples\n\n{_ABOUT_EXAMPLES}\n{table}\n"
 
 
 def example(folder: Path) -> str:

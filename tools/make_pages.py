@@ -262,10 +262,10 @@ def _about(folder: Path) -> str:
 
 def examples() -> str:
     """The page with a line for each example."""
-    rows = [
-        f"| [{_title(folder)}](examples/{folder.name}.md) | {_about(folder).partition(chr(10))[0]} |"
-        for folder in EXAMPLES
-    ]
+    rows = []
+    for folder in EXAMPLES:
+        first, *_ = _about(folder).splitlines()
+        rows.append(f"| [{_title(folder)}](examples/{folder.name}.md) | {first} |")
     table = "| Example | What it is |\n|---|---|\n" + "\n".join(rows)
     return f"{MADE}# Examples\n\n{_ABOUT_EXAMPLES}\n{table}\n"
 

@@ -39,7 +39,7 @@ FRIEND = "chatbot"
 """The namespace of the only clients."""
 
 PAUSE = 5
-DRAIN = 60
+DRAIN = 40
 
 
 def render(replicas: int = 1) -> list[Manifest]:

@@ -182,6 +182,8 @@ def test_slices() -> None:
     def labels(*rows: plan_table.Row) -> list[str]:
         return [line.split("  ")[0] for line in shown(rows) if line.startswith("all ")]
 
+    none = plan_table.row(replace(FOUND, gpu_text="2 CPU cores", kind="CPUs", pod_gpus=0), {})
+    assert labels(none) == []
     assert labels(whole) == ["all GPUs"]
     assert labels(part) == ["all MIG 1g.10gb"]
     expected = ["all MIG 1g.10gb", "all shares of NVIDIA-L4", "all whole GPUs"]

@@ -158,7 +158,8 @@ def _gpus(rows: Sequence[Row]) -> Table:
     sums = totals(rows)
     whole = {row.model.kind for row in rows if row.model.has_whole_gpus}
     for kind, gpus in sums.items():
-        if kind == "total" and not whole:
+        # Models on CPUs alone have no GPUs to count.
+        if not any(gpus) or (kind == "total" and not whole):
             continue
         # One kind of GPU is its own total.
         if kind in whole and len(whole) == 1:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from vllm_constructs.releases.release import NEWEST, Flag, built_in, catalog
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+DATA = ROOT / "vllm_constructs" / "data"
 MADE = "<!-- Made by `make pages`. -->\n\n"
 GPUS = (
     "NVIDIA-L4",
@@ -254,6 +256,53 @@ def symbols() -> str:
     )
 
 
+_ABOUT_SOURCES = """\
+Where the facts in the catalogs of `vllm_constructs/data/` come from. Measured figures are named on
+the [memory plan's page](memory.md).
+"""
+_SOURCES = (
+    (
+        "`vllm-RELEASE.json`: flags, variables, metrics, parsers",
+        "the wheel of that release (`make release-data`); that of 0.32 equals what a server says",
+    ),
+    (
+        "`replaced.json`: what took the place of what was removed",
+        "the release notes and the source of vLLM",
+    ),
+    (
+        "`accelerators.json`: NVIDIA's products",
+        "NVIDIA's data sheets, and the labels of GPU feature discovery",
+    ),
+    (
+        "products of AMD, Intel and Google",
+        "named in `amd.py`, `intel.py` and `google.py` of `vllm_constructs/accelerators/`",
+    ),
+    (
+        "`deployment-fields.json`, `kind-fields.json`",
+        "the OpenAPI schemas of Kubernetes, and the CRDs of each operator",
+    ),
+)
+
+
+def sources() -> str:
+    """The page with the source of each entry of the catalogs."""
+    behaviors = json.loads((DATA / "behavior.json").read_text(encoding="utf-8"))
+    nodes = json.loads((DATA / "nodes.json").read_text(encoding="utf-8"))
+    models = json.loads((DATA / "models.json").read_text(encoding="utf-8"))
+    tables = (
+        ("Behavior of releases", "Behavior", {one["what"]: one for one in behaviors.values()}),
+        ("Labels of platforms", "Platform", {one["title"]: one for one in nodes.values()}),
+        ("Shapes of models", "Model", models),
+    )
+    rows = [f"| {name} | {source} |" for name, source in _SOURCES]
+    listed = "| Catalog | Source |\n|---|---|\n" + "\n".join(rows)
+    parts = [f"{MADE}# Sources\n\n{_ABOUT_SOURCES}\n{listed}\n"]
+    for title, head, entries in tables:
+        rows = [f"| {name} | {one['source']} |" for name, one in entries.items()]
+        parts.append(f"## {title}\n\n| {head} | Source |\n|---|---|\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
 def _about(folder: Path) -> str:
     """What an example says of itself."""
     tree = ast.parse((folder / "main.py").read_text(encoding="utf-8"))
@@ -315,6 +364,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "recipes.md": recipes,
     "engine_args.md": engine_args,
     "symbols.md": symbols,
+    "sources.md": sources,
     "examples.md": examples,
     **{f"examples/{folder.name}.md": partial(example, folder) for folder in EXAMPLES},
 }

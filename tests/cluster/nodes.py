@@ -122,7 +122,7 @@ def mig_node(name: str, product: str, profile: str, slices: int) -> Manifest:
 
 def cpu_node(name: str) -> Manifest:
     """A node without GPUs, that takes every pod that asks for none."""
-    return node(name, labels={}, gpus={})
+    return node(name, labels={"kubernetes.io/arch": "amd64"}, gpus={})
 
 
 def volume(claim: Mapping[str, Any]) -> Manifest:

@@ -144,7 +144,10 @@ def test_change_is_seen(kubectl: Kubectl, namespace: str) -> None:
 @parametrize(APPS)
 def test_previous(kubectl: Kubectl, objects: list[Manifest], app: str, release: str) -> None:
     """An app moves on from the YAML of an earlier release, and back: nothing is immutable."""
-    earlier = documents(PREVIOUS / release / f"{app}.yaml")
+    path = PREVIOUS / release / f"{app}.yaml"
+    if not path.exists():
+        pytest.skip(f"{app} is newer than {release}")
+    earlier = documents(path)
     known = {item["kind"] for item in objects}
     earlier = [item for item in earlier if item["kind"] in known]
 

@@ -33,7 +33,8 @@ OF_NODE = ("HF_HUB_OFFLINE", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VLLM_NO_U
 """Those that the device plugin of `tests/node` gives to containers."""
 
 KV_CACHE_GIB = "1"
-"""`VLLM_CPU_KVCACHE_SPACE`: otherwise vLLM takes a share of this machine's memory."""
+"""`VLLM_CPU_KVCACHE_SPACE`: otherwise vLLM takes a share of this machine's memory, or what a model
+on CPUs has in its manifest, which may be more than this machine has."""
 
 ADDED = ["--enforce-eager"]
 """Compiling a model takes a minute."""
@@ -77,11 +78,7 @@ def substitute(container: Container) -> None:
     if kept[model].startswith("s3://"):
         kept[model] = STORED
     container.command = [*kept, *ADDED]
-    container.environment = {
-        "VLLM_CPU_KVCACHE_SPACE": KV_CACHE_GIB,
-        **container.environment,
-        **VARIABLES,
-    }
+    container.environment |= VARIABLES | {"VLLM_CPU_KVCACHE_SPACE": KV_CACHE_GIB}
     container.environment.pop(MODELSCOPE, None)
     _place_models(container, kept[model])
 

@@ -71,8 +71,8 @@ def test_new_requests(start: Start, deploy: Deploy) -> None:
         assert stream.is_complete
         answered += 1
         time.sleep(0.2)
-    assert answered > 10
     assert 0 == hook.wait(30)
+    assert answered > 4
 
 
 def test_idle(start: Start, deploy: Deploy) -> None:

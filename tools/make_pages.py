@@ -36,8 +36,8 @@ LENGTH = 8192
 _ABOUT_RECIPES = f"""\
 How models of the common families are served: parsers, and how many GPUs of a kind one pod needs
 with requests of {LENGTH} tokens. The counts are those of [memory plans](memory.md) for vLLM
-{NEWEST} with the margin of the estimates; with more tokens, fewer fit. Parsers are those of the
-family on the page of vLLM about tool calling.
+{NEWEST} with the margin of the estimates; with more tokens, fewer fit. The names of
+parsers are those of that release; which one a model needs, its own page says last.
 """
 _ABOUT_EXAMPLES = """\
 Each example is a folder of `examples/` with a `main.py`, and a `dist/` with the YAML that it

@@ -14,7 +14,7 @@ from cdk8s import App, Chart
 from tests.support import load_yaml
 
 from . import binaries
-from .bed import Bed
+from .bed import Bed, own_network
 from .kubectl import Kubectl, make_namespace, wait_for
 from .nodes import Manifest
 
@@ -23,16 +23,29 @@ CRDS = HERE.parents[2] / "shared" / "crds"
 NEWEST = binaries.versions()[0]
 
 _numbers = itertools.count(1)
-_rows: list[tuple[str, str, str, float]] = []
+PROVEN = "proven"
+"""The property of a report that says what its test proves."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with a plain word, where no control plane was asked for."""
-    if os.environ.get("TEST_CLUSTER") == "1":
-        return
+    """Skip, with a plain word, where no control plane was asked for; else a worker per release."""
+    asked = os.environ.get("TEST_CLUSTER") == "1"
     for item in items:
-        if item.path.is_relative_to(HERE):
+        if not item.path.is_relative_to(HERE):
+            continue
+        if not asked:
             item.add_marker(pytest.mark.skip(reason=binaries.why_skipped()))
+        elif isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            release = item.callspec.params.get("bed")
+            if release is not None:
+                item.add_marker(pytest.mark.xdist_group(f"kubernetes-{release}"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def network() -> None:
+    """A network for each process of pytest-xdist: some programs have a port that is theirs."""
+    own_network()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -42,19 +55,22 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if item.path.is_relative_to(HERE) and (report.when == "call" or report.skipped):
         function = getattr(item, "function", None)
         claim = (getattr(function, "__doc__", None) or item.name).splitlines()[0]
-        _rows.append((item.path.stem.removeprefix("test_"), claim, report.outcome, report.duration))
+        report.user_properties.append((PROVEN, (item.path.stem.removeprefix("test_"), claim)))
     return report  # type: ignore[return-value]  # as above
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """One line for each claim: how often it was tried, and how it went."""
     ran: dict[tuple[str, str], list[tuple[str, float]]] = {}
-    for room, claim, outcome, seconds in _rows:
-        ran.setdefault((room, claim), []).append((outcome, seconds))
+    for outcome in ("passed", "failed", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in report.user_properties:
+                if name == PROVEN:
+                    ran.setdefault(tuple(value), []).append((outcome, report.duration))
     if not any(outcome == "passed" for tries in ran.values() for outcome, _ in tries):
         return
     terminalreporter.section("what was proven")
-    for (room, claim), tries in ran.items():
+    for (room, claim), tries in sorted(ran.items()):
         counts = {name: sum(one == name for one, _ in tries) for name in ("passed", "failed")}
         skipped = len(tries) - sum(counts.values())
         found = [f"{counts['passed']} passed"]

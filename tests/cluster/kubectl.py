@@ -152,7 +152,8 @@ def make_namespace(kubectl: Kubectl, name: str) -> None:
         f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")
     }
     metadata = {"name": name, "labels": security}
-    kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    # Applied, so that an app which has the namespace, too, may set other levels afterwards.
+    kubectl.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}])
 
 
 def _listed(manifests: Iterable[Mapping[str, Any]]) -> str:

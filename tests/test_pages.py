@@ -9,7 +9,15 @@ import pytest
 import vllm_constructs
 
 ROOT = Path(__file__).parents[1]
-MAKER: dict[str, Any] = runpy.run_path(str(ROOT / "tools" / "make_pages.py"))
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(str(ROOT / "tools"))
+    MAKER: dict[str, Any] = runpy.run_path(str(ROOT / "tools" / "make_pages.py"))
+
+
+def test_packaged() -> None:
+    """The pages of rules are those of the package, and no other."""
+    made = {name for name in MAKER["PAGES"] if name.startswith("rules/")}
+    assert {f"rules/{path.name}" for path in (ROOT / "docs" / "rules").iterdir()} == made
 
 
 @pytest.mark.parametrize("name", MAKER["PAGES"])

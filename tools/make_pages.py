@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from reference import MARK, referenced
+
 import vllm_constructs
 from vllm_constructs import EngineArgs, MemoryPlan, ModelShape, VllmConstructsError, WholeGpu
 from vllm_constructs.releases.release import NEWEST, Flag, built_in, catalog
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-DATA = ROOT / "vllm_constructs" / "data"
+PACKAGE = ROOT / "vllm_constructs"
+DATA = PACKAGE / "data"
 MADE = "<!-- Made by `make pages`. -->\n\n"
 GPUS = (
     "NVIDIA-L4",
@@ -228,8 +231,8 @@ def _type(flag: Flag, annotation: str) -> str:
     known = re.fullmatch(r"Literal\[(.*)\] \| str", plain)
     if known:
         return f"a string, such as {', '.join(f'`{one}`' for one in ast.literal_eval(known[1]))}"
-    plain = plain.replace("|", "\\|")
-    return f"`{plain}`"
+    # A pipe would end the cell.
+    return " or ".join(f"`{one}`" for one in plain.split(" | "))
 
 
 def _default(flag: Flag) -> str:
@@ -237,13 +240,38 @@ def _default(flag: Flag) -> str:
     return "" if default is None else f"`{default}`"
 
 
-def symbols() -> str:
-    """The page with all public names."""
+def references() -> dict[str, str]:
+    """The page and the anchor of each public name."""
     pages = {}
     for path in sorted(DOCS.rglob("*.md")):
-        text = path.read_text(encoding="utf-8")
-        for full in re.findall(r"^::: (vllm_constructs\.[\w.]+)$", text, re.MULTILINE):
-            pages[full.rpartition(".")[2]] = f"{path.relative_to(DOCS)}#{full}"
+        for found in MARK.finditer(path.read_text(encoding="utf-8")):
+            pages[found[2].rpartition(".")[2]] = f"{path.relative_to(DOCS)}#{found[2]}"
+    return pages
+
+
+def with_reference(path: Path) -> str:
+    """A page with the reference of each name that it marks.
+
+    Args:
+        path: The page.
+    """
+    page = path.relative_to(DOCS).as_posix()
+    found: str = referenced(path.read_text(encoding="utf-8"), page, references())
+    return found
+
+
+def packaged(path: Path) -> str:
+    """A page that is in the package, since the command prints it, too.
+
+    Args:
+        path: The page in the package.
+    """
+    return path.read_text(encoding="utf-8")
+
+
+def symbols() -> str:
+    """The page with all public names."""
+    pages = references()
     rows = []
     for name in vllm_constructs.__all__:
         about = (getattr(vllm_constructs, name).__doc__ or "").strip().split("\n\n")[0]
@@ -358,8 +386,27 @@ def home() -> str:
     return text
 
 
+def architecture() -> str:
+    """The page of the packages, with a line for each."""
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    begin, end = "<!-- packages -->\n", "<!-- /packages -->"
+    rows = []
+    for path in sorted(PACKAGE.glob("*/__init__.py")):
+        about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        rows.append(f"| `{path.parent.name}` | {about.splitlines()[0]} |\n")
+    table = "| Package | Subject |\n|---|---|\n" + "".join(rows)
+    head, _, rest = text.partition(begin)
+    return head + begin + table + end + rest.partition(end)[2]
+
+
 EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/main.py"))
+PACKAGED = {
+    "fields.md": PACKAGE / "rules" / "fields.md",
+    "runbook.md": PACKAGE / "monitoring" / "runbook.md",
+    **{f"rules/{path.name}": path for path in sorted(PACKAGE.glob("rules/pages/*.md"))},
+}
 PAGES: dict[str, Callable[[], str]] = {
+    "architecture.md": architecture,
     "index.md": home,
     "recipes.md": recipes,
     "engine_args.md": engine_args,
@@ -367,13 +414,19 @@ PAGES: dict[str, Callable[[], str]] = {
     "sources.md": sources,
     "examples.md": examples,
     **{f"examples/{folder.name}.md": partial(example, folder) for folder in EXAMPLES},
+    **{name: partial(packaged, path) for name, path in PACKAGED.items()},
+    **{
+        path.relative_to(DOCS).as_posix(): partial(with_reference, path)
+        for path in sorted(DOCS.rglob("*.md"))
+        if MARK.search(path.read_text(encoding="utf-8"))
+    },
 }
 
 
 def main() -> None:
     """Write all of them."""
-    (DOCS / "examples").mkdir(exist_ok=True)
     for name, make in PAGES.items():
+        (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(make(), encoding="utf-8")
 
 

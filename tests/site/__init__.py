@@ -1,0 +1,1 @@
+"""Tests of the documentation in a browser."""

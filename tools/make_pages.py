@@ -40,7 +40,9 @@ _ABOUT_RECIPES = f"""\
 How models of the common families are served: parsers, and how many GPUs of a kind one pod needs
 with requests of {LENGTH} tokens. The counts are those of [memory plans](memory.md) for vLLM
 {NEWEST} with the margin of the estimates; with more tokens, fewer fit. The names of
-parsers are those of that release; which one a model needs, its own page says last.
+parsers are those of that release; which one a model needs, its own page says last. `dtype` is that
+of the checkpoint, with the quantization of its weights; vLLM takes both from the model, so no
+recipe sets them.
 """
 _ABOUT_EXAMPLES = """\
 Each example is a folder of `examples/` with a `main.py`, and a `dist/` with the YAML that it
@@ -143,6 +145,12 @@ def _smallest(model: str, gpu: str) -> str:
     )
 
 
+def _dtype(model: str) -> str:
+    shape = ModelShape.named(model)
+    method = "" if shape.quantization is None else f", {shape.quantization.method}"
+    return f"{shape.dtype}{method}"
+
+
 def _parser_lines(family: Family) -> Iterator[str]:
     for kind, name in (
         ("tool_call_parsers", family.tools),
@@ -169,11 +177,10 @@ def recipes() -> str:
             listed += f"- {family.notes}\n"
         parts += [listed] if listed else []
         head = " | ".join(gpu.removeprefix("NVIDIA-") for gpu in GPUS)
-        rows = [f"| Model | {head} |", "|---" * (len(GPUS) + 1) + "|"]
-        rows += [
-            f"| `{model}` | {' | '.join(_smallest(model, gpu) for gpu in GPUS)} |"
-            for model in family.models
-        ]
+        rows = [f"| Model | dtype | {head} |", "|---" * (len(GPUS) + 2) + "|"]
+        for model in family.models:
+            counts = " | ".join(_smallest(model, gpu) for gpu in GPUS)
+            rows.append(f"| `{model}` | {_dtype(model)} | {counts} |")
         parts.append("\n".join(rows) + "\n")
         parts.append(_example(family))
     return "\n".join(parts)

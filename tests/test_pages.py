@@ -1,5 +1,6 @@
 """The pages that a script makes."""
 
+import inspect
 import runpy
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,25 @@ def test_symbols() -> None:
     """Every public name has a page with its reference."""
     text = (ROOT / "docs" / "symbols.md").read_text(encoding="utf-8")
     missing = [name for name in vllm_constructs.__all__ if f"[`{name}`](" not in text]
+    assert [] == missing
+
+
+def test_keywords() -> None:
+    """Every keyword of a class is in its reference; those of pods are in that of PodOptions."""
+    texts = {
+        found[2].rpartition(".")[2]: found[0]
+        for path in (ROOT / "docs").rglob("*.md")
+        for found in MAKER["MARK"].finditer(path.read_text(encoding="utf-8"))
+    }
+    of_pod = set(vllm_constructs.PodOptions.__annotations__)
+    missing = []
+    for name in vllm_constructs.__all__:
+        public = getattr(vllm_constructs, name)
+        if isinstance(public, type) and not issubclass(public, dict | Exception):
+            every = inspect.signature(public).parameters.values()
+            listed = {one.name for one in every if one.kind is not one.VAR_KEYWORD} - of_pod
+            missing += [f"{name}.{one}" for one in listed if f"`{one}`" not in texts[name]]
+    missing += [one for one in of_pod if f"**`{one}`**" not in texts["PodOptions"]]
     assert [] == missing
 
 

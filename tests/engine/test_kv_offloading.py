@@ -264,6 +264,21 @@ def test_no_problem(engine: dict[str, Any], version: str) -> None:
             {"kv_transfer_config": {"kv_connector": "OffloadingConnector", "kv_role": "kv_both"}},
             "kv_transfer_config",
         ),
+        (
+            {
+                "kv_transfer_config": {
+                    "kv_connector": "MultiConnector",
+                    "kv_role": "kv_both",
+                    "kv_connector_extra_config": {
+                        "connectors": [
+                            {"kv_connector": "NixlConnector", "kv_role": "kv_both"},
+                            {"kv_connector": "OffloadingConnector", "kv_role": "kv_both"},
+                        ]
+                    },
+                }
+            },
+            "kv_transfer_config",
+        ),
     ],
 )
 def test_platform(engine: dict[str, Any], asking: str, platform: Any) -> None:

@@ -82,11 +82,12 @@ def problem(engine: EngineArgs, release: VllmRelease) -> Problem | None:
     size = engine.get("kv_offloading_size")
     config = engine.get("kv_transfer_config")
     named = config.get("kv_connector") if isinstance(config, Mapping) else None
+    own = next((one for one in connectors(config) if one in _OF_BACKEND["native"]), None)
     platform = release.family.accelerator
     asks_native = size is not None and engine.get("kv_offloading_backend") != "lmcache"
-    if platform not in PLATFORMS and (asks_native or named in _OF_BACKEND["native"]):
+    if platform not in PLATFORMS and (asks_native or own is not None):
         asking = "kv_offloading_size" if asks_native else "kv_transfer_config"
-        value = str(size) if asks_native else repr(str(named))
+        value = str(size) if asks_native else repr(own)
         text = f"asks for vLLM's own connector, which does not run on {platform}"
         return Problem(where=f"EngineArgs.{asking}", text=text, value=value, advice="leave it out")
     if size is None:

@@ -622,12 +622,16 @@ def test_peak(
     kubectl.apply([old])
     settled(kubectl, namespace, before[0])
 
-    with kubectl.watch("pods", namespace, tmp_path / "watch") as events:
+    with (
+        kubectl.watch("pods", namespace, tmp_path / "watch") as events,
+        kubectl.watch("replicasets", namespace, tmp_path / "sets") as sets,
+    ):
         start = len(wait_for("the watch", lambda: events()[before[0] - 1 :] and events()))
+        wait_for("the other watch", sets)
         kubectl.apply([new])
         kubectl.run("rollout", "status", "deployment/qwen", "-n", namespace, "--timeout=90s")
         wait_for("old pods to go", lambda: len(kubectl.items("pods", namespace)) == after[0])
-        found = Roll(events(), start - 1)
+        found = Roll(events(), start - 1, sets())
 
     assert peak == found.most_gpus
     least = min(before[0], after[0]) - rollout.strategy.unavailable

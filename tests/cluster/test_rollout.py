@@ -41,13 +41,18 @@ def model(namespace: str, **options: Any) -> ModelDeployment:
     return ModelDeployment(chart, "qwen", **{**given, **options})
 
 
-def gpus(pods: list[Manifest], *, draining: bool) -> int:
-    """GPUs that pods on nodes hold, with or without those of pods that are going."""
-    return sum(
-        int(pod["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"])
-        for pod in pods
-        if "nodeName" in pod["spec"] and (draining or "deletionTimestamp" not in pod["metadata"])
-    )
+def gpus(pods: list[Manifest]) -> int:
+    """GPUs that pods on nodes hold, also those that are going."""
+    return sum(_limit(pod["spec"]) for pod in pods if "nodeName" in pod["spec"])
+
+
+def asked(sets: list[Manifest]) -> int:
+    """GPUs of the pods that ReplicaSets are to have."""
+    return sum(one["spec"]["replicas"] * _limit(one["spec"]["template"]["spec"]) for one in sets)
+
+
+def _limit(pod: Manifest) -> int:
+    return int(pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"])
 
 
 def steps(events: list[Manifest]) -> Iterator[list[Manifest]]:
@@ -62,16 +67,20 @@ def steps(events: list[Manifest]) -> Iterator[list[Manifest]]:
 
 
 class Roll:
-    """A rollout that has been watched from beginning to end."""
+    """A rollout that has been watched from beginning to end.
 
-    def __init__(self, events: list[Manifest], start: int) -> None:
+    The most GPUs are those of the pods that the Deployment asks its ReplicaSets for. Each of these
+    makes and deletes pods by itself, so for a moment there may be one pod more.
+    """
+
+    def __init__(self, events: list[Manifest], start: int, sets: list[Manifest]) -> None:
         seen = list(steps(events))[start:]
         going = [
             [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]] for pods in seen
         ]
         self.fewest_ready = min(len(ready(pods)) for pods in going)
-        self.most_gpus = max(gpus(pods, draining=False) for pods in seen)
-        self.most_gpus_with_draining = max(gpus(pods, draining=True) for pods in seen)
+        self.most_gpus = max(map(asked, steps(sets)))
+        self.most_gpus_with_draining = max(map(gpus, seen))
 
 
 def roll(kubectl: Kubectl, before: ModelDeployment, after: ModelDeployment, file: Path) -> Roll:
@@ -79,14 +88,18 @@ def roll(kubectl: Kubectl, before: ModelDeployment, after: ModelDeployment, file
     namespace = str(before.namespace)
     kubectl.apply(rendered(Chart.of(before)))
     settled(kubectl, namespace, before.replicas)
-    with kubectl.watch("pods", namespace, file) as events:
+    with (
+        kubectl.watch("pods", namespace, file) as events,
+        kubectl.watch("replicasets", namespace, file.with_suffix(".sets")) as sets,
+    ):
         start = len(wait_for("the watch", lambda: events()[before.replicas - 1 :] and events()))
+        wait_for("the other watch", sets)
         kubectl.apply(rendered(Chart.of(after)))
         kubectl.run(
             "rollout", "status", f"deployment/{after.name}", "-n", namespace, "--timeout=90s"
         )
         wait_for("old pods to go", lambda: len(kubectl.items("pods", namespace)) == after.replicas)
-        return Roll(events(), start - 1)
+        return Roll(events(), start - 1, sets())
 
 
 CHANGE = EngineArgs(max_model_len=4096)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from architecture_picture import packages, subject
 from reference import MARK, referenced
 
 import vllm_constructs
@@ -386,24 +387,23 @@ def home() -> str:
     text = (DOCS / "index.md").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in ("example", "derived"):
-        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        part = readme.partition(begin)[2].partition(end)[0]
-        head, _, rest = text.partition(begin)
-        text = head + begin + part + end + rest.partition(end)[2]
+        part = readme.partition(f"<!-- {name} -->\n")[2].partition(f"<!-- /{name} -->")[0]
+        text = _filled(text, name, part)
     return text
 
 
 def architecture() -> str:
     """The page of the packages, with a line for each."""
+    rows = "".join(f"| `{name}` | {subject(name)} |\n" for name in packages())
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
-    begin, end = "<!-- packages -->\n", "<!-- /packages -->"
-    rows = []
-    for path in sorted(PACKAGE.glob("*/__init__.py")):
-        about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        rows.append(f"| `{path.parent.name}` | {about.splitlines()[0]} |\n")
-    table = "| Package | Subject |\n|---|---|\n" + "".join(rows)
+    return _filled(text, "packages", "| Package | Subject |\n|---|---|\n" + rows)
+
+
+def _filled(text: str, name: str, part: str) -> str:
+    """A page with another part between the marks of a name."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     head, _, rest = text.partition(begin)
-    return head + begin + table + end + rest.partition(end)[2]
+    return head + begin + part + end + rest.partition(end)[2]
 
 
 EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/main.py"))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import griffe
@@ -178,9 +177,9 @@ def _annotation(annotation: object) -> str:
     return "None" if annotation in (None, type(None)) else inspect.formatannotation(annotation)
 
 
-def _types_of_parameters(thing: Callable[..., Any] | type | ModuleType) -> dict[str, str]:
+def _types_of_parameters(thing: Any) -> dict[str, str]:
     try:
-        parameters = inspect.signature(thing).parameters.values()  # type: ignore[arg-type]
+        parameters = inspect.signature(thing).parameters.values()
     except (TypeError, ValueError):
         return {}
     return {

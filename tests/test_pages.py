@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(ROOT / "tools"))
     MAKER: dict[str, Any] = runpy.run_path(str(ROOT / "tools" / "make_pages.py"))
+    RECIPES: dict[str, Any] = runpy.run_path(str(ROOT / "tools" / "recipes.py"))
 
 
 def test_packaged() -> None:
@@ -61,9 +62,9 @@ def test_quickstart() -> None:
     assert f"```python\n{app.split(chr(34) * 3)[2].lstrip()}```" in page
 
 
-@pytest.mark.parametrize("family", MAKER["FAMILIES"], ids=lambda family: family.name)
+@pytest.mark.parametrize("family", RECIPES["FAMILIES"], ids=lambda family: family.name)
 def test_parser(family: Any) -> None:
     """A parser that no release has is an error of the script."""
     other = type(family)(name="a", models=family.models, tools="none_of_them")
     with pytest.raises(LookupError, match="none_of_them"):
-        list(MAKER["_parser_lines"](other))
+        list(RECIPES["_parser_lines"](other))

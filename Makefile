@@ -74,7 +74,7 @@ test: $(DEV) $(KUBECTL) $(PLUS) $(NODE_MODULES) ## Run all tests (COVERAGE=1: an
 test-cluster: $(DEV) $(KUBECTL) ## Test on a real control plane (TESTS=<file> for a part of it).
 	@mkdir -p build
 	@python -m tests.cluster.binaries
-	@TEST_CLUSTER=1 tests/cluster/isolated pytest --quiet -n 2 --dist loadgroup $(TESTS)
+	@TEST_CLUSTER=1 tests/cluster/isolated pytest --quiet -n 3 --dist loadgroup $(TESTS)
 
 .PHONY: test-engine
 test-engine: $(DEV) $(KUBECTL) ## Test on the real vLLM (ENGINE_TESTS=<file> for a part of it).

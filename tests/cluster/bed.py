@@ -23,7 +23,8 @@ import trustme
 import yaml
 
 from . import binaries
-from .kubectl import Kubectl, RefusedError, wait_for
+from .api import RefusedError
+from .kubectl import Kubectl, wait_for
 
 NEW_NETWORK = 0x40000000
 STAGES = Path(__file__).parent / "stages.yaml"
@@ -143,6 +144,7 @@ class Bed:
 
     def stop(self) -> None:
         """End all programs, the last one first, and remove the folder."""
+        self.kubectl.close()
         while self.programs:
             self.programs.pop().stop()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -242,7 +244,10 @@ class Bed:
         except binaries.MissingError as missing:
             self.missing = str(missing)
             # Otherwise the controllers' work.
-            self.kubectl.run("create", "serviceaccount", "default")
+            metadata = {"name": "default", "namespace": "default"}
+            self.kubectl.create(
+                {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+            )
             return
         config = f"--kubeconfig={self.kubeconfig}"
         local = ["--bind-address=127.0.0.1", "--leader-elect=false"]

@@ -15,7 +15,7 @@ from tests.support import load_yaml
 
 from . import binaries
 from .bed import Bed, own_network
-from .kubectl import Kubectl, make_namespace, wait_for
+from .kubectl import Kubectl, make_namespace, remove_namespace, wait_for
 from .nodes import Manifest
 
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ PROVEN = "proven"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with a plain word, where no control plane was asked for; else a worker per release."""
+    """Skip, with a plain word, where no control plane was asked for; else groups for workers."""
     asked = os.environ.get("TEST_CLUSTER") == "1"
     for item in items:
         if not item.path.is_relative_to(HERE):
@@ -39,7 +39,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         elif isinstance(item, pytest.Function) and hasattr(item, "callspec"):
             release = item.callspec.params.get("bed")
             if release is not None:
-                item.add_marker(pytest.mark.xdist_group(f"kubernetes-{release}"))
+                # What is tried with one release waits for pods most of the time.
+                alone = any(
+                    mark.name == "parametrize" and mark.args == ("bed", [release])
+                    for mark in item.iter_markers()
+                )
+                group = f"kubernetes-{release}{'-alone' if alone else ''}"
+                item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -117,7 +123,7 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
     name = f"test-{next(_numbers)}"
     make_namespace(kubectl, name)
     yield name
-    kubectl.run("delete", "namespace", name, "--wait=false")
+    remove_namespace(kubectl, name)
 
 
 @pytest.fixture
@@ -138,7 +144,8 @@ def nodes(kubectl: Kubectl, namespace: str) -> Iterator[Callable[..., None]]:
         wait_for("nodes", is_open)
 
     yield make
-    kubectl.run("delete", "--all", "deployments,hpa", "-n", namespace)
+    kubectl.delete_all("deployments", namespace)
+    kubectl.delete_all("hpa", namespace)
     wait_for("pods to go", lambda: not kubectl.items("pods", namespace))
     kubectl.delete(made)
 

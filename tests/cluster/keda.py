@@ -10,8 +10,9 @@ from pathlib import Path
 import yaml
 
 from . import binaries
+from .api import RefusedError
 from .bed import Bed, Program, free_port
-from .kubectl import RefusedError, make_namespace, wait_for
+from .kubectl import make_namespace, wait_for
 from .nodes import Manifest, condition
 
 
@@ -66,8 +67,7 @@ def running(bed: Bed, namespace: str) -> Iterator[None]:
     before = len(bed.programs)
     kubectl.apply(binaries.find("keda", "crds"))
     kubectl.run("wait", "--for=condition=Established", "crd", "--all")
-    if not kubectl.items("namespaces", None, "--field-selector=metadata.name=keda"):
-        make_namespace(kubectl, "keda")
+    make_namespace(kubectl, "keda")
     try:
         with _started(bed, programs, namespace):
             yield
@@ -186,7 +186,7 @@ def _started(bed: Bed, programs: dict[str, Path], name: str) -> Iterator[None]:
         if condition(service, "Available").get("status") != "True":
             return False
         try:
-            bed.kubectl.apply([_probe(name)], dry_run=True)
+            bed.kubectl.dry_run(_probe(name))
         except RefusedError as refused:
             return "connect" not in str(refused) and "EOF" not in str(refused)
         return True
@@ -197,7 +197,7 @@ def _started(bed: Bed, programs: dict[str, Path], name: str) -> Iterator[None]:
         except TimeoutError as late:
             raise TimeoutError("\n".join([str(late), *(one.tail() for one in started)])) from late
         yield
-        bed.kubectl.run("delete", "scaledobjects", "--all", "-n", name)
+        bed.kubectl.delete_all("scaledobjects", name)
     finally:
         bed.kubectl.delete(objects)
 

@@ -9,15 +9,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-Manifest = dict[str, Any]
+from .api import Api, Manifest, RefusedError
+
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace"}
 T = TypeVar("T")
-
-
-class RefusedError(Exception):
-    """What was refused, in the API server's or kubectl's own words."""
 
 
 def wait_for(what: str, probe: Callable[[], T], seconds: float = 60, pause: float = 0.3) -> T:
@@ -38,9 +37,19 @@ def wait_for(what: str, probe: Callable[[], T], seconds: float = 60, pause: floa
 
 @dataclass(frozen=True, kw_only=True)
 class Kubectl:
-    """kubectl for one control plane."""
+    """kubectl for one control plane, and the API itself for what kubectl does not change."""
 
     kubeconfig: Path
+
+    @cached_property
+    def api(self) -> Api:
+        """The API."""
+        return Api(self.kubeconfig)
+
+    def close(self) -> None:
+        """End its connections."""
+        if "api" in self.__dict__:
+            self.api.close()
 
     def run(self, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """One command.
@@ -60,22 +69,26 @@ class Kubectl:
             raise RefusedError(done.stderr.strip() or done.stdout.strip())
         return done
 
-    def apply(
-        self, manifests: Iterable[Mapping[str, Any]] | Path, *, dry_run: bool = False
-    ) -> list[str]:
+    def apply(self, manifests: Iterable[Mapping[str, Any]] | Path) -> list[str]:
         """Apply server-side with strict field validation, and give the warnings.
 
         Raises:
             RefusedError: An object is refused.
         """
         options = ["--server-side", "--validate=strict"]
-        if dry_run:
-            options.append("--dry-run=server")
         if isinstance(manifests, Path):
             done = self.run("apply", *options, "-f", str(manifests))
         else:
             done = self.run("apply", *options, "-f", "-", given=_listed(manifests))
         return [line for line in done.stderr.splitlines() if line.startswith("Warning")]
+
+    def dry_run(self, *manifests: Mapping[str, Any]) -> list[str]:
+        """Apply objects with dry run, and give the warnings.
+
+        Raises:
+            RefusedError: An object is refused.
+        """
+        return [text for one in manifests for text in self.api.apply(one, dry_run=True).warnings]
 
     def diff(self, manifests: Iterable[Mapping[str, Any]]) -> None:
         """Compare what is there with what an apply would leave.
@@ -85,26 +98,33 @@ class Kubectl:
         """
         self.run("diff", "--server-side", "-f", "-", given=_listed(manifests))
 
-    def create(self, *manifests: Mapping[str, Any]) -> None:
+    def create(self, *manifests: Manifest) -> None:
         """Create objects, with their status where the API takes it."""
-        self.run("create", "-f", "-", given=_listed(manifests))
+        for one in manifests:
+            self.api.create(one)
 
-    def delete(self, manifests: Iterable[Mapping[str, Any]]) -> None:
-        """Delete objects and wait until they are gone."""
-        self.run("delete", "--ignore-not-found", "-f", "-", given=_listed(manifests))
+    def delete(self, manifests: Iterable[Mapping[str, Any]], *, wait: bool = True) -> None:
+        """Delete objects, and wait until they are gone."""
+        left = [path for one in manifests if (path := self.api.delete(one))]
+
+        def are_gone() -> bool:
+            left[:] = [path for path in left if self.api.is_there(path)]
+            return not left
+
+        if wait:
+            wait_for("objects to go", are_gone, 100, 0.1)
+
+    def delete_all(self, kind: str, namespace: str) -> None:
+        """Delete all objects of a kind, and wait until they are gone."""
+        self.delete(self.api.items(kind, namespace))
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Manifest:
-        """One object."""
-        done = self.run("get", kind, name, "-n", namespace, "-o", "json")
-        found: Manifest = json.loads(done.stdout)
-        return found
+        """One object as kubectl shows it."""
+        return _shown(self.api.get(kind, name, namespace))
 
-    def items(self, kind: str, namespace: str | None = None, *options: str) -> list[Manifest]:
-        """All objects of a kind."""
-        where = ["--all-namespaces"] if namespace is None else ["-n", namespace]
-        done = self.run("get", kind, *where, "-o", "json", *options)
-        found: list[Manifest] = json.loads(done.stdout)["items"]
-        return found
+    def items(self, kind: str, namespace: str | None = None) -> list[Manifest]:
+        """All objects of a kind as kubectl shows them."""
+        return [_shown(one) for one in self.api.items(kind, namespace)]
 
     def running(self, kind: str, namespace: str) -> list[Manifest]:
         """Objects that are not being deleted."""
@@ -113,7 +133,7 @@ class Kubectl:
 
     def patch(self, kind: str, name: str, namespace: str, change: Mapping[str, Any]) -> None:
         """A merge patch."""
-        self.run("patch", kind, name, "-n", namespace, "--type=merge", "-p", json.dumps(change))
+        self.api.patch(kind, name, namespace, change)
 
     @contextmanager
     def started(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -151,9 +171,20 @@ def make_namespace(kubectl: Kubectl, name: str) -> None:
     security = {
         f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")
     }
-    metadata = {"name": name, "labels": security}
     # Applied, so that an app which has the namespace, too, may set other levels afterwards.
-    kubectl.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}])
+    made = {**NAMESPACE, "metadata": {"name": name, "labels": security}}
+    kubectl.api.apply(made, force=True)
+
+
+def remove_namespace(kubectl: Kubectl, name: str) -> None:
+    """Begin to delete a namespace."""
+    kubectl.delete([{**NAMESPACE, "metadata": {"name": name}}], wait=False)
+
+
+def _shown(found: Manifest) -> Manifest:
+    """An object without `managedFields`."""
+    found["metadata"].pop("managedFields", None)
+    return found
 
 
 def _listed(manifests: Iterable[Mapping[str, Any]]) -> str:

@@ -198,7 +198,7 @@ def claims(kubectl: Kubectl, nodes: Nodes, namespace: str) -> Iterator[Claims]:
         return Chart(app, "test", namespace=namespace)
 
     yield chart
-    kubectl.run("delete", "deployments", "--all", "-n", namespace)
+    kubectl.delete_all("deployments", namespace)
     kubectl.delete(made)
 
 

@@ -21,9 +21,10 @@ from vllm_constructs import (
     WholeGpu,
 )
 
+from .api import RefusedError
 from .bed import Bed
 from .conftest import documents, rendered
-from .kubectl import Kubectl, RefusedError, make_namespace, wait_for
+from .kubectl import Kubectl, make_namespace, wait_for
 from .nodes import Manifest
 
 ROOT = Path(__file__).parents[2]
@@ -50,8 +51,7 @@ def app(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def kinds(bed: Bed) -> set[str]:
     """All kinds that the API server serves."""
-    lines = bed.kubectl.run("api-resources", "--no-headers").stdout.splitlines()
-    return {line.split()[-1] for line in lines}
+    return bed.kubectl.api.kinds()
 
 
 @pytest.fixture

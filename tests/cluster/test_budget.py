@@ -10,8 +10,9 @@ from cdk8s import App, Chart
 
 from vllm_constructs import DisruptionBudget, ExistingClaim, ModelDeployment, WholeGpu
 
+from .api import RefusedError
 from .conftest import NEWEST, rendered
-from .kubectl import Kubectl, RefusedError, wait_for
+from .kubectl import Kubectl, wait_for
 from .nodes import Manifest, gpu_node
 from .test_rollout import steps
 from .test_scheduling import Nodes, hosts, provide, ready, settled

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
-import subprocess
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -31,10 +29,11 @@ from vllm_constructs.upgrade.live import LAST_APPLIED
 from vllm_constructs.upgrade.upgrade import Upgrade
 from vllm_constructs.upgrade.wording import sentence
 
+from .api import RefusedError
 from .bed import Bed
 from .conftest import CRDS, NEWEST, documents
 from .kinds import GLOBAL, SAMPLES, container
-from .kubectl import Kubectl, RefusedError, wait_for
+from .kubectl import Kubectl, wait_for
 from .nodes import Manifest, gpu_node
 from .test_rollout import Roll
 from .test_scheduling import Nodes, settled
@@ -69,32 +68,18 @@ class Tried:
 
 
 def ask(
-    kubectl: Kubectl, manifests: Sequence[Manifest], *options: str
+    kubectl: Kubectl, manifests: Sequence[Manifest], *, dry_run: bool = False
 ) -> tuple[dict[str, Manifest], dict[str, str]]:
     """Apply objects server-side: what the server has then, and what it refuses, by name."""
-    # Fields that controllers have set are no matter of immutability.
-    command = ["apply", "--server-side", "--force-conflicts", "-o", "json", *options, "-f", "-"]
-    left = list(manifests)
+    after: dict[str, Manifest] = {}
     refused: dict[str, str] = {}
-    while left:
-        text = "\n---\n".join(json.dumps(one) for one in left)
-        done = subprocess.run(
-            [*kubectl._command, *command], input=text, capture_output=True, text=True, check=False
-        )
-        if done.returncode == 0:
-            found = json.loads(done.stdout)
-            items = found["items"] if found["kind"] == "List" else [found]
-            return {one["metadata"]["name"]: one for one in items}, refused
-        # What is left is asked again: kubectl shows objects only if all of them are accepted.
-        names = [one["metadata"]["name"] for one in left]
-        parts = re.split(r"\n(?=The |Error |error|\* )|(?<=[^,]), (?=The |Error )", done.stderr)
-        new = {
-            name: part for part in parts for name in names if re.search(rf"[\"/]{name}[\";]", part)
-        }
-        assert new, done.stderr[:3000]
-        refused |= new
-        left = [one for one in left if one["metadata"]["name"] not in refused]
-    return {}, refused
+    for one in manifests:
+        name = one["metadata"]["name"]
+        try:
+            after[name] = kubectl.api.apply(one, dry_run=dry_run, force=True).shown
+        except RefusedError as error:
+            refused[name] = str(error)
+    return after, refused
 
 
 def named(manifest: Manifest, name: str, namespace: str) -> Manifest:
@@ -113,20 +98,20 @@ def tried(kubectl: Kubectl, title: str, namespace: str) -> list[Tried]:
     olds = {i: named(sample, f"v{number}-{i}", namespace) for i in every}
     provide(kubectl, list(olds.values()), namespace)
     fresh = [named(one.manifest, f"f{number}-{i}", namespace) for i, one in every.items()]
-    _, invalid = ask(kubectl, fresh, "--dry-run=server")
+    _, invalid = ask(kubectl, fresh, dry_run=True)
     valid = {i: one for i, one in every.items() if f"f{number}-{i}" not in invalid}
     olds = {i: olds[i] for i in valid}
     _, refused = ask(kubectl, list(olds.values()))
     assert {} == refused
     settle(kubectl, sample["kind"], olds)
     where = None if sample["kind"] in GLOBAL else namespace
-    shown = kubectl.items(sample["kind"], where, "--show-managed-fields")
+    shown = kubectl.api.items(sample["kind"], where)
     lives = {one["metadata"]["name"]: one for one in shown}
     news = {i: named(one.manifest, f"v{number}-{i}", namespace) for i, one in valid.items()}
-    after, refusals = ask(kubectl, list(news.values()), "--dry-run=server")
+    after, refusals = ask(kubectl, list(news.values()), dry_run=True)
     used = [one for one in olds.values() if sample["kind"] in GLOBAL]
     if used := [*used, *volumes(list(olds.values()))]:
-        remove(kubectl, used)
+        kubectl.delete(used, wait=False)
     found = []
     for i, one in valid.items():
         name = f"v{number}-{i}"
@@ -134,12 +119,6 @@ def tried(kubectl: Kubectl, title: str, namespace: str) -> list[Tried]:
         refusal = refusals.get(name, "")
         found.append(Tried(variant, olds[i], lives[name], refusal, after.get(name, {})))
     return found
-
-
-def remove(kubectl: Kubectl, manifests: Sequence[Manifest]) -> None:
-    """Delete objects that do not go with the namespace of a test."""
-    given = "\n---\n".join(json.dumps(one) for one in manifests)
-    kubectl.run("delete", "--ignore-not-found", "--wait=false", "-f", "-", given=given)
 
 
 def volumes(olds: Sequence[Manifest], storage: str = "bed") -> list[Manifest]:
@@ -365,7 +344,7 @@ def claim(namespace: str, size: str = "200Gi", **fields: Any) -> Manifest:
 
 def is_refused(kubectl: Kubectl, manifest: Manifest) -> bool:
     """Whether the server refuses a change."""
-    _, refused = ask(kubectl, [manifest], "--dry-run=server")
+    _, refused = ask(kubectl, [manifest], dry_run=True)
     return bool(refused)
 
 
@@ -398,7 +377,7 @@ def test_growth(kubectl: Kubectl, namespace: str, *, grows: bool | None, bound: 
     if bound:
         assert expected == verdict([old, used], [new, used])
     assert "doubtful" == verdict([old], [new])
-    remove(kubectl, [old, used, *made])
+    kubectl.delete([old, used, *made], wait=False)
 
 
 @pytest.mark.parametrize("chosen", ["fast", None])
@@ -518,7 +497,7 @@ def test_replicas(kubectl: Kubectl, namespace: str) -> None:
     scaler["spec"]["scaleTargetRef"]["name"] = "x"
     kubectl.apply([old])
 
-    after, _ = ask(kubectl, [new], "--dry-run=server")
+    after, _ = ask(kubectl, [new], dry_run=True)
 
     assert 1 == after["x"]["spec"]["replicas"]
     (alone,) = Upgrade(Graph([old]), Graph([new])).rollouts
@@ -527,8 +506,8 @@ def test_replicas(kubectl: Kubectl, namespace: str) -> None:
     assert "the apply sets it to 1" in scaled.note
 
     kubectl.run("scale", "deployment/x", "-n", namespace, "--replicas=4")
-    live = kubectl.items("deployments", namespace, "--show-managed-fields")
-    after, _ = ask(kubectl, [new], "--dry-run=server")
+    live = kubectl.api.items("deployments", namespace)
+    after, _ = ask(kubectl, [new], dry_run=True)
     assert 4 == after["x"]["spec"]["replicas"]
     assert [] == Upgrade(Graph(live), Graph([new])).rollouts
 

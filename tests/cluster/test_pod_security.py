@@ -9,8 +9,9 @@ import pytest
 from tests.support.pods import CASES, spec_of
 from vllm_constructs.kube.pod_security_standards import LEVELS, need_of
 
+from .api import RefusedError
 from .conftest import NEWEST
-from .kubectl import Kubectl, RefusedError
+from .kubectl import Kubectl
 
 pytestmark = pytest.mark.parametrize("bed", [NEWEST], indirect=True)
 
@@ -28,15 +29,15 @@ def namespaces(kubectl: Kubectl) -> dict[str, str]:
         labels = {"pod-security.kubernetes.io/enforce": level}
         space = {"name": name, "labels": labels}
         account = {"name": "default", "namespace": name}
-        kubectl.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": space}])
-        kubectl.apply([{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}])
+        kubectl.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": space})
+        kubectl.api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
     return found
 
 
 def is_admitted(kubectl: Kubectl, pod: dict[str, Any]) -> bool:
     """Whether the API server admits a pod; it refuses it for its level only."""
     try:
-        kubectl.apply([pod], dry_run=True)
+        kubectl.dry_run(pod)
     except RefusedError as error:
         if "PodSecurity" in str(error):
             return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,10 @@ import pytest
 
 from vllm_constructs import VllmConstructsError
 
+from .api import RefusedError
 from .bed import Bed
 from .conftest import CRDS
-from .kubectl import Kubectl, RefusedError, make_namespace
+from .kubectl import Kubectl, make_namespace, remove_namespace
 from .mistakes import CUSTOM, MISTAKES, NAMESPACE, Mistake, all_good, good, has
 
 RULES = Path(__file__).parents[3] / "shared" / "rules.md"
@@ -38,7 +38,7 @@ def restricted(bed: Bed) -> Iterator[Kubectl]:
     """The client, with one namespace for all good and bad manifests."""
     make_namespace(bed.kubectl, NAMESPACE)
     yield bed.kubectl
-    bed.kubectl.run("delete", "namespace", NAMESPACE, "--wait=false")
+    remove_namespace(bed.kubectl, NAMESPACE)
 
 
 def skip_without_crd(kind: str) -> None:
@@ -51,7 +51,7 @@ def test_good(restricted: Kubectl) -> None:
     """The manifests that mistakes are put into are admitted without a warning."""
     known = [item for item in all_good() if item["kind"] not in CUSTOM or CRDS.is_dir()]
 
-    assert [] == restricted.apply(known, dry_run=True)
+    assert [] == restricted.dry_run(*known)
 
 
 def refusal_of(kubectl: Kubectl, mistake: Mistake) -> str:
@@ -63,16 +63,16 @@ def refusal_of(kubectl: Kubectl, mistake: Mistake) -> str:
         mistake.standing(before)
         name = f"standing-{next(_numbers)}"
         before["metadata"]["name"] = manifest["metadata"]["name"] = name
-        kubectl.apply([before])
+        kubectl.api.apply(before)
     with pytest.raises(RefusedError) as refusal:
-        kubectl.apply([manifest], dry_run=True)
+        _ = kubectl.apply([manifest]) if mistake.by_kubectl else kubectl.dry_run(manifest)
     return str(refusal.value)
 
 
 def warnings_of(kubectl: Kubectl, mistake: Mistake) -> list[str]:
     """The warnings with which a mistake is admitted."""
     skip_without_crd(mistake.kind)
-    return kubectl.apply([mistake.manifest()], dry_run=True)
+    return kubectl.dry_run(mistake.manifest())
 
 
 @parametrize([one for one in MISTAKES if not one.admitted])
@@ -110,17 +110,15 @@ def test_difference(bed: Bed, restricted: Kubectl, mistake: Mistake) -> None:
 @parametrize([one for one in MISTAKES if one.dropped_by])
 def test_dropped(bed: Bed, restricted: Kubectl, mistake: Mistake) -> None:
     """A field whose feature gate is off is dropped without a word, strict validation or not."""
-    options = ["--server-side", "--validate=strict", "--dry-run=server", "-o", "json", "-f", "-"]
-    given = json.dumps(mistake.manifest())
     if mistake.is_refused(bed.version):
         with pytest.raises(RefusedError):
-            restricted.run("apply", *options, given=given)
+            restricted.dry_run(mistake.manifest())
         return
 
-    done = restricted.run("apply", *options, given=given)
+    found = restricted.api.apply(mistake.manifest(), dry_run=True)
 
-    assert "" == done.stderr
-    assert (bed.version not in mistake.dropped_by) == has(json.loads(done.stdout), mistake.field)
+    assert [] == found.warnings
+    assert (bed.version not in mistake.dropped_by) == has(found.shown, mistake.field)
 
 
 @parametrize([one for one in MISTAKES if one.ours])

@@ -24,10 +24,11 @@ from vllm_constructs import (
 )
 
 from . import binaries
+from .api import RefusedError
 from .bed import Bed, is_isolated
 from .conftest import NEWEST, documents, rendered
 from .keda import behind, prometheus, running
-from .kubectl import Kubectl, RefusedError, wait_for
+from .kubectl import Kubectl, wait_for
 from .nodes import Manifest, condition, gpu_node
 from .servers import CustomMetrics, serve
 from .test_admission import APPS, SNAPSHOTS

@@ -10,8 +10,9 @@ import pytest
 
 from tests.scenarios import scenario
 
+from .api import RefusedError
 from .conftest import NEWEST
-from .kubectl import Kubectl, RefusedError, make_namespace, wait_for
+from .kubectl import Kubectl, make_namespace, wait_for
 from .nodes import Manifest
 
 pytestmark = pytest.mark.parametrize("bed", [NEWEST], indirect=True)
@@ -34,8 +35,7 @@ def objects(
     own = {item["metadata"]["name"] for item in found if item["kind"] == "Namespace"}
     for namespace in {item["metadata"].get("namespace") for item in found} - own - {None}:
         make_namespace(kubectl, namespace)
-    lines = kubectl.run("api-resources", "--no-headers").stdout.splitlines()
-    served = {line.split()[-1] for line in lines}
+    served = kubectl.api.kinds()
     made = [item for item in found if item["kind"] in served]
     yield sorted(made, key=lambda item: item["kind"] != "Namespace")
     kubectl.delete(item for item in made if item["kind"] != "Namespace")
@@ -47,7 +47,7 @@ def test_admitted(kubectl: Kubectl, objects: list[Manifest]) -> None:
     assert [] == kubectl.apply(objects)
     workloads = [item for item in objects if item["kind"] == "Deployment"]
     for workload in workloads:
-        assert [] == kubectl.apply([trial(kubectl, workload)], dry_run=True)
+        assert [] == kubectl.dry_run(trial(kubectl, workload))
     assert workloads
 
 

@@ -185,21 +185,16 @@ def test_no_toleration(kubectl: Kubectl, chart: Chart, nodes: Nodes, namespace: 
     tainted = gpu_node("l40s", L40S, 1)
     pool = {"key": "example.com/pool", "value": "batch", "effect": "NoSchedule"}
     tainted["spec"]["taints"].append(pool)
-    nodes(cpu_node("cpu"))
-    kubectl.create(tainted)
-    try:
-        ModelDeployment(chart, "qwen", model="a/b", gpu=WholeGpu(L40S))
-        kubectl.apply(rendered(chart))
-        assert "untolerated taint" in pending(kubectl, namespace)
+    nodes(cpu_node("cpu"), tainted)
+    ModelDeployment(chart, "qwen", model="a/b", gpu=WholeGpu(L40S))
+    kubectl.apply(rendered(chart))
+    assert "untolerated taint" in pending(kubectl, namespace)
 
-        other = Chart(App(), "other", namespace=namespace)
-        accepted = [Toleration(key="example.com/pool", value="batch")]
-        ModelDeployment(other, "coder", model="a/b", gpu=WholeGpu(L40S), tolerations=accepted)
-        kubectl.apply(rendered(other))
-        assert {"l40s": 1} == hosts(settled(kubectl, namespace, 1))
-    finally:
-        kubectl.run("delete", "deployments", "--all", "-n", namespace)
-        kubectl.delete([tainted])
+    other = Chart(App(), "other", namespace=namespace)
+    accepted = [Toleration(key="example.com/pool", value="batch")]
+    ModelDeployment(other, "coder", model="a/b", gpu=WholeGpu(L40S), tolerations=accepted)
+    kubectl.apply(rendered(other))
+    assert {"l40s": 1} == hosts(settled(kubectl, namespace, 1))
 
 
 def test_spread(kubectl: Kubectl, chart: Chart, nodes: Nodes, namespace: str) -> None:

@@ -21,8 +21,9 @@ from vllm_constructs import (
     WholeGpu,
 )
 
+from .api import RefusedError
 from .conftest import NEWEST, rendered
-from .kubectl import Kubectl, RefusedError, wait_for
+from .kubectl import Kubectl, wait_for
 from .nodes import Manifest, cpu_node, gpu_node, volume
 
 pytestmark = [
@@ -105,7 +106,7 @@ def test_download(
             kubectl.apply([{**job, "metadata": job["metadata"] | {"name": download.job.name}}])
         assert 2 == len(kubectl.items("jobs", namespace))
     finally:
-        kubectl.run("delete", "jobs", "--all", "-n", namespace)
+        kubectl.delete_all("jobs", namespace)
         kubectl.delete(objects)
         kubectl.delete(claims)
 

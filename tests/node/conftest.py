@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.cluster import binaries
+from tests.cluster.api import RefusedError
 from tests.cluster.bed import Bed, is_isolated
-from tests.cluster.kubectl import Kubectl, RefusedError, wait_for
+from tests.cluster.kubectl import Kubectl, wait_for
 from tests.vllm.client import Stream
 
 from . import model

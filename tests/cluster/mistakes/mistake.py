@@ -50,6 +50,7 @@ class Mistake:
         kind: The good manifest that is changed.
         change: What is done to it.
         refused: Part of the words with which it is refused; several where releases differ.
+        by_kubectl: Whether kubectl refuses it without asking the API server.
         admitted: Why it is admitted, so that nobody but a check notices.
         warned: Part of the one warning with which it is admitted.
         admitted_from: Where releases differ, the first one here that admits it.
@@ -65,6 +66,7 @@ class Mistake:
     change: Change
     _: KW_ONLY
     refused: str | tuple[str, ...] = ""
+    by_kubectl: bool = False
     admitted: str = ""
     warned: str = ""
     admitted_from: str = ""

@@ -36,6 +36,7 @@ MISTAKES = [
         "Ingress",
         annotation(f"{F5}/proxy-buffering", value=False),
         refused="cannot unmarshal bool into Go struct field ObjectMeta.metadata.annotations",
+        by_kubectl=True,
     ),
     Mistake(
         "N02",

@@ -363,6 +363,7 @@ MISTAKES = [
         BUDGET,
         put("apiVersion", to="policy/v1beta1"),
         refused='no matches for kind "PodDisruptionBudget" in version "policy/v1beta1"',
+        by_kubectl=True,
     ),
     Mistake(
         "H09",
@@ -370,5 +371,6 @@ MISTAKES = [
         HPA,
         put("apiVersion", to="autoscaling/v2beta2"),
         refused='no matches for kind "HorizontalPodAutoscaler" in version "autoscaling/v2beta2"',
+        by_kubectl=True,
     ),
 ]

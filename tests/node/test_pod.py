@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from cdk8s import App, Chart
 
-from tests.cluster.kubectl import Kubectl, RefusedError, wait_for
+from tests.cluster.api import RefusedError
+from tests.cluster.kubectl import Kubectl, wait_for
 from tests.vllm import processes
 from tests.vllm.client import speed
-from vllm_constructs import EngineArgs, ModelDeployment, S3Bucket, WholeGpu
+from vllm_constructs import Drain, EngineArgs, ModelDeployment, S3Bucket, WholeGpu
 
 from . import images, model
 from .conftest import Deployed
@@ -245,7 +246,7 @@ def _restarts(deployed: Deployed) -> int:
 
 
 def test_hung_server(deployed: Deployed) -> None:
-    """A server that hangs is unready within a minute, and restarted by its liveness probe."""
+    """A server that hangs is unready within a minute, and restarted without a drain."""
     before = _restarts(deployed)
     begun = time.monotonic()
     server = processes.find(1, lambda one: b"serve" in (one / "cmdline").read_bytes().split(b"\0"))
@@ -257,4 +258,7 @@ def test_hung_server(deployed: Deployed) -> None:
     wait_for("the pod to be unready", lambda: not is_ready(), 90)
     assert time.monotonic() - begun < 60
     wait_for("a restart", lambda: _restarts(deployed) > before, 240)
+    drain = Drain(seconds=model.DRAIN, pre_stop=model.PAUSE)
+    # The third probe fails after 30 seconds or later.
+    assert drain.restart_grace_period < time.monotonic() - begun < 30 + drain.grace_period
     deployed.wait_ready()

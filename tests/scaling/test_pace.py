@@ -123,11 +123,7 @@ REFUSED: list[tuple[strategies.Call, tuple[str, ...]]] = [
     ),
     (
         lambda: Replicas(scaler="HpaScaler", minimum=0, maximum=2),
-        ("HpaScaler.min_replicas is 0", "from 1"),
-    ),
-    (
-        lambda: Replicas(scaler="KedaScaler", minimum=0, maximum=2),
-        ("KedaScaler.min_replicas is 0", "from 1"),
+        ("HpaScaler.min_replicas is 0", "from 1", "use KedaScaler"),
     ),
     (
         lambda: Replicas(scaler="KedaScaler", minimum=-1, maximum=2, lowest=0),

@@ -3,6 +3,7 @@
 import pickle
 from copy import deepcopy
 from dataclasses import FrozenInstanceError, fields, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.support import validate
-from vllm_constructs import GpuPodSpec, Probes, Startup, WholeGpu
+from vllm_constructs import Drain, GpuPodSpec, Probes, Startup, WholeGpu
 
 NAMES = ("startupProbe", "readinessProbe", "livenessProbe")
 
@@ -35,9 +36,21 @@ def test_defaults() -> None:
     ask = {"httpGet": {"path": "/health", "port": "http"}}
 
     assert probes_of() == {
-        "startupProbe": ask | {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 91},
+        "startupProbe": ask
+        | {
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 91,
+            "terminationGracePeriodSeconds": 30,
+        },
         "readinessProbe": ask | {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3},
-        "livenessProbe": ask | {"periodSeconds": 30, "timeoutSeconds": 10, "failureThreshold": 3},
+        "livenessProbe": ask
+        | {
+            "periodSeconds": 30,
+            "timeoutSeconds": 10,
+            "failureThreshold": 3,
+            "terminationGracePeriodSeconds": 30,
+        },
     }
     assert pod().probes == Probes()
 
@@ -76,20 +89,35 @@ def test_numbers(probes: Probes, startup: Startup) -> None:
 def test_port() -> None:
     """The probes ask the port by its name, so that they follow its number."""
     assert probes_of(port=9000) == probes_of()
-    asked = Probes().manifest("api", 7)
+    asked = Probes().manifest("api", startup_failures=7, restart_grace_period=20)
     assert [one["httpGet"]["port"] for one in asked.values()] == ["api"] * 3
     assert asked["startupProbe"]["failureThreshold"] == 7
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 86400), st.integers(1, 3600))
+def test_grace_periods(seconds: int, pre_stop: int) -> None:
+    """A container that a probe restarts is not drained; what a pod gets more is the drain."""
+    drain = Drain(seconds=seconds, pre_stop=pre_stop)
+    found = probes_of(drain=drain)
+    whole = pod(drain=drain).manifest()["terminationGracePeriodSeconds"]
+
+    graces = [found[name].get("terminationGracePeriodSeconds") for name in NAMES]
+
+    assert graces == [whole - seconds, None, whole - seconds]
+    assert whole - seconds > pre_stop
 
 
 def test_copies() -> None:
     """Probes can be copied, compared and replaced, and each manifest is a new one."""
     found = Probes(readiness_period=5, timeout=3)
+    made = partial(found.manifest, "http", startup_failures=3, restart_grace_period=20)
 
     assert found == deepcopy(found) == replace(found)
     assert found == pickle.loads(pickle.dumps(found))  # noqa: S301  # its own bytes
     assert len({found, replace(found), replace(found, timeout=4)}) == 2
-    found.manifest("http", 3)["readinessProbe"]["httpGet"].clear()
-    assert found.manifest("http", 3)["readinessProbe"]["httpGet"]["path"] == "/health"
+    made()["readinessProbe"]["httpGet"].clear()
+    assert made()["readinessProbe"]["httpGet"]["path"] == "/health"
 
 
 def test_frozen() -> None:

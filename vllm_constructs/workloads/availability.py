@@ -141,7 +141,9 @@ class Drain:
     most `seconds`. Until then the server works as ever, and also answers requests that still
     come. Requests that take longer end with an error, right after that time. A pod that is still
     loading, or whose server does not answer, is ended at once.
-    `terminationGracePeriodSeconds` is the sum of both and 15 seconds for the processes to end.
+    `terminationGracePeriodSeconds` is the sum of both and 15 seconds for the processes to end;
+    that of the startup and liveness probe leaves out the running requests, since a container that
+    they restart serves none.
 
     Args:
         seconds: Seconds for running requests. 0 aborts them, and is rejected unless the model
@@ -165,6 +167,14 @@ class Drain:
     def grace_period(self) -> int:
         """`terminationGracePeriodSeconds`."""
         return self.pre_stop + self.seconds + _CLEAN_UP
+
+    @property
+    def restart_grace_period(self) -> int:
+        """`terminationGracePeriodSeconds` of the startup and the liveness probe.
+
+        A server that hangs takes no SIGTERM, and would keep its GPUs for the time of the drain.
+        """
+        return self.pre_stop + _CLEAN_UP
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -220,7 +220,11 @@ def manifest(
     return entry | {
         "ports": port_entries({PORT_NAME: pod.port, **pod.ports}),
         "resources": _resources(pod, weights),
-        **pod.probes.manifest(PORT_NAME, pod.startup.failure_threshold),
+        **pod.probes.manifest(
+            PORT_NAME,
+            startup_failures=pod.startup.failure_threshold,
+            restart_grace_period=pod.drain_time.restart_grace_period,
+        ),
         "lifecycle": {"preStop": _pre_stop(pod, kubernetes)},
         "securityContext": pod.security.of_container(),
         "volumeMounts": list(mounts),

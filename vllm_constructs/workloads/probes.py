@@ -44,12 +44,15 @@ class Probes:
         if self.timeout is not None:
             require.integer("Probes.timeout", self.timeout, 1, 600, "seconds")
 
-    def manifest(self, port: str, startup_failures: int) -> dict[str, Any]:
+    def manifest(
+        self, port: str, *, startup_failures: int, restart_grace_period: int
+    ) -> dict[str, Any]:
         """The three probes of the container.
 
         Args:
             port: Name of the port of the API.
             startup_failures: Failures after which a container that starts is restarted.
+            restart_grace_period: Seconds that a container has to end before it is restarted.
         """
         short, long = (5, 10) if self.timeout is None else (self.timeout, self.timeout)
         values = {
@@ -57,7 +60,7 @@ class Probes:
             "readinessProbe": (self.readiness_period, short, self.readiness_failures),
             "livenessProbe": (self.liveness_period, long, self.liveness_failures),
         }
-        return {
+        found: dict[str, Any] = {
             name: {
                 "httpGet": {"path": "/health", "port": port},
                 "periodSeconds": period,
@@ -66,3 +69,6 @@ class Probes:
             }
             for name, (period, timeout, failures) in values.items()
         }
+        for name in ("startupProbe", "livenessProbe"):
+            found[name]["terminationGracePeriodSeconds"] = restart_grace_period
+        return found

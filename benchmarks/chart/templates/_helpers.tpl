@@ -17,6 +17,9 @@ httpGet:
 periodSeconds: {{ .period }}
 timeoutSeconds: {{ .timeout }}
 failureThreshold: {{ .failures }}
+{{- with .grace }}
+terminationGracePeriodSeconds: {{ . }}
+{{- end }}
 {{- end }}
 
 {{- define "models.secret" -}}

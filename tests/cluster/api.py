@@ -20,6 +20,8 @@ import yaml
 Manifest = dict[str, Any]
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _BAD_REQUEST, _GONE = 400, 404
+# Not 500: an apply with a value of the wrong type is answered with it.
+_BUSY = (429, 502, 503, 504)
 
 
 class RefusedError(Exception):
@@ -28,6 +30,10 @@ class RefusedError(Exception):
 
 class MissingError(RefusedError):
     """What is not there."""
+
+
+class FailedError(Exception):
+    """What the API server could not judge: it, or an API server behind it, is busy or away."""
 
 
 @dataclass(frozen=True)
@@ -97,19 +103,21 @@ class Api:
         Raises:
             MissingError: There is no such object.
             RefusedError: The server refuses for another reason.
+            FailedError: The server cannot tell.
         """
         answer = self._pool.request(
             method,
             self._server + path + (f"?{urlencode(query)}" if query else ""),
             body=None if body is None else json.dumps(body),
             headers={**self._pool.headers, "Content-Type": content, "Accept": accept},
-            retries=False,
         )
         if answer.status < _BAD_REQUEST:
             return Answer(json.loads(answer.data), answer.headers.getlist("Warning"))
         text = answer.data.decode()
         with suppress(ValueError, KeyError):
             text = json.loads(text)["message"]
+        if answer.status in _BUSY:
+            raise FailedError(text)
         raise (MissingError if answer.status == _GONE else RefusedError)(text)
 
     def resource(self, name: str) -> Resource:

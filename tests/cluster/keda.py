@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from . import binaries
-from .api import RefusedError
+from .api import FailedError, RefusedError
 from .bed import Bed, Program, free_port
 from .kubectl import make_namespace, wait_for
 from .nodes import Manifest, condition
@@ -187,6 +187,8 @@ def _started(bed: Bed, programs: dict[str, Path], name: str) -> Iterator[None]:
             return False
         try:
             bed.kubectl.dry_run(_probe(name))
+        except FailedError:
+            return False
         except RefusedError as refused:
             return "connect" not in str(refused) and "EOF" not in str(refused)
         return True

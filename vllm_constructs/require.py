@@ -126,11 +126,13 @@ _AMOUNT = re.compile(r"([0-9]{1,6}) ?(seconds?|sec|s|minutes?|min|m|hours?|h|k)"
 _SECONDS = {"seconds": 1, "minutes": 60}
 
 
-def integer(where: str, value: object, low: int, high: int, unit: str = "") -> int:
-    """An integer from `low` to `high`; `True` and `1.0` are rejected."""
+def integer(
+    where: str, value: object, low: int, high: int, unit: str = "", *, advice: str = ""
+) -> int:
+    """An integer from `low` to `high`; `True` and `1.0` are rejected, perhaps with advice."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         what = f"an integer{' of ' + unit if unit else ''} from {low} to {high}"
-        wrong(where, value, what, _as_number(value, unit))
+        wrong(where, value, what, advice or _as_number(value, unit))
     return int(value)
 
 

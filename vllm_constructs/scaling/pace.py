@@ -98,21 +98,16 @@ class Replicas:
     lowest: InitVar[int] = 1
 
     def __post_init__(self, lowest: int) -> None:
-        if lowest == 1 and type(self.minimum) is int and self.minimum == 0:
-            refuse(
-                Problem(
-                    where=f"{self.scaler}.min_replicas",
-                    value="0",
-                    allowed="an integer from 1 to 1000",
-                    advice="to scale to 0, use KedaScaler with a trigger that wakes the model",
-                )
-            )
-        require.integer(f"{self.scaler}.min_replicas", self.minimum, lowest, 1000)
+        # Of an HPA, Kubernetes rejects 0 by default (feature gate HPAScaleToZero).
+        zero = "to scale to 0, use KedaScaler with a trigger that wakes the model"
+        advice = zero if lowest == 1 and self.minimum == 0 else ""
+        where = f"{self.scaler}.min_replicas"
+        require.integer(where, self.minimum, lowest, 1000, advice=advice)
         require.integer(f"{self.scaler}.max_replicas", self.maximum, 1, 1000)
         if self.minimum > self.maximum:
             refuse(
                 Problem(
-                    where=f"{self.scaler}.min_replicas",
+                    where=where,
                     text=f"is {self.minimum}, above {{max_replicas}} ({self.maximum})",
                     value=str(self.minimum),
                     advice="swap them or raise {max_replicas}",

@@ -172,7 +172,7 @@ class Drain:
     def restart_grace_period(self) -> int:
         """`terminationGracePeriodSeconds` of the startup and the liveness probe.
 
-        A server that hangs takes no SIGTERM, and would keep its GPUs for the time of the drain.
+        A server that hangs does not handle SIGTERM: it would keep its GPUs for the whole drain.
         """
         return self.pre_stop + _CLEAN_UP
 

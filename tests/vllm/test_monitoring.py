@@ -52,7 +52,7 @@ ADDRESS = "127.0.0.1:9090"
 NAME = "qwen-7b"
 pytestmark = pytest.mark.xdist_group("monitoring")
 POD = "vllm-server-5d4f8c7b9-x2x7k"
-BLOCKS = 40
+BLOCKS = 20
 """Of the KV cache. A block has 128 tokens, so that each short request fills one."""
 
 CLIENTS = 4 * BLOCKS
@@ -310,13 +310,16 @@ def test_adapter(scene: Scene) -> None:
 def test_full(scene: Scene) -> None:
     """A cache too small for the load: the alerts on the cache, the queue and the first token."""
     wanted = {"VllmKvCacheFull", "VllmQueueGrowing", "VllmFirstTokenSlow"}
-    until = time.monotonic() + 90
+    fired: set[str] = set()
+    until = time.monotonic() + 120
+    # Each at a time of its own: where the clients share their cores with another engine, the cache
+    # is not full in every second.
     with _load(scene, CLIENTS, 110):
-        while not wanted <= scene.firing() and time.monotonic() < until:
+        while not wanted <= fired and time.monotonic() < until:
+            fired |= scene.firing()
             time.sleep(0.5)
-        firing = scene.firing()
-    assert wanted <= firing
-    assert firing <= wanted | {"VllmPreemptions", "VllmTokensSlow"}
+    assert wanted <= fired
+    assert fired <= wanted | {"VllmPreemptions", "VllmTokensSlow"}
 
 
 def test_gone(scene: Scene) -> None:

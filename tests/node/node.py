@@ -295,7 +295,9 @@ BinaryName = "{root}/usr/sbin/runc"
         return {
             "resource": "nvidia.com/gpu",
             "count": COUNT,
-            "environment": given | {"VLLM_CPU_KVCACHE_SPACE": substitutions.KV_CACHE_GIB},
+            "environment": given
+            | substitutions.FORK
+            | {"VLLM_CPU_KVCACHE_SPACE": substitutions.KV_CACHE_GIB},
             "mounts": [
                 {"host_path": str(path), "container_path": str(path), "read_only": True}
                 for path in sorted(shared)

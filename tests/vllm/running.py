@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from . import environment, processes
+from . import environment, processes, substitutions
 from .container import Container
 
 HERE = Path(__file__).parent
@@ -176,7 +176,7 @@ class Spawner:
         with (scratch / "spawner.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [environment.python(), HERE / "spawner.py", *(["--fork"] if fork else [])],
-                env=dict(variables),
+                env={**variables, **(substitutions.FORK if fork else {})},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

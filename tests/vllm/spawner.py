@@ -129,8 +129,6 @@ def _call(container: dict[str, Any]) -> None:
 
 def _import_vllm() -> None:
     # All that a server imports while it starts; a missing one would only make it slower.
-    import multiprocessing
-
     import vllm.entrypoints.cli.main
     import vllm.entrypoints.cli.serve
     import vllm.entrypoints.openai.api_server
@@ -140,20 +138,6 @@ def _import_vllm() -> None:
     import vllm.v1.executor.multiproc_executor
     import vllm.v1.worker.cpu_model_runner
     import vllm.v1.worker.cpu_worker  # noqa: F401  # as above
-    from vllm.model_executor.models import registry
-
-    def fork() -> Any:
-        return multiprocessing.get_context("fork")
-
-    def here(function: Callable[[], Any]) -> Any:
-        return function()
-
-    # vLLM looks at the class of a model in a process of its own.
-    registry._run_in_subprocess = here
-    # On CPUs it spawns its engine and worker, which import everything again.
-    for module in list(sys.modules.values()):
-        if module.__name__.startswith("vllm.") and "get_mp_context" in vars(module):
-            vars(module)["get_mp_context"] = fork
 
 
 def _start(container: dict[str, Any], run: Callable[[dict[str, Any]], None]) -> tuple[int, int]:

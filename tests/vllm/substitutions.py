@@ -4,7 +4,7 @@ Everything else of a container is as it is rendered: command, arguments, the fil
 environment, volumes. The models are in the volumes, under the names that the manifests give them.
 Three things differ beside what is here: the user is root of a namespace of users and seccomp is not
 applied (`tests/node` has both); vLLM forks its engine instead of spawning it, unless a test says
-`fork=False` (`spawner.py`); and `site/sitecustomize.py` sleeps where vLLM would yield.
+`fork=False`; and a process sleeps where vLLM would yield (both in `site/sitecustomize.py`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ VARIABLES = OF_ALL | {
     "VLLM_NO_USAGE_STATS": "1",
 }
 """Those of vLLM: no network is there, and cores are few."""
+
+FORK = {"TEST_FORK": "1"}
+"""One process imports vLLM, not three: `site/sitecustomize.py`."""
 
 OF_NODE = ("HF_HUB_OFFLINE", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VLLM_NO_USAGE_STATS")
 """Those that the device plugin of `tests/node` gives to containers."""

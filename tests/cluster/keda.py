@@ -1,4 +1,4 @@
-"""KEDA's own programs beside a control plane, and a Prometheus for its triggers."""
+"""KEDA's own programs beside a control plane."""
 
 from __future__ import annotations
 
@@ -7,51 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
 from . import binaries
 from .api import FailedError, RefusedError
 from .bed import Bed, Program, free_port
 from .kubectl import make_namespace, wait_for
+from .metrics import behind
 from .nodes import Manifest, condition
-
-
-@contextmanager
-def prometheus(bed: Bed, namespace: str, *ports: int) -> Iterator[str]:
-    """A Prometheus that scrapes ports of 127.0.0.1 every second; gives its address.
-
-    Args:
-        bed: The control plane with whose folder it ends.
-        namespace: The label of all series.
-        *ports: Where series come from.
-
-    Raises:
-        binaries.MissingError: Prometheus is not on this machine.
-    """
-    program = binaries.find_debian("prometheus")
-    targets = [f"127.0.0.1:{port}" for port in ports]
-    scraped = {"targets": targets, "labels": {"namespace": namespace, "pod": "a"}}
-    config = {
-        "global": {"scrape_interval": "1s"},
-        "scrape_configs": [{"job_name": "vllm", "static_configs": [scraped]}],
-    }
-    file = bed.folder / f"prometheus-{namespace}.yml"
-    file.write_text(yaml.safe_dump(config), encoding="utf-8")
-    address = f"127.0.0.1:{free_port()}"
-    started = bed.start(
-        f"prometheus-{namespace}",
-        program,
-        [
-            f"--config.file={file}",
-            f"--storage.tsdb.path={bed.folder / namespace}",
-            f"--web.listen-address={address}",
-        ],
-    )
-    try:
-        yield f"http://{address}"
-    finally:
-        bed.programs.remove(started)
-        started.stop()
 
 
 @contextmanager
@@ -74,33 +35,6 @@ def running(bed: Bed, namespace: str) -> Iterator[None]:
     finally:
         while len(bed.programs) > before:
             bed.programs.pop().stop()
-
-
-def behind(name: str, group: str, version: str, port: int) -> list[Manifest]:
-    """An API server behind the API server, on loopback."""
-    where = {"name": name, "namespace": "default"}
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": where,
-            "spec": {"type": "ExternalName", "externalName": "localhost"},
-        },
-        {
-            "apiVersion": "apiregistration.k8s.io/v1",
-            "kind": "APIService",
-            "metadata": {"name": f"{version}.{group}"},
-            "spec": {
-                "group": group,
-                "version": version,
-                "groupPriorityMinimum": 100,
-                "versionPriority": 100,
-                "service": {**where, "port": port},
-                # The API server asks for <service>.<namespace>.svc.
-                "insecureSkipTLSVerify": True,
-            },
-        },
-    ]
 
 
 @contextmanager

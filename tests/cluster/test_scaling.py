@@ -23,14 +23,14 @@ from vllm_constructs import (
     WholeGpu,
 )
 
-from . import binaries
+from . import binaries, metrics
 from .api import RefusedError
 from .bed import Bed, is_isolated
 from .conftest import NEWEST, documents, rendered
-from .keda import behind, prometheus, running
+from .keda import running
 from .kubectl import Kubectl, wait_for
 from .nodes import Manifest, condition, gpu_node
-from .servers import CustomMetrics, serve
+from .servers import serve
 from .test_admission import APPS, SNAPSHOTS
 from .test_scheduling import Nodes, provide, settled
 
@@ -64,26 +64,53 @@ def reach(kubectl: Kubectl, namespace: str, wanted: int, seconds: float = 60) ->
     wait_for(f"{wanted} replicas", lambda: replicas(kubectl, namespace) == wanted, seconds)
 
 
+def series(pod: str | None = None, **values: float) -> str:
+    """What vLLM's /metrics tells with two data-parallel engines, each of a half."""
+    given = {"model_name": "qwen"} | ({} if pod is None else {"pod": pod})
+    lines = []
+    for name, value in values.items():
+        share = value if name.endswith("_perc") else value / 2
+        for rank in (0, 1):
+            told = ",".join(f'{key}="{one}"' for key, one in {**given, "engine": rank}.items())
+            lines.append(f"vllm:{name}{{{told}}} {share}\n")
+    return "".join(lines)
+
+
+class Engines:
+    """What each pod of a model tells of itself.
+
+    Attributes:
+        waiting: Its waiting requests.
+        cache: The used part of its KV cache.
+    """
+
+    def __init__(self, kubectl: Kubectl, namespace: str) -> None:
+        self.waiting = 0.0
+        self.cache = 0.0
+        self._kubectl = kubectl
+        self._namespace = namespace
+
+    def answer(self, path: str) -> str | None:
+        """The /metrics of all pods."""
+        if path != "/metrics":
+            return None
+        values = {"num_requests_waiting": self.waiting, "kv_cache_usage_perc": self.cache}
+        pods = self._kubectl.running("pods", self._namespace)
+        return "".join(series(pod["metadata"]["name"], **values) for pod in pods)
+
+
 @pytest.fixture
-def custom_metrics(bed: Bed, namespace: str) -> Iterator[CustomMetrics]:
-    """A stub of the custom metrics API in prometheus-adapter's place."""
-    kubectl = bed.kubectl
-
-    def pods() -> list[str]:
-        return [pod["metadata"]["name"] for pod in kubectl.running("pods", namespace)]
-
-    metrics = CustomMetrics(namespace, pods)
-    metrics.values = {"vllm_num_requests_waiting": "0", "vllm_kv_cache_usage_perc": "0"}
-    certificate = bed.certificate(f"custom-metrics-{namespace}")
-    with serve(metrics.answer, certificate) as port:
-        group = "custom.metrics.k8s.io"
-        objects = behind("custom-metrics", group, "v1beta2", port)
-        kubectl.apply(objects)
-        kubectl.run(
-            "wait", "--for=condition=Available", f"apiservice/v1beta2.{group}", "--timeout=30s"
-        )
-        yield metrics
-        kubectl.delete(objects)
+def engines(bed: Bed, namespace: str) -> Iterator[Engines]:
+    """The series of a model's pods, in Prometheus and behind prometheus-adapter."""
+    found = Engines(bed.kubectl, namespace)
+    with ExitStack() as stack:
+        port = stack.enter_context(serve(found.answer))
+        try:
+            address = stack.enter_context(metrics.prometheus(bed, namespace, port))
+            stack.enter_context(metrics.adapter(bed, namespace, address))
+        except binaries.MissingError as missing:
+            pytest.skip(str(missing))
+        yield found
 
 
 def hpa_app(namespace: str, pace: ScalingPace | None, maximum: int = 4) -> list[Manifest]:
@@ -101,14 +128,14 @@ def hpa_app(namespace: str, pace: ScalingPace | None, maximum: int = 4) -> list[
     return rendered(Chart.of(qwen))
 
 
-def test_hpa(kubectl: Kubectl, nodes: Nodes, namespace: str, custom_metrics: CustomMetrics) -> None:
+def test_hpa(kubectl: Kubectl, nodes: Nodes, namespace: str, engines: Engines) -> None:
     """The HPA reads both metrics by their adapter names, scales to the maximum, and back."""
     nodes(gpu_node("gpus", L40S, 8))
     provide(kubectl, [], namespace)
     assert [] == kubectl.apply(hpa_app(namespace, AT_ONCE))
     settled(kubectl, namespace, 1)
 
-    custom_metrics.values["vllm_num_requests_waiting"] = "20"
+    engines.waiting = 20
     reach(kubectl, namespace, 4)
     hpa = kubectl.get("hpa", "qwen", namespace)
     assert "True" == condition(hpa, "ScalingActive")["status"]
@@ -116,22 +143,20 @@ def test_hpa(kubectl: Kubectl, nodes: Nodes, namespace: str, custom_metrics: Cus
         metric["pods"]["metric"]["name"] for metric in hpa["status"]["currentMetrics"]
     }
 
-    custom_metrics.values["vllm_num_requests_waiting"] = "0"
+    engines.waiting = 0
     reach(kubectl, namespace, 1)
 
-    custom_metrics.values["vllm_kv_cache_usage_perc"] = "960m"
+    engines.cache = 0.96
     reach(kubectl, namespace, 2)
 
 
-def test_hpa_apply(
-    kubectl: Kubectl, nodes: Nodes, namespace: str, custom_metrics: CustomMetrics
-) -> None:
+def test_hpa_apply(kubectl: Kubectl, nodes: Nodes, namespace: str, engines: Engines) -> None:
     """To apply the same YAML again while the HPA has scaled out takes no replica away."""
     nodes(gpu_node("gpus", L40S, 8))
     provide(kubectl, [], namespace)
     kubectl.apply(hpa_app(namespace, AT_ONCE))
     settled(kubectl, namespace, 1)
-    custom_metrics.values["vllm_num_requests_waiting"] = "20"
+    engines.waiting = 20
     reach(kubectl, namespace, 4)
 
     kubectl.apply(hpa_app(namespace, AT_ONCE))
@@ -139,13 +164,11 @@ def test_hpa_apply(
     assert 4 == replicas(kubectl, namespace)
 
 
-def test_hpa_pace(
-    kubectl: Kubectl, nodes: Nodes, namespace: str, custom_metrics: CustomMetrics
-) -> None:
+def test_hpa_pace(kubectl: Kubectl, nodes: Nodes, namespace: str, engines: Engines) -> None:
     """At the default pace a queue doubles the pods, and brings no more while they may load."""
     nodes(gpu_node("gpus", L40S, 8))
     provide(kubectl, [], namespace)
-    custom_metrics.values["vllm_num_requests_waiting"] = "1000"
+    engines.waiting = 1000
     kubectl.apply(hpa_app(namespace, ScalingPace(up_window=0)))
 
     reach(kubectl, namespace, 2)
@@ -155,13 +178,11 @@ def test_hpa_pace(
         assert 2 == replicas(kubectl, namespace)
 
 
-def test_hpa_doubling(
-    kubectl: Kubectl, nodes: Nodes, namespace: str, custom_metrics: CustomMetrics
-) -> None:
+def test_hpa_doubling(kubectl: Kubectl, nodes: Nodes, namespace: str, engines: Engines) -> None:
     """A queue that stays doubles the pods in each period, up to the maximum."""
     nodes(gpu_node("gpus", L40S, 8))
     provide(kubectl, [], namespace)
-    custom_metrics.values["vllm_num_requests_waiting"] = "1000"
+    engines.waiting = 1000
     kubectl.apply(hpa_app(namespace, ScalingPace(up_window=0, up_seconds=8), maximum=7))
     seen: list[int] = []
     times: list[float] = []
@@ -194,15 +215,12 @@ class Keda:
         """An engine's /metrics, with two data-parallel engines, and a gateway's."""
         if path != "/metrics" or not self.is_exporting:
             return None
-        lines = [f"gateway_requests {self.gateway}"]
-        for name, value in (
-            ("vllm:num_requests_waiting", self.waiting / 2),
-            ("vllm:num_requests_running", self.running / 2),
-            ("vllm:kv_cache_usage_perc", 0.1),
-        ):
-            lines.append(f"# TYPE {name} gauge")
-            lines += [f'{name}{{model_name="qwen",engine="{rank}"}} {value}' for rank in (0, 1)]
-        return "\n".join(lines) + "\n"
+        told = series(
+            num_requests_waiting=self.waiting,
+            num_requests_running=self.running,
+            kv_cache_usage_perc=0.1,
+        )
+        return f"gateway_requests {self.gateway}\n{told}"
 
 
 @pytest.fixture
@@ -214,7 +232,7 @@ def keda(bed: Bed, namespace: str) -> Iterator[Keda]:
     with ExitStack() as stack:
         port = stack.enter_context(serve(found.answer))
         try:
-            found.prometheus = stack.enter_context(prometheus(bed, namespace, port))
+            found.prometheus = stack.enter_context(metrics.prometheus(bed, namespace, port))
             stack.enter_context(running(bed, namespace))
         except binaries.MissingError as missing:
             pytest.skip(str(missing))

@@ -1,12 +1,12 @@
-"""KEDA's own programs scale a model on the series of the real vLLM.
+"""KEDA, and the HPA with prometheus-adapter, scale a model on the series of the real vLLM.
 
-The control plane is real and its nodes are simulated; the series that KEDA reads are those of one
-vLLM outside of it, under a load that fills its queue.
+The control plane is real and its nodes are simulated; the series that scalers read are those of one
+vLLM outside of it, under a load that fills its queue. A second pod has none, as while it loads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,18 @@ from typing import Any
 import pytest
 from cdk8s import App, Chart
 
-from tests.cluster import binaries, keda
+from tests.cluster import binaries, keda, metrics
 from tests.cluster.bed import Bed
 from tests.cluster.kubectl import Kubectl, make_namespace, wait_for
+from tests.cluster.nodes import gpu_node
 from tests.cluster.servers import serve
+from tests.cluster.test_scheduling import provide, settled
 from vllm_constructs import (
     EngineArgs,
     ExistingClaim,
+    HpaScaler,
     KedaScaler,
+    KvCacheUsage,
     ModelDeployment,
     PrometheusQuery,
     QueueDepth,
@@ -41,9 +45,13 @@ pytestmark = pytest.mark.xdist_group("scaling")
 
 SPACE = "llm"
 NAME = "qwen"
+L40S = "NVIDIA-L40S"
 AT_ONCE = ScalingPace(
     up_pods=10, up_seconds=1, up_window=0, down_pods=10, down_seconds=1, down_window=0
 )
+ADAPTED = {f"vllm_{name}" for name in ("num_requests_waiting", "num_requests_running")} | {
+    "vllm_kv_cache_usage_perc"
+}
 WAITING = 8
 """Clients: one request runs, the others wait."""
 
@@ -53,16 +61,21 @@ class Scene:
     """A control plane with KEDA, and a vLLM.
 
     Attributes:
-        kubectl: The client.
+        bed: The control plane.
         running: vLLM, which runs one request at a time.
         prometheus: The address of what scrapes vLLM and a gateway.
         calls: The requests that the gateway tells of.
     """
 
-    kubectl: Kubectl
+    bed: Bed
     running: Running
     prometheus: str = ""
     calls: int = 0
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """The client."""
+        return self.bed.kubectl
 
     def told(self, path: str) -> str | None:
         """The gateway's series."""
@@ -73,7 +86,7 @@ class Scene:
         return Load(lambda: Stream(self.running.container.port, NAME, tokens), clients)
 
     def reach(self, replicas: int) -> None:
-        """Wait until KEDA has set so many replicas."""
+        """Wait until the scaler has set so many replicas."""
 
         def are_there() -> bool:
             found = self.kubectl.get("deployment", NAME, SPACE)
@@ -82,23 +95,35 @@ class Scene:
         wait_for(f"{replicas} replicas", are_there, 60)
 
 
-def _render(**scaler: Any) -> list[dict[str, Any]]:
+Scale = Callable[[ModelDeployment], object]
+
+
+def _render(scale: Scale | None = None) -> list[dict[str, Any]]:
     chart = Chart(App(), "test", namespace=SPACE)
     model = ModelDeployment(
         chart,
         NAME,
         model="Qwen/Qwen2.5-7B-Instruct",
         served_name=NAME,
-        gpu=WholeGpu("NVIDIA-L40S"),
+        gpu=WholeGpu(L40S),
         cache=ExistingClaim("weights"),
         engine=EngineArgs(max_num_seqs=1, max_model_len=4096),
         startup=Startup(seconds=30),
+        pod_annotations={"bed/loads": "1"},
         allow_from=["monitoring"],
     )
-    if scaler:
-        KedaScaler(chart, "scaler", target=model, pace=AT_ONCE, **scaler)
+    if scale is not None:
+        scale(model)
     found: list[dict[str, Any]] = chart.to_json()
     return found
+
+
+def _keda(scene: Scene, **options: Any) -> Scale:
+    def scale(model: ModelDeployment) -> object:
+        given = {"prometheus": scene.prometheus, "max_replicas": 2, "pace": AT_ONCE, **options}
+        return KedaScaler(Chart.of(model), "scaler", target=model, **given)
+
+    return scale
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +137,11 @@ def scene(spawners: Spawners, tmp_path_factory: pytest.TempPathFactory) -> Itera
             bed = stack.enter_context(Bed(binaries.versions()[0]))
             if bed.missing is not None:
                 pytest.skip(bed.missing)
-            found = Scene(bed.kubectl, running)
+            found = Scene(bed, running)
             make_namespace(bed.kubectl, SPACE)
             running.wait_ready()
             gateway = stack.enter_context(serve(found.told))
-            scraping = keda.prometheus(bed, SPACE, container.port, gateway)
+            scraping = metrics.prometheus(bed, SPACE, container.port, gateway)
             found.prometheus = stack.enter_context(scraping)
             stack.enter_context(keda.running(bed, SPACE))
         except binaries.MissingError as missing:
@@ -126,9 +151,7 @@ def scene(spawners: Spawners, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_queue(scene: Scene) -> None:
     """A queue in vLLM scales from 1 to 2, and back when it is empty."""
-    objects = _render(
-        min_replicas=1, max_replicas=2, prometheus=scene.prometheus, triggers=[QueueDepth(5)]
-    )
+    objects = _render(_keda(scene, min_replicas=1, triggers=[QueueDepth(5)]))
     try:
         assert [] == scene.kubectl.apply(objects)
         scene.reach(1)
@@ -139,6 +162,50 @@ def test_queue(scene: Scene) -> None:
         scene.kubectl.delete(objects)
 
 
+def test_hpa(scene: Scene) -> None:
+    """The HPA scales from 1 to 2 on the queue that prometheus-adapter tells, and back."""
+
+    def scale(model: ModelDeployment) -> object:
+        return HpaScaler(
+            Chart.of(model),
+            "scaler",
+            target=model,
+            min_replicas=1,
+            max_replicas=2,
+            triggers=[QueueDepth(5), RunningRequests(5), KvCacheUsage(0.9)],
+            pace=AT_ONCE,
+        )
+
+    objects = _render(scale)
+    port = scene.running.container.port
+    kubectl = scene.kubectl
+    # An HPA reads pods that are ready; a trigger of KEDA asks Prometheus, whatever runs.
+    given = [gpu_node("gpus", L40S, 2)]
+    kubectl.apply(given)
+    given += provide(kubectl, [], SPACE)
+    try:
+        assert [] == kubectl.apply(_render())
+        (pod,) = settled(kubectl, SPACE, 1)
+        with (
+            metrics.prometheus(scene.bed, SPACE, port, pod=pod["metadata"]["name"]) as address,
+            metrics.adapter(scene.bed, SPACE, address),
+        ):
+            assert [] == kubectl.apply(objects)
+            # The controller looks for new APIs every 30 s.
+            wait_for("all metrics", lambda: _read(kubectl) == ADAPTED, 90)
+            with scene.load(WAITING):
+                scene.reach(2)
+            scene.reach(1)
+    finally:
+        kubectl.delete([*objects, *given])
+
+
+def _read(kubectl: Kubectl) -> set[str]:
+    """The metrics that the HPA has a number of."""
+    found = kubectl.get("hpa", NAME, SPACE)["status"].get("currentMetrics") or []
+    return {one["pods"]["metric"]["name"] for one in found if one["type"] == "Pods"}
+
+
 def test_zero(scene: Scene) -> None:
     """A gateway's request wakes a model from 0; vLLM's running requests keep it awake."""
     wake = PrometheusQuery(
@@ -147,13 +214,8 @@ def test_zero(scene: Scene) -> None:
         threshold=5,
         metric_type="AverageValue",
     )
-    objects = _render(
-        min_replicas=0,
-        polling_interval=1,
-        max_replicas=2,
-        prometheus=scene.prometheus,
-        triggers=[RunningRequests(5), wake],
-    )
+    triggers = [RunningRequests(5), wake]
+    objects = _render(_keda(scene, min_replicas=0, polling_interval=1, triggers=triggers))
     for item in objects:
         if item["kind"] == "ScaledObject":
             # The model's startup and the cooldown: longer than a test has patience for.

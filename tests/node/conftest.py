@@ -14,6 +14,7 @@ from tests.cluster import binaries
 from tests.cluster.api import RefusedError
 from tests.cluster.bed import Bed, is_isolated
 from tests.cluster.kubectl import Kubectl, wait_for
+from tests.cluster.nodes import condition
 from tests.vllm.client import Stream
 
 from . import model
@@ -81,6 +82,14 @@ class Deployed:
         """Its pods that are not being deleted, the oldest first."""
         found = self.kubectl.running("pods", model.SPACE)
         return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    def ready(self) -> set[str]:
+        """The names of those that are ready."""
+        return {
+            pod["metadata"]["name"]
+            for pod in self.pods()
+            if condition(pod, "Ready").get("status") == "True"
+        }
 
     def execute(self, *command: str) -> str:
         """Run a command in its container; gives what it prints."""

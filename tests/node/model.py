@@ -42,8 +42,8 @@ PAUSE = 5
 DRAIN = 40
 
 
-def render(replicas: int = 1) -> list[Manifest]:
-    """What the app renders, with so many pods."""
+def render(replicas: int = 1, spare_gpus: int = 1) -> list[Manifest]:
+    """What the app renders, with so many pods, and GPUs beside theirs."""
     app = App()
     platform = Chart(app, "platform")
     Namespace(platform, SPACE, pod_security="restricted")
@@ -65,7 +65,7 @@ def render(replicas: int = 1) -> list[Manifest]:
         shared_memory="1Gi",
         startup=Startup(minutes=10),
         drain=Drain(seconds=DRAIN, pre_stop=PAUSE),
-        rollout=Rollout(spare_gpus=1),
+        rollout=Rollout(spare_gpus=spare_gpus),
         allow_from=[FRIEND],
         # By default a server that hangs is restarted after two minutes.
         probes=Probes(liveness_period=10),

@@ -6,7 +6,9 @@ import os
 import re
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -17,7 +19,7 @@ from tests.cluster.api import RefusedError
 from tests.cluster.kubectl import Kubectl, wait_for
 from tests.vllm import processes
 from tests.vllm.client import speed
-from vllm_constructs import Drain, EngineArgs, ModelDeployment, S3Bucket, WholeGpu
+from vllm_constructs import Drain, EngineArgs, ModelDeployment, S3Bucket, Startup, WholeGpu
 
 from . import images, model
 from .conftest import Deployed
@@ -245,12 +247,57 @@ def _restarts(deployed: Deployed) -> int:
     return found
 
 
+HUNG = "hung"
+STARTUP = 30
+GRACE = Drain(seconds=model.DRAIN, pre_stop=model.PAUSE)
+
+
+def _hang(*words: bytes) -> float:
+    """Stop the server whose command has these words; gives the time."""
+    server = processes.find(
+        1, lambda one: {*words} <= {*(one / "cmdline").read_bytes().split(b"\0")}
+    )
+    os.kill(server, signal.SIGSTOP)
+    return time.monotonic()
+
+
+@pytest.fixture(scope="module")
+def loading(deployed: Deployed, kubectl: Kubectl) -> Iterator[None]:
+    """A server that hangs before it listens, on the second GPU."""
+    deployed.wait_ready()
+    chart = Chart(App(), "test", namespace=HUNG)
+    ModelDeployment(
+        chart,
+        HUNG,
+        model=model.WEIGHTS,
+        served_name=HUNG,
+        gpu=WholeGpu(PRODUCT),
+        memory="4Gi",
+        cpu="1",
+        startup=Startup(seconds=STARTUP),
+        drain=GRACE,
+    )
+    (workload,) = (one for one in chart.to_json() if one["kind"] == "Deployment")
+    kubectl.run("create", "namespace", HUNG)
+    kubectl.create(workload)
+
+    def hang() -> float | None:
+        with suppress(LookupError):
+            return _hang(b"serve", HUNG.encode())
+        return None
+
+    try:
+        wait_for("the server", hang, 60, pause=0.05)
+        yield
+    finally:
+        kubectl.delete([workload])
+
+
+@pytest.mark.usefixtures("loading")  # Both wait at the same time.
 def test_hung_server(deployed: Deployed) -> None:
     """A server that hangs is unready within a minute, and restarted without a drain."""
     before = _restarts(deployed)
-    begun = time.monotonic()
-    server = processes.find(1, lambda one: b"serve" in (one / "cmdline").read_bytes().split(b"\0"))
-    os.kill(server, signal.SIGSTOP)
+    begun = _hang(b"serve", b"--config")
 
     def is_ready() -> bool:
         return bool(deployed.pods()[0]["status"]["containerStatuses"][0]["ready"])
@@ -258,7 +305,24 @@ def test_hung_server(deployed: Deployed) -> None:
     wait_for("the pod to be unready", lambda: not is_ready(), 90)
     assert time.monotonic() - begun < 60
     wait_for("a restart", lambda: _restarts(deployed) > before, 240)
-    drain = Drain(seconds=model.DRAIN, pre_stop=model.PAUSE)
     # The third probe fails after 30 seconds or later.
-    assert drain.restart_grace_period < time.monotonic() - begun < 30 + drain.grace_period
+    assert GRACE.restart_grace_period < time.monotonic() - begun < 30 + GRACE.grace_period
     deployed.wait_ready()
+
+
+@pytest.mark.usefixtures("loading")
+def test_hung_start(kubectl: Kubectl) -> None:
+    """A server that hangs while it loads is restarted without a drain after its startup time."""
+
+    def ended() -> dict[str, Any]:
+        (pod,) = kubectl.items("pods", HUNG)
+        (status,) = pod["status"]["containerStatuses"]
+        found: dict[str, Any] = status["lastState"].get("terminated", {})
+        return found
+
+    end = wait_for("a restart", ended, 240)
+
+    lived = [datetime.fromisoformat(end[name]) for name in ("startedAt", "finishedAt")]
+    seconds = (lived[1] - lived[0]).total_seconds()
+    assert 128 + signal.SIGKILL == end["exitCode"]
+    assert STARTUP + GRACE.restart_grace_period <= seconds < STARTUP + GRACE.grace_period

@@ -51,12 +51,16 @@ def test_rollout(deployed: Deployed, kubectl: Kubectl, proxy: int) -> None:
     before = _names(deployed)
     with _load(proxy) as load:
         time.sleep(3)
-        kubectl.run("rollout", "restart", f"deployment/{model.MODEL}", "-n", model.SPACE)
+        _restart(kubectl)
         wait_for("the old pod to drain", lambda: not before & _names(deployed), 300)
         deployed.wait_ready()
         time.sleep(3)
     assert [] == load.lost
     assert load.complete > 3 * CLIENTS
+
+
+def _restart(kubectl: Kubectl) -> None:
+    kubectl.run("rollout", "restart", f"deployment/{model.MODEL}", "-n", model.SPACE)
 
 
 def _scale(kubectl: Kubectl, replicas: int) -> None:
@@ -93,6 +97,28 @@ def test_node_drain(deployed: Deployed, kubectl: Kubectl, proxy: int) -> None:
 
 def _all_names(kubectl: Kubectl) -> set[str]:
     return {pod["metadata"]["name"] for pod in kubectl.items("pods", model.SPACE)}
+
+
+def test_rollout_in_place(deployed: Deployed, kubectl: Kubectl, proxy: int) -> None:
+    """With no GPU to spare, a rollout of two pods loses no request: one of them always serves."""
+    objects = model.render(2, spare_gpus=0)
+    assert [] == kubectl.apply(objects)
+    deployed.wait_ready(2)
+    before = _names(deployed)
+    fewest = 2
+    with _load(proxy, 1) as load:
+        _restart(kubectl)
+
+        def are_replaced() -> bool:
+            nonlocal fewest
+            ready = deployed.ready()
+            fewest = min(fewest, len(ready))
+            return len(ready) == 2 and not before & ready
+
+        wait_for("both pods", are_replaced, 300)
+    assert 1 == fewest
+    assert [] == load.lost
+    assert load.complete > 10
 
 
 def test_scale_down(deployed: Deployed, kubectl: Kubectl, proxy: int) -> None:

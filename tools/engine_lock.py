@@ -59,19 +59,21 @@ def _without_gpus(locked: str) -> str:
 
 
 def main() -> None:
-    """Write the lock named second for the requirement in the file named first."""
+    """Write the lock named second for the file named first: vLLM, and what is beside it."""
     source, target = map(Path, sys.argv[1:3])
     options = sys.argv[3:]
+    lines = source.read_text(encoding="utf-8").splitlines()
+    vllm, *others = (line for line in lines if not line.startswith("#"))
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
-            [*PIP, "download", "--no-deps", "--only-binary=:all:", "--dest", folder, "-r", source],
+            [*PIP, "download", "--no-deps", "--only-binary=:all:", "--dest", folder, vllm],
             check=True,
         )
         (wheel,) = Path(folder).glob("*.whl")
         name, version = wheel.name.split("-")[:2]
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         wanted, locked = Path(folder, "engine.in"), Path(folder, "engine.txt")
-        wanted.write_text("\n".join(_requirements(wheel)), encoding="utf-8")
+        wanted.write_text("\n".join([*_requirements(wheel), *others]), encoding="utf-8")
         if target.exists() and "--upgrade" not in options:
             # What still fits is kept.
             locked.write_bytes(target.read_bytes())

@@ -123,11 +123,19 @@ class Deploy:
 
     def __call__(self, **options: Any) -> Container:
         """The container of a model with the given options."""
+        return self.both(None, **options)[1]
+
+    def both(self, init: str | None, **options: Any) -> tuple[Container, Container]:
+        """An init container of a model with the given options, and the container after it."""
         self._number += 1
         chart = Chart(App(), "test", namespace="llm")
         given = {"model": "Qwen/Qwen2.5-7B-Instruct", "gpu": WholeGpu("NVIDIA-L40S")}
         ModelDeployment(chart, "qwen", **(given | options))  # type: ignore[arg-type]
-        return Container.only(chart.to_json(), self._scratch / str(self._number))
+        objects = chart.to_json()
+        (workload,) = (item for item in objects if item["kind"] == "Deployment")
+        folder = self._scratch / str(self._number)
+        first, second = (Container.read(workload, objects, folder, name) for name in (init, None))
+        return first, second
 
 
 @pytest.fixture

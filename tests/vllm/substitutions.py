@@ -13,7 +13,7 @@ import json
 import re
 from pathlib import Path
 
-from . import environment
+from . import bucket, environment
 from .container import Container
 
 OF_ALL = {
@@ -51,7 +51,7 @@ ABSENT = {
 """KV connectors that are left out with their `--kv-transfer-config`."""
 
 REMOTE = ("--load-format=runai_streamer", "--model-loader-extra-config=")
-"""Left out: no object store is here, and the model is a folder."""
+"""Left out where the endpoint of the object store is not on loopback: the model is a folder."""
 
 MODELSCOPE = "VLLM_USE_MODELSCOPE"
 """Left out: the client of ModelScope is not in the environment, and nothing could be reached."""
@@ -69,16 +69,17 @@ def substitute(container: Container) -> None:
     program = words.index(next(word for word in words if word.split("/")[-1] == "vllm"))
     # Where the images of LMCache have it.
     words[program] = "vllm"
+    is_remote = container.environment.get("AWS_ENDPOINT_URL", "").startswith(bucket.ADDRESS)
     kept = []
     for word in words:
         connector = re.search(r'"kv_connector":"(\w+)"', word)
         if connector is not None and connector[1] in ABSENT:
             continue
-        if word.startswith(REMOTE):
+        if word.startswith(REMOTE) and not is_remote:
             continue
         kept.append(re.sub(r"^(--tensor-parallel-size)=\d+$", r"\1=1", word))
     model = kept.index("serve") + 1
-    if kept[model].startswith("s3://"):
+    if kept[model].startswith("s3://") and not is_remote:
         kept[model] = STORED
     container.command = [*kept, *ADDED]
     container.environment |= VARIABLES | {"VLLM_CPU_KVCACHE_SPACE": KV_CACHE_GIB}
@@ -89,7 +90,8 @@ def substitute(container: Container) -> None:
 def _place_models(container: Container, model: str) -> None:
     words = container.command
     mistral = "--config-format=mistral" in words
-    _place(container, model, environment.models() / ("mistral" if mistral else "chat"))
+    if not model.startswith("s3://"):
+        _place(container, model, environment.models() / ("mistral" if mistral else "chat"))
     for word in _lora_modules(words):
         path = json.loads(word)["path"] if word.startswith("{") else word.partition("=")[2]
         _place(container, path, environment.models() / "adapter")
@@ -105,7 +107,8 @@ def _lora_modules(words: list[str]) -> list[str]:
 
 def _place(container: Container, name: str, source: Path) -> None:
     if name.startswith("/"):
-        container.place(name, source)
+        if not container.path(name).exists():
+            container.place(name, source)
         return
     given = [word for word in container.command if word.startswith("--revision=")]
     revision = given[0].partition("=")[2] if given else REVISION

@@ -28,10 +28,14 @@ _INFO = {"LICENSE", "METADATA", "RECORD", "WHEEL", "entry_points.txt"}
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built as `make wheel` builds it."""
-    folder = tmp_path_factory.mktemp("wheel")
+    """The wheel, built as `make wheel` builds it in a workflow of a forge."""
+    repository = {"GITHUB_SERVER_URL": "https://forge.example.com", "GITHUB_REPOSITORY": "a/b"}
+    return _build(tmp_path_factory.mktemp("wheel"), repository)
+
+
+def _build(folder: Path, env: dict[str, str]) -> Path:
     command = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder)
-    succeed(*command, ROOT, cwd=folder, may_talk=True)
+    succeed(*command, ROOT, cwd=folder, env=env, may_talk=True)
     (found,) = folder.glob("*.whl")
     return found
 
@@ -39,6 +43,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def metadata(wheel: Path) -> Message:
     """The wheel's metadata."""
+    return _read(wheel)
+
+
+def _read(wheel: Path) -> Message:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         return message_from_bytes(archive.read(name))
@@ -126,6 +134,19 @@ def test_data(wheel: Path) -> None:
 
 def _data_files() -> list[Path]:
     return sorted((Path(vllm_constructs.__file__).parent / "data").glob("*.json"))
+
+
+def test_urls(metadata: Message, tmp_path: Path) -> None:
+    """Project URLs are those of the repository whose workflow builds the wheel."""
+    repository = "https://forge.example.com/a/b"
+    assert [
+        f"Changelog, {repository}/blob/HEAD/CHANGELOG.md",
+        f"Documentation, {repository}/blob/HEAD/docs/index.md",
+        f"Issues, {repository}/issues",
+        f"Source, {repository}",
+    ] == metadata.get_all("Project-URL")
+    elsewhere = _build(tmp_path, {"GITHUB_SERVER_URL": "", "GITHUB_REPOSITORY": ""})
+    assert _read(elsewhere).get_all("Project-URL") is None
 
 
 def test_requirements(metadata: Message) -> None:

@@ -36,6 +36,22 @@ def test_symbols() -> None:
     assert [] == missing
 
 
+def test_types() -> None:
+    """A type that is no public class is explained, and links lead there."""
+    place = "types.md#vllm_constructs.scaling.triggers.KedaTrigger"
+    assert f"([`Sequence[KedaTrigger]`]({place}))" in _page("scaling.md")
+    text = _page("types.md")
+    triggers = text.partition("### KedaTrigger\n\n")[2].partition("\n\n")[0]
+    assert "- [`CronFloor`](triggers.md#vllm_constructs.CronFloor)" in triggers.splitlines()
+    assert "ObjectMetric" not in triggers
+    assert "- [`HasClaim`](#vllm_constructs.workloads.storage.HasClaim)" in text
+    assert '`"Always"`, `"IfNotPresent"`, `"Never"`' in text
+
+
+def _page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
 def test_keywords() -> None:
     """Every keyword of a class is in its reference; those of pods are in that of PodOptions."""
     texts = {

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from architecture_picture import packages, subject
 from recipes import recipes
-from reference import MARK, referenced
+from reference import MARK, TYPES, docstring, referenced, types_of
+from types_page import nested, types_page
 
 import vllm_constructs
 from vllm_constructs import EngineArgs
@@ -112,6 +113,19 @@ def symbols() -> str:
         MADE + "# Symbols\n\nAll public names, each imported from `vllm_constructs`.\n\n"
         "| Name | What it is |\n|---|---|\n" + "\n".join(rows) + "\n"
     )
+
+
+def types() -> str:
+    """The page of the types that signatures name and that are no public class."""
+    pages = references()
+    marked = {
+        found[2]
+        for path in sorted(DOCS.rglob("*.md"))
+        for found in MARK.finditer(path.read_text(encoding="utf-8"))
+    }
+    paths = {path for name in marked for one in types_of(name) for path in nested(one)}
+    names = {path: path.rpartition(".")[2] for path in paths}
+    return MADE + types_page(names, pages, {path: docstring(path) for path in paths})
 
 
 _ABOUT_SOURCES = """\
@@ -240,6 +254,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "recipes.md": lambda: MADE + recipes(),
     "engine_args.md": engine_args,
     "symbols.md": symbols,
+    TYPES: types,
     "sources.md": sources,
     "examples.md": examples,
     **{f"examples/{folder.name}.md": partial(example, folder) for folder in EXAMPLES},

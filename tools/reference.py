@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import griffe
+from types_page import is_listed, meaning, resolved
 
 import vllm_constructs
 from vllm_constructs import PodOptions
@@ -27,6 +28,8 @@ MOST = 60
 
 Pages = Mapping[str, str]
 """Where the reference of each public name is: the page's path and the anchor, from `docs/`."""
+TYPES = "types.md"
+"""The page of all other types."""
 
 
 @cache
@@ -37,6 +40,42 @@ def _package() -> griffe.Object | griffe.Alias:
 def _static(path: str) -> griffe.Object:
     found = _package()[path.partition(".")[2]]
     return found.final_target if isinstance(found, griffe.Alias) else found
+
+
+def types_of(path: str) -> Iterator[str]:
+    """The paths of the types in the signatures of a public name that are no public class."""
+    thing, static = _runtime(path), _static(path)
+    members: list[tuple[Any, griffe.Object]] = [(thing, static)]
+    if isinstance(static, griffe.Class):
+        members += [
+            (getattr(thing, name), one)
+            for name, one in static.members.items()
+            if isinstance(one, griffe.Function) and _is_documented(one)
+        ]
+        for one in static.members.values():
+            if _is_documented(one) and _is_plain(one):
+                yield from _paths(str(getattr(one, "annotation", "")), static).values()
+    for member, scope in members:
+        for kind in _types_of_parameters(member).values():
+            yield from _paths(kind, scope).values()
+
+
+def _paths(kind: str, scope: griffe.Object) -> dict[str, str]:
+    """By each name in an annotation that the page of types has, its path."""
+    scopes = (scope, _static(f"{vllm_constructs.__name__}.{PodOptions.__name__}"))
+    found = {}
+    for name in re.findall(r"\b[A-Z]\w+", kind):
+        paths = (resolved(name, one) for one in scopes)
+        path = next((one for one in paths if one and is_listed(meaning(one))), None)
+        if path is not None:
+            found[name] = path
+    return found
+
+
+def docstring(path: str) -> str:
+    """What the source says of a type."""
+    found = _static(path).docstring
+    return found.value if found else ""
 
 
 def _runtime(path: str) -> Any:
@@ -66,6 +105,7 @@ def referenced(text: str, page: str, pages: Pages) -> str:
 class _Writer:
     def __init__(self, page: str, pages: Pages) -> None:
         up = "../" * page.count("/")
+        self._types = up + TYPES
         self._pages = {
             name: place.removeprefix(page) if place.startswith(f"{page}#") else up + place
             for name, place in pages.items()
@@ -96,7 +136,9 @@ class _Writer:
             for one in shown:
                 kind = str(getattr(one, "annotation", None) or "")
                 kind = re.sub(r"^(Required|ClassVar|Final)\[(.*)\]$", r"\2", kind)
-                yield self._item(one.name, kind, one.docstring.value if one.docstring else "")
+                yield self._item(
+                    one.name, kind, one.docstring.value if one.docstring else "", static
+                )
             yield ""
         for one in listed:
             if one in attributes:
@@ -130,25 +172,30 @@ class _Writer:
             for one in section.value:
                 name = str(one.annotation) if is_raises else getattr(one, "name", "")
                 yield self._item(
-                    name, types.get(name, "") if is_parameters else "", one.description
+                    name,
+                    types.get(name, "") if is_parameters else "",
+                    one.description,
+                    static,
                 )
             yield ""
 
-    def _item(self, name: str, kind: str, text: str) -> str:
+    def _item(self, name: str, kind: str, text: str, scope: griffe.Object) -> str:
         shown = f"**`{name}`**" if name else ""
         if name in self._pages:
             shown = f"[`{name}`]({self._pages[name]})"
         if kind:
-            shown += f" ({self._type(kind)})"
+            shown += f" ({self._type(kind, scope)})"
         described = self._linked(text).replace("\n\n", "\n  \n").replace("\n", "\n  ")
         return re.sub(
             r"[ \t]+$", "", f"- {shown}{': ' if shown else ''}{described}", flags=re.MULTILINE
         )
 
-    def _type(self, text: str) -> str:
-        names = (name for name in re.findall(r"[A-Z]\w+", text) if name in self._pages)
+    def _type(self, text: str, scope: griffe.Object) -> str:
+        others = {name: f"{self._types}#{path}" for name, path in _paths(text, scope).items()}
+        places = {**others, **self._pages}
+        names = (name for name in re.findall(r"[A-Z]\w+", text) if name in places)
         first = next(names, None)
-        return f"`{text}`" if first is None else f"[`{text}`]({self._pages[first]})"
+        return f"`{text}`" if first is None else f"[`{text}`]({places[first]})"
 
     def _linked(self, text: str) -> str:
         def link(found: re.Match[str]) -> str:

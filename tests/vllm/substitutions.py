@@ -44,7 +44,7 @@ ADDED = ["--enforce-eager"]
 
 ABSENT = {
     "LMCacheConnectorV1": "LMCache is not in the environment",
-    "LMCacheMPConnector": "as above",
+    "LMCacheMPConnector": "as above; with LMCache, vLLM on CPUs fails where it replaces kernels",
     "NixlConnector": "NIXL needs an RDMA network",
     "OffloadingConnector": "vLLM rejects it on CPUs: only supported on CUDA-alike and XPU GPUs",
 }

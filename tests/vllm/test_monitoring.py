@@ -8,7 +8,9 @@ namespace, pod and job to what it scrapes; here the configuration says them.
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import time
 import urllib.parse
@@ -52,8 +54,11 @@ ADDRESS = "127.0.0.1:9090"
 NAME = "qwen-7b"
 pytestmark = pytest.mark.xdist_group("monitoring")
 POD = "vllm-server-5d4f8c7b9-x2x7k"
+BLOCK = 128
+"""Tokens of a block of the KV cache: each short request fills one."""
+
 BLOCKS = 20
-"""Of the KV cache. A block has 128 tokens, so that each short request fills one."""
+"""Of the KV cache."""
 
 CLIENTS = 4 * BLOCKS
 
@@ -320,6 +325,27 @@ def test_full(scene: Scene) -> None:
             time.sleep(0.5)
     assert wanted <= fired
     assert fired <= wanted | {"VllmPreemptions", "VllmTokensSlow"}
+
+
+def test_preemptions(scene: Scene) -> None:
+    """Requests that outgrow the cache together preempt one another, which has an alert."""
+    with _load(scene, 12, 5 * BLOCK):
+        assert scene.fires("VllmPreemptions", 90)
+
+
+def test_slow(scene: Scene) -> None:
+    """An engine that gets a fraction of the time has slow tokens, and an alert on them."""
+    engine = scene.running.engine()
+    until = time.monotonic() + 90
+    with _load(scene, 2, 40):
+        while "VllmTokensSlow" not in scene.firing() and time.monotonic() < until:
+            # For the alert one token in twenty has to be late.
+            os.kill(engine, signal.SIGSTOP)
+            time.sleep(0.5)
+            os.kill(engine, signal.SIGCONT)
+            time.sleep(0.05)
+        firing = scene.firing()
+    assert "VllmTokensSlow" in firing
 
 
 def test_gone(scene: Scene) -> None:

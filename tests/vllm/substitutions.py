@@ -107,7 +107,8 @@ def _lora_modules(words: list[str]) -> list[str]:
 
 def _place(container: Container, name: str, source: Path) -> None:
     if name.startswith("/"):
-        if not container.path(name).exists():
+        # What an init container has copied stays.
+        if not list(container.path(name).glob("*")):
             container.place(name, source)
         return
     given = [word for word in container.command if word.startswith("--revision=")]

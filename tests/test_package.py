@@ -22,20 +22,20 @@ pytestmark = pytest.mark.slow
 _APPS = ROOT / "tests" / "apps"
 _NEWER_PLUS = ROOT / ".venv-plus-34" / "bin"
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+REPOSITORY = "https://forge.example.com/a/b"
 # What a wheel brings into an environment beside its package.
 _INFO = {"LICENSE", "METADATA", "RECORD", "WHEEL", "entry_points.txt"}
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built as `make wheel` builds it in a workflow of a forge."""
-    repository = {"GITHUB_SERVER_URL": "https://forge.example.com", "GITHUB_REPOSITORY": "a/b"}
-    return _build(tmp_path_factory.mktemp("wheel"), repository)
+    """The wheel, built as `make wheel` builds it in the release workflow."""
+    return _build(tmp_path_factory.mktemp("wheel"), REPOSITORY)
 
 
-def _build(folder: Path, env: dict[str, str]) -> Path:
+def _build(folder: Path, repository: str) -> Path:
     command = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder)
-    succeed(*command, ROOT, cwd=folder, env=env, may_talk=True)
+    succeed(*command, ROOT, cwd=folder, env={"PROJECT_REPOSITORY": repository}, may_talk=True)
     (found,) = folder.glob("*.whl")
     return found
 
@@ -137,15 +137,14 @@ def _data_files() -> list[Path]:
 
 
 def test_urls(metadata: Message, tmp_path: Path) -> None:
-    """Project URLs are those of the repository whose workflow builds the wheel."""
-    repository = "https://forge.example.com/a/b"
+    """Project URLs are those of the repository that the release workflow tells."""
     assert [
-        f"Changelog, {repository}/blob/HEAD/CHANGELOG.md",
-        f"Documentation, {repository}/blob/HEAD/docs/index.md",
-        f"Issues, {repository}/issues",
-        f"Source, {repository}",
+        f"Changelog, {REPOSITORY}/blob/HEAD/CHANGELOG.md",
+        f"Documentation, {REPOSITORY}/blob/HEAD/docs/index.md",
+        f"Issues, {REPOSITORY}/issues",
+        f"Source, {REPOSITORY}",
     ] == metadata.get_all("Project-URL")
-    elsewhere = _build(tmp_path, {"GITHUB_SERVER_URL": "", "GITHUB_REPOSITORY": ""})
+    elsewhere = _build(tmp_path, "")
     assert _read(elsewhere).get_all("Project-URL") is None
 
 

@@ -45,6 +45,8 @@ def test_types() -> None:
     assert "- [`CronFloor`](triggers.md#vllm_constructs.CronFloor)" in triggers.splitlines()
     assert "ObjectMetric" not in triggers
     assert "- [`HasClaim`](#vllm_constructs.workloads.storage.HasClaim)" in text
+    inherited = text.partition("### StreamingPod\n\n")[2].partition("<a")[0]
+    assert "- `model`: `str`" in inherited
     assert '`"Always"`, `"IfNotPresent"`, `"Never"`' in text
 
 

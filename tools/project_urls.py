@@ -1,7 +1,7 @@
 """Project URLs in the metadata of the wheel, as hatchling asks for them.
 
-No file names the address of the repository: the wheel that a forge's workflow builds is of the
-repository whose address the workflow tells. A wheel that is built elsewhere has no URLs.
+No file names the address of the repository: the release workflow tells its own in
+`PROJECT_REPOSITORY`. A wheel that is built elsewhere has no URLs.
 """
 
 import os
@@ -14,12 +14,11 @@ class ProjectUrls(MetadataHookInterface):
     """Adds the field `urls`."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Set it from the variables of the workflow."""
-        parts = [os.environ.get(f"GITHUB_{one}") for one in ("SERVER_URL", "REPOSITORY")]
-        if not all(parts):
+        """Set it from the variable of the workflow."""
+        repository = os.environ.get("PROJECT_REPOSITORY")
+        if not repository:
             metadata["urls"] = {}
             return
-        repository = "/".join(filter(None, parts))
         metadata["urls"] = {
             "Changelog": f"{repository}/blob/HEAD/CHANGELOG.md",
             "Documentation": f"{repository}/blob/HEAD/docs/index.md",

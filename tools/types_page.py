@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Protocol, Union, get_args, get_origin
 
 import griffe
 
@@ -23,7 +23,7 @@ MOST = 12
 _HEAD = """\
 # Types
 
-Types that signatures name and that are no class of this library. None needs to be imported.
+Types that signatures name and that are no public class. None needs to be imported.
 
 """
 
@@ -117,10 +117,14 @@ def _members(found: Any) -> list[str | tuple[Any]]:
         return [member for one in get_args(found) for member in _members(one)]
     if isinstance(found, type) and get_origin(found) is None:
         return ["None" if found is type(None) else found.__name__]
+    # As annotations have it: without modules and quotes.
     return [re.sub(r"\b[a-z_]+(\.[a-z_]+)*\.(?=[A-Z])|'", "", str(found))]
 
 
 def _attributes(protocol: type) -> Iterator[tuple[str, str]]:
+    for base in reversed(protocol.__bases__):
+        if is_listed(base) and base is not Protocol:
+            yield from _attributes(base)
     for name, annotation in inspect.get_annotations(protocol).items():
         yield name, str(annotation)
     for name, member in vars(protocol).items():

@@ -38,15 +38,17 @@ def prometheus(bed: Bed, namespace: str, *ports: int, pod: str = "a") -> Iterato
         "global": {"scrape_interval": "1s"},
         "scrape_configs": [{"job_name": "vllm", "honor_labels": True, "static_configs": [scraped]}],
     }
-    file = bed.folder / f"prometheus-{namespace}.yml"
+    port = free_port()
+    name = f"prometheus-{port}"
+    file = bed.folder / f"{name}.yml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{port}"
     started = bed.start(
-        f"prometheus-{namespace}",
+        name,
         program,
         [
             f"--config.file={file}",
-            f"--storage.tsdb.path={bed.folder / namespace}",
+            f"--storage.tsdb.path={bed.folder / name}",
             f"--web.listen-address={address}",
         ],
     )

@@ -1,4 +1,7 @@
-"""Scalers: the HPA by the real controller, and KEDA's own programs with a real Prometheus."""
+"""Scalers: the HPA by the real controller, and KEDA's own programs.
+
+They read a real Prometheus, the HPA through a real prometheus-adapter.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -247,6 +247,9 @@ def _restarts(deployed: Deployed) -> int:
     return found
 
 
+Seen = Callable[[], list[dict[str, Any]]]
+"""Gives the changes of pods until now."""
+
 HUNG = "hung"
 STARTUP = 30
 GRACE = Drain(seconds=model.DRAIN, pre_stop=model.PAUSE)
@@ -262,8 +265,10 @@ def _hang(*words: bytes) -> float:
 
 
 @pytest.fixture(scope="module")
-def loading(deployed: Deployed, kubectl: Kubectl) -> Iterator[None]:
-    """A server that hangs before it listens, on the second GPU."""
+def loading(
+    deployed: Deployed, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Seen]:
+    """The states of a pod whose server hangs before it listens, on the second GPU."""
     deployed.wait_ready()
     chart = Chart(App(), "test", namespace=HUNG)
     ModelDeployment(
@@ -286,11 +291,14 @@ def loading(deployed: Deployed, kubectl: Kubectl) -> Iterator[None]:
             return _hang(b"serve", HUNG.encode())
         return None
 
+    watched = tmp_path_factory.mktemp("hung") / "pods"
     try:
-        wait_for("the server", hang, 60, pause=0.05)
-        yield
+        with kubectl.watch("pods", HUNG, watched) as seen:
+            wait_for("the server", hang, 60, pause=0.05)
+            yield seen
     finally:
         kubectl.delete([workload])
+        deployed.wait_ready()
 
 
 @pytest.mark.usefixtures("loading")  # Both wait at the same time.
@@ -307,20 +315,22 @@ def test_hung_server(deployed: Deployed) -> None:
     wait_for("a restart", lambda: _restarts(deployed) > before, 240)
     # The third probe fails after 30 seconds or later.
     assert GRACE.restart_grace_period < time.monotonic() - begun < 30 + GRACE.grace_period
-    deployed.wait_ready()
 
 
-@pytest.mark.usefixtures("loading")
-def test_hung_start(kubectl: Kubectl) -> None:
+def test_hung_start(loading: Seen) -> None:
     """A server that hangs while it loads is restarted without a drain after its startup time."""
 
-    def ended() -> dict[str, Any]:
-        (pod,) = kubectl.items("pods", HUNG)
-        (status,) = pod["status"]["containerStatuses"]
-        found: dict[str, Any] = status["lastState"].get("terminated", {})
-        return found
+    def ends() -> list[dict[str, Any]]:
+        return [
+            status[when]["terminated"]
+            for event in loading()
+            for status in event["object"]["status"].get("containerStatuses", [])
+            for when in ("lastState", "state")
+            if "terminated" in status[when]
+        ]
 
-    end = wait_for("a restart", ended, 240)
+    # After it others come: there are no weights.
+    end = wait_for("a restart", ends, 240)[0]
 
     lived = [datetime.fromisoformat(end[name]) for name in ("startedAt", "finishedAt")]
     seconds = (lived[1] - lived[0]).total_seconds()

@@ -99,23 +99,29 @@ def _all_names(kubectl: Kubectl) -> set[str]:
     return {pod["metadata"]["name"] for pod in kubectl.items("pods", model.SPACE)}
 
 
+def _deployment(spare_gpus: int) -> list[model.Manifest]:
+    return [one for one in model.render(2, spare_gpus) if one["kind"] == "Deployment"]
+
+
 def test_rollout_in_place(deployed: Deployed, kubectl: Kubectl, proxy: int) -> None:
     """With no GPU to spare, a rollout of two pods loses no request: one of them always serves."""
-    objects = model.render(2, spare_gpus=0)
-    assert [] == kubectl.apply(objects)
+    assert [] == kubectl.apply(_deployment(spare_gpus=0))
     deployed.wait_ready(2)
     before = _names(deployed)
     fewest = 2
-    with _load(proxy, 1) as load:
-        _restart(kubectl)
 
-        def are_replaced() -> bool:
-            nonlocal fewest
-            ready = deployed.ready()
-            fewest = min(fewest, len(ready))
-            return len(ready) == 2 and not before & ready
+    def are_replaced() -> bool:
+        nonlocal fewest
+        ready = deployed.ready()
+        fewest = min(fewest, len(ready))
+        return len(ready) == 2 and not before & ready
 
-        wait_for("both pods", are_replaced, 300)
+    try:
+        with _load(proxy, 1) as load:
+            _restart(kubectl)
+            wait_for("both pods", are_replaced, 300)
+    finally:
+        kubectl.apply(_deployment(spare_gpus=1))
     assert 1 == fewest
     assert [] == load.lost
     assert load.complete > 10

@@ -33,7 +33,7 @@ FORK = {"TEST_FORK": "1"}
 """One process imports vLLM, not three: `site/sitecustomize.py`."""
 
 OF_NODE = ("HF_HUB_OFFLINE", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VLLM_NO_USAGE_STATS")
-"""Those that the device plugin of `tests/node` gives to containers."""
+"""Those of above that the device plugin of `tests/node` gives to containers."""
 
 KV_CACHE_GIB = "1"
 """`VLLM_CPU_KVCACHE_SPACE`: otherwise vLLM takes a share of this machine's memory, or what a model
@@ -44,7 +44,7 @@ ADDED = ["--enforce-eager"]
 
 ABSENT = {
     "LMCacheConnectorV1": "LMCache is not in the environment",
-    "LMCacheMPConnector": "as above; with LMCache, vLLM on CPUs fails where it replaces kernels",
+    "LMCacheMPConnector": "with LMCache, vLLM fails on CPUs, where it replaces kernels",
     "NixlConnector": "NIXL needs an RDMA network",
     "OffloadingConnector": "vLLM rejects it on CPUs: only supported on CUDA-alike and XPU GPUs",
 }
@@ -69,17 +69,17 @@ def substitute(container: Container) -> None:
     program = words.index(next(word for word in words if word.split("/")[-1] == "vllm"))
     # Where the images of LMCache have it.
     words[program] = "vllm"
-    is_remote = container.environment.get("AWS_ENDPOINT_URL", "").startswith(bucket.ADDRESS)
+    has_bucket = container.environment.get("AWS_ENDPOINT_URL", "").startswith(bucket.ADDRESS)
     kept = []
     for word in words:
         connector = re.search(r'"kv_connector":"(\w+)"', word)
         if connector is not None and connector[1] in ABSENT:
             continue
-        if word.startswith(REMOTE) and not is_remote:
+        if word.startswith(REMOTE) and not has_bucket:
             continue
         kept.append(re.sub(r"^(--tensor-parallel-size)=\d+$", r"\1=1", word))
     model = kept.index("serve") + 1
-    if kept[model].startswith("s3://") and not is_remote:
+    if kept[model].startswith("s3://") and not has_bucket:
         kept[model] = STORED
     container.command = [*kept, *ADDED]
     container.environment |= VARIABLES | {"VLLM_CPU_KVCACHE_SPACE": KV_CACHE_GIB}
@@ -108,7 +108,7 @@ def _lora_modules(words: list[str]) -> list[str]:
 def _place(container: Container, name: str, source: Path) -> None:
     if name.startswith("/"):
         # What an init container has copied stays.
-        if not list(container.path(name).glob("*")):
+        if not any(container.path(name).glob("*")):
             container.place(name, source)
         return
     given = [word for word in container.command if word.startswith("--revision=")]

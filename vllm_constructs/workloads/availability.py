@@ -143,7 +143,7 @@ class Drain:
     loading, or whose server does not answer, is ended at once.
     `terminationGracePeriodSeconds` is the sum of both and 15 seconds for the processes to end;
     that of the startup and liveness probe leaves out the running requests, since a container that
-    they restart serves none.
+    they restart mostly serves none.
 
     Args:
         seconds: Seconds for running requests. 0 aborts them, and is rejected unless the model

@@ -16,7 +16,8 @@ class Probes:
     """How often the kubelet asks a running engine, and how many failures it accepts.
 
     The startup probe follows from `Startup`; the others begin after it. All ask `/health`, which
-    answers while the engine is busy, so a probe that fails means that it hangs or has ended.
+    answers while the engine is busy: a probe that fails means that the server hangs, has ended, or
+    has too few CPUs to answer in time.
 
     Args:
         readiness_period: Seconds between two readiness probes. Default: 10.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from tests.cluster import binaries
 from tests.cluster.api import RefusedError
@@ -116,6 +117,19 @@ class Deployed:
             return states == [True] * replicas
 
         wait_for("the pods", is_ready, seconds)
+        self.wait_reached()
+
+    def wait_reached(self) -> None:
+        """Wait until its Service leads to a pod: kube-proxy learns of one a little later."""
+
+        def is_reached() -> bool:
+            try:
+                url = f"http://{self.address}:{model.PORT}/health"
+                return urllib3.request("GET", url, retries=False, timeout=3).status == 200
+            except urllib3.exceptions.HTTPError:
+                return False
+
+        wait_for("the Service", is_reached, 60)
 
 
 @pytest.fixture(scope="session")
@@ -134,4 +148,6 @@ def deployed(node: Node, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFact
         pods = kubectl.run("describe", "pods", "-n", model.SPACE).stdout
         raise RuntimeError(f"{refused}\n{pods[-6000:]}\n{node.log('kubelet')}") from refused
     address: str = kubectl.get("service", model.MODEL, model.SPACE)["spec"]["clusterIP"]
-    return Deployed(kubectl, address)
+    found = Deployed(kubectl, address)
+    found.wait_reached()
+    return found

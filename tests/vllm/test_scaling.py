@@ -164,6 +164,10 @@ def test_queue(scene: Scene) -> None:
 
 def test_hpa(scene: Scene) -> None:
     """The HPA scales from 1 to 2 on the queue that prometheus-adapter tells, and back."""
+    try:
+        binaries.find("prometheus-adapter", "adapter")
+    except binaries.MissingError as missing:
+        pytest.skip(str(missing))
 
     def scale(model: ModelDeployment) -> object:
         return HpaScaler(

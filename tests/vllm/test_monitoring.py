@@ -331,7 +331,7 @@ def test_preemptions(scene: Scene) -> None:
     """Requests that outgrow the cache together preempt one another, which has an alert."""
     wait_for("silence", lambda: "VllmPreemptions" not in scene.firing())
     with _load(scene, 12, 5 * BLOCK):
-        assert scene.fires("VllmPreemptions", 90)
+        assert scene.fires("VllmPreemptions", 150)
 
 
 def test_slow(scene: Scene) -> None:

@@ -21,6 +21,7 @@ from vllm_constructs import (
     Probes,
     Rollout,
     Startup,
+    Volume,
     WholeGpu,
 )
 
@@ -37,6 +38,9 @@ HEADERS = {"Authorization": f"Bearer {KEY}"}
 PORT = 8000
 FRIEND = "chatbot"
 """The namespace of the only clients."""
+
+SCRATCH = "/scratch"
+"""A folder of a volume with a limit."""
 
 PAUSE = 5
 DRAIN = 40
@@ -70,6 +74,7 @@ def render(replicas: int = 1, spare_gpus: int = 1) -> list[Manifest]:
         # By default a server that hangs is restarted after two minutes.
         probes=Probes(liveness_period=10),
         security=PodSecurity(read_only_root=True),
+        volumes={SCRATCH: Volume.from_empty_dir(size_limit="32Mi", name="scratch")},
     )
     if replicas > 1:
         DisruptionBudget(chart, "budget", target=model, max_unavailable=1)

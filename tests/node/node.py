@@ -259,6 +259,8 @@ BinaryName = "{root}/usr/sbin/runc"
             # Otherwise it sets limits of the machine.
             "featureGates": {"KubeletInUserNamespace": True},
             "makeIPTablesUtilChains": False,
+            # By default it looks at volumes once a minute.
+            "volumeStatsAggPeriod": "10s",
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%"},
             "imageGCHighThresholdPercent": 100,
             "imageGCLowThresholdPercent": 99,

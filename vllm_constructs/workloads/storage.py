@@ -111,9 +111,10 @@ class EphemeralCache:
     """A volume on the disk of the node, to which every pod downloads the weights again.
 
     Args:
-        size: Limit of the volume, such as `100Gi`. It is also the `ephemeral-storage` request of
-            the container, so that the pod is scheduled on a node that has as much. Default: no
-            limit; a ModelDeployment requests what the weights need, where it knows them.
+        size: Limit of the volume, such as `100Gi`, above which kubelet evicts the pod without a
+            drain. It is also the `ephemeral-storage` request of the container, so that the pod is
+            scheduled on a node that has as much. Default: no limit; a ModelDeployment requests
+            what the weights need, where it knows them.
 
     Raises:
         VllmConstructsError: The size is not a quantity of bytes.

@@ -249,7 +249,8 @@ class Volume:
         """An empty folder, which lives as long as the pod.
 
         Args:
-            size_limit: Size at which the pod is evicted, such as `10Gi`. Default: no limit.
+            size_limit: Size at which kubelet evicts the pod, without a drain, such as `10Gi`.
+                Default: no limit.
             in_memory: Whether it is a tmpfs, whose files count as memory of the containers.
                 Default: False, the disk of the node.
             read_only: Whether the container can only read it, for one that another container

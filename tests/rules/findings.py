@@ -25,13 +25,14 @@ def found(
         rules: Ids of rules. Default: all.
         settings: What the manifests do not say.
     """
+    repeated = None
     if isinstance(manifests, str):
         read = files.read_text(manifests, "test.yaml")
         assert not read.unread, read.unread
-        manifests = read.objects
+        manifests, repeated = read.objects, read.repeated()
     chosen = [rule for rule in every_rule() if not rules or rule.id in rules]
     assert not rules or {rule.id for rule in chosen} == set(rules)
-    return check(Graph(manifests, settings), chosen)
+    return check(Graph(manifests, settings, repeated=repeated), chosen)
 
 
 def ids(manifests: str | Iterable[dict[str, Any]], *rules: str) -> list[str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
+
+from vllm_constructs.dataclass import dataclass
 
 # Values of one document with its aliases written out.
 _MOST_VALUES = 2_000_000
@@ -23,8 +26,41 @@ def loader() -> Any:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def documents(text: str, kind: Any = None) -> Iterator[tuple[Any, str, int]]:
-    """The documents of a text: the value of each, its own text and how many lines are before it.
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A document of a text.
+
+    Args:
+        value: Its value.
+        text: Its own text, from the beginning of a line.
+        first: How many lines are before it.
+        may_repeat: Whether a mapping may have a key twice: one has, or merges have its keys, too.
+    """
+
+    value: Any
+    text: str
+    first: int
+    may_repeat: bool
+
+
+@cache
+def _counting(kind: Any) -> Any:
+    """A parser that tells whether a mapping has fewer values than keys."""
+
+    class Counting(kind):  # type: ignore[misc]  # the parser is chosen as it runs
+        may_repeat = False
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - the base's
+            value = super().construct_mapping(node, deep)
+            if len(value) < len(node.value):
+                self.may_repeat = True
+            return value
+
+    return Counting
+
+
+def documents(text: str, kind: Any = None) -> Iterator[Document]:
+    """The documents of a text.
 
     Args:
         text: YAML.
@@ -36,7 +72,7 @@ def documents(text: str, kind: Any = None) -> Iterator[tuple[Any, str, int]]:
         RecursionError: It is nested too deep for the parser in Python.
     """
     check_nesting(text)
-    reader = (kind or loader())(text)
+    reader = _counting(kind or loader())(text)
     try:
         while reader.check_node():
             node = reader.get_node()
@@ -46,10 +82,11 @@ def documents(text: str, kind: Any = None) -> Iterator[tuple[Any, str, int]]:
             has_aliases = "*" in part and "&" in part
             if has_aliases and "<<" in part:
                 _check_merges(node)
+            reader.may_repeat = False
             value = reader.construct_document(node)
             if has_aliases:
                 _check_aliases(value)
-            yield value, part, start.line
+            yield Document(value=value, text=part, first=start.line, may_repeat=reader.may_repeat)
     finally:
         reader.dispose()
 
@@ -63,7 +100,7 @@ def parsed(text: str) -> object:
     import yaml
 
     try:
-        found = [value for value, _, _ in documents(text)]
+        found = [one.value for one in documents(text)]
     except (ValueError, RecursionError, yaml.YAMLError):
         return None
     return found[0] if len(found) == 1 else None

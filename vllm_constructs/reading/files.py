@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,9 +18,11 @@ from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, escaped, refuse
 
 from . import bounded_yaml
+from .bounded_yaml import Document
 from .collector import without_gc
 from .fields import items
 from .positions import Position, Text
+from .repeated_keys import Repeated, repeated_keys
 
 FieldPath: TypeAlias = "tuple[str | int, ...]"
 
@@ -28,25 +31,28 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 _DEEPEST = 8
 LARGEST = 256 * 2**20
 """Bytes of the largest file that is read; the largest CRDs have 4 MB."""
-_NOT_JSON = object()
 
 
 class Origin:
     """Where an object is: its file, its document and the fields in that which lead to it."""
 
-    __slots__ = ("file", "fields", "text")  # noqa: RUF023  # in the order of the arguments
+    __slots__ = ("file", "fields", "may_repeat", "text")  # noqa: RUF023  # as the arguments
 
-    def __init__(self, file: str, text: Text | None, fields: FieldPath) -> None:
+    def __init__(
+        self, file: str, text: Text | None, fields: FieldPath, *, may_repeat: bool = False
+    ) -> None:
         """Keep the place.
 
         Args:
             file: The file, as its user named it.
             text: The text of the document; None if it has no positions.
             fields: The fields that lead to the object in a list; none for a document of its own.
+            may_repeat: Whether a mapping of the document may have a key twice. Default: False.
         """
         self.file = file
         self.text = text
         self.fields = fields
+        self.may_repeat = may_repeat
 
     def position(self, path: FieldPath) -> Position | None:
         """Line and column of a field of the object, or of the nearest one that is there.
@@ -64,6 +70,23 @@ class Origin:
         """
         return range(0) if self.text is None else self.text.lines((*self.fields, *path))
 
+    def repeated(self) -> list[Repeated]:
+        """The keys of the object that are in their mapping again.
+
+        Those of a list around objects belong to its first one.
+        """
+        if self.text is None or not self.may_repeat:
+            return []
+        return [one for one in map(self._own, repeated_keys(self.text)) if one is not None]
+
+    def _own(self, one: Repeated) -> Repeated | None:
+        fields, path = self.fields, one.path
+        if path[: len(fields)] == fields:
+            return replace(one, path=path[len(fields) :])
+        is_around = path[:-1] == fields[: len(path) - 1]
+        is_first = all(step == 0 for step in fields if isinstance(step, int))
+        return replace(one, path=()) if is_around and is_first else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Manifests:
@@ -78,6 +101,11 @@ class Manifests:
     objects: list[dict[str, Any]]
     origins: list[Origin]
     unread: tuple[Problem, ...] = ()
+
+    def repeated(self) -> dict[int, list[Repeated]]:
+        """By number of an object, the keys that its text has again in their mapping."""
+        found = {i: origin.repeated() for i, origin in enumerate(self.origins)}
+        return {i: keys for i, keys in found.items() if keys}
 
 
 def read(path: Path) -> Manifests:
@@ -182,28 +210,29 @@ class _Found:
         import yaml
 
         try:
-            value = _json(text, is_json=is_json)
-            if value is not _NOT_JSON:
-                self._add(file, value, Text(text, 0))
+            given = _json(text, is_json=is_json)
+            if given is not None:
+                self._add(file, given)
                 return
             read = 0
             try:
-                for value, part, first in bounded_yaml.documents(text):
-                    self._add(file, value, Text(part, first))
+                for one in bounded_yaml.documents(text):
+                    self._add(file, one)
                     read += 1
             except yaml.YAMLError:
                 # The parser in Python takes more, such as surrogate pairs, and its errors name
                 # the line where the mistake begins.
                 again = bounded_yaml.documents(text, yaml.SafeLoader)
-                for value, part, first in islice(again, read, None):
-                    self._add(file, value, Text(part, first))
+                for one in islice(again, read, None):
+                    self._add(file, one)
         except (ValueError, RecursionError, yaml.YAMLError) as error:
             self.unread.append(_problem(file, text, error))
 
-    def _add(self, file: str, document: object, text: Text | None) -> None:
-        for fields, item in _flat(document):
+    def _add(self, file: str, document: Document) -> None:
+        text = Text(document.text, document.first)
+        for fields, item in _flat(document.value):
             self.objects.append(item)
-            self.origins.append(Origin(file, text, fields))
+            self.origins.append(Origin(file, text, fields, may_repeat=document.may_repeat))
 
 
 def _too_large(file: str) -> Problem:
@@ -231,18 +260,26 @@ def _problem(file: str, text: str, error: Exception) -> Problem:
     )
 
 
-def _json(text: str, *, is_json: bool) -> object:
-    """The document of a JSON text; a mark for a text that is not JSON, and need not be."""
+def _json(text: str, *, is_json: bool) -> Document | None:
+    """The document of a JSON text; None for a text that is not JSON, and need not be."""
     if not is_json and not text.lstrip().startswith(("{", "[")):
-        return _NOT_JSON
+        return None
+    may_repeat = False
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal may_repeat
+        made = dict(pairs)
+        may_repeat = may_repeat or len(made) < len(pairs)
+        return made
+
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=mapping)
     except ValueError:
         if is_json:
             raise
-        return _NOT_JSON
+        return None
     bounded_yaml.check_nesting(text)
-    return value
+    return Document(value=value, text=text, first=0, may_repeat=may_repeat)
 
 
 def _flat(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,6 +11,7 @@ from .fields import integer, mapping
 from .lazy import lazy
 from .manifest import Manifest
 from .pods import Pod, pods_of
+from .repeated_keys import Repeated
 from .selectors import selects, single_labels
 from .settings import Settings
 
@@ -43,6 +44,7 @@ class Objects:
         settings: What the manifests do not say.
         judged: The numbers of objects that were judged by the values that made them, so that
             only what they have to do with others is checked.
+        repeated: By number of an object, the keys that its text has again in their mapping.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Objects:
         objects: Iterable[dict[str, Any]],
         settings: Settings | None = None,
         judged: Collection[int] = (),
+        repeated: Mapping[int, Sequence[Repeated]] | None = None,
     ) -> None:
         """Keep the objects themselves, not copies.
 
@@ -57,7 +60,10 @@ class Objects:
             objects: The objects.
             settings: What they do not say. Default: nothing.
             judged: The numbers of objects that were judged before. Default: none.
+            repeated: By number of an object, the keys that its text has again in their mapping.
+                Default: none, as of objects that no text was read for.
         """
+        self.repeated = dict(repeated or {})
         self.judged = frozenset(judged)
         self.manifests = [Manifest(body, i) for i, body in enumerate(objects)]
         self.settings = Settings() if settings is None else settings

@@ -65,6 +65,7 @@ _FAMILIES: dict[str, tuple[str, ...] | None] = {
     "queries": _SCALERS + _QUERIES,
     "query_labels": _SCALERS + _QUERIES,
     "rank_ports": (),
+    "repeated_keys": _OWN,
     "rollout": _OWN,
     "routes": _OWN,
     "scaling": _SCALERS,

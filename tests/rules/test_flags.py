@@ -391,6 +391,24 @@ class TestTwice:
         assert ["E08"] == ids([script("vllm serve a/b --port 8000 --port $PORT")], "E08")
         assert ["E08"] == ids([kubeai("--seed=1", "--seed=2")], "E08")
 
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("port: 1\nseed: 1\nport: 1", "--port is in lines 1 and 3 of the --config file, and"),
+            ("max_num_seqs: 1\nmax_num_seqs: 2", "--max-num-seqs is in lines 1 and 2 of"),
+            (
+                "max_num_seqs: 1\nmax-num-seqs: 2",
+                "--max-num-seqs is in the --config file as max_num_seqs and max-num-seqs, and",
+            ),
+        ],
+    )
+    def test_config_file(self, text: str, words: str) -> None:
+        """A flag that the config file has again is found at the flag that names the file."""
+        (finding,) = found(with_file(text, "a/b"), "E08")
+
+        assert ("warning", (*ARGS, 1)) == (finding.level, finding.path)
+        assert words in finding.problem.sentence()
+
     def test_model(self) -> None:
         """The model as an argument and as a flag: vLLM rejects one of them."""
         (finding,) = found([engine("a/b", "--model", "c/d")], "E08")

@@ -14,7 +14,6 @@ from vllm_constructs.releases.release import VllmRelease
 from vllm_constructs.workloads.plan_annotations import MODEL
 from vllm_constructs.workloads.workload import CONTAINER
 
-from .bounded_yaml import parsed
 from .fields import items, mapping, strings
 
 # Images that start vLLM without a command; that for TPUs runs its arguments.
@@ -174,14 +173,14 @@ def expanded(text: str, env: Mapping[str, str]) -> str:
     return _REFERENCE.sub(value, text)
 
 
-def config_file(
+def config_text(
     path: str,
     namespace: str,
     pod: dict[str, Any],
     container: dict[str, Any],
     configs: Mapping[tuple[str, str], dict[str, Any]],
-) -> dict[str, Any] | None:
-    """The flags in a file that is mounted from a ConfigMap in the same manifests."""
+) -> str | None:
+    """The text of a file that is mounted from a ConfigMap in the same manifests."""
     sources = {
         str(volume.get("name")): str(mapping(volume, "configMap").get("name"))
         for volume in map(mapping, items(pod.get("volumes")))
@@ -191,8 +190,7 @@ def config_file(
         data = configs.get((namespace, sources.get(str(mount.get("name")), "")), {})
         key = str(mount.get("subPath") or path.removeprefix(f"{folder}/"))
         if (path == folder or path.startswith(f"{folder}/")) and key in data:
-            flags = parsed(str(data[key]))
-            return flags if isinstance(flags, dict) else None
+            return str(data[key])
     return None
 
 

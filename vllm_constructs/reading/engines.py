@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from vllm_constructs.engine import command_line_parser as command_lines
 from vllm_constructs.workloads.plan_annotations import MODEL, VLLM, read_plan_annotations
 
+from .bounded_yaml import parsed
 from .containers import (
     after_serve,
-    config_file,
+    config_text,
     environment,
     expanded,
     is_ours,
@@ -168,11 +169,17 @@ class Engine:
     @lazy
     def config_file(self) -> dict[str, Any] | None:
         """The flags of its `--config` file; None if it has none, or it is in no manifest."""
+        flags = None if self.config_text is None else parsed(self.config_text)
+        return flags if isinstance(flags, dict) else None
+
+    @lazy
+    def config_text(self) -> str | None:
+        """The text of its `--config` file; None if it has none, or it is in no manifest."""
         path = self._config_path
         if path is None:
             return None
         configs = self.graph.config_data
-        return config_file(path, self.pod.namespace, self.pod.spec, self.container, configs)
+        return config_text(path, self.pod.namespace, self.pod.spec, self.container, configs)
 
     @lazy
     def _config_path(self) -> str | None:

@@ -17,6 +17,8 @@ from vllm_constructs.reading.engines import Engine
 from vllm_constructs.reading.fields import items
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Manifest, Path
+from vllm_constructs.reading.positions import Text
+from vllm_constructs.reading.repeated_keys import repeated_keys
 from vllm_constructs.releases.release import VllmRelease, catalog, is_misspelled, releases
 
 from .operator_lines import of_operators
@@ -262,6 +264,7 @@ def _plugins(engine: Engine) -> Iterator[Found]:
 def repeated(graph: Graph) -> Iterator[Found]:
     """Of two values the last one counts, and nobody sees that the first one does not."""
     for engine in _engines(graph):
+        yield from _in_file(engine)
         flags = engine.release.catalog["flags"]
         found: dict[str, list[Given]] = defaultdict(list)
         for one in engine.line.given:
@@ -280,6 +283,32 @@ def repeated(graph: Graph) -> Iterator[Found]:
                 yield _twice(engine, name, whole, is_list=is_list)
             elif whole and len(given) > len(whole):
                 yield _whole_and_keys(engine, name, whole[0])
+
+
+def _in_file(engine: Engine) -> Iterator[Found]:
+    """Flags that the config file has again, as the same key or by another of their names."""
+    if engine.config_text is None:
+        return
+    place = engine.flag_place("config")
+    found = []
+    for one in repeated_keys(Text(engine.config_text, 0)):
+        lines = " and ".join(map(str, one.lines))
+        found.append((str(one.path[0]), f"is in lines {lines} of the --config file"))
+    named: dict[str, list[Given]] = defaultdict(list)
+    for given in engine.line.given:
+        if given.flag is not None and not given.keys and engine.is_in_file(given.at):
+            named[given.flag].append(given)
+    for flag, several in named.items():
+        if len(several) > 1:
+            words = " and ".join(one.word.lstrip("-") for one in several)
+            found.append((flag, f"is in the --config file as {words}"))
+    for flag, text in found:
+        problem = Problem(
+            where=escaped(f"--{flag.replace('_', '-')}"),
+            text=escaped(f"{text}, and vLLM takes the last one only"),
+            advice="leave the others out",
+        )
+        yield Found(manifest=engine.manifest, path=place, problem=problem)
 
 
 def _two_models(engine: Engine, one: Given) -> Found:

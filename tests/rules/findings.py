@@ -25,14 +25,15 @@ def found(
         rules: Ids of rules. Default: all.
         settings: What the manifests do not say.
     """
-    repeated = None
+    repeated, names = None, list[str]()
     if isinstance(manifests, str):
         read = files.read_text(manifests, "test.yaml")
         assert not read.unread, read.unread
         manifests, repeated = read.objects, read.repeated()
+        names = [origin.file for origin in read.origins]
     chosen = [rule for rule in every_rule() if not rules or rule.id in rules]
     assert not rules or {rule.id for rule in chosen} == set(rules)
-    return check(Graph(manifests, settings, repeated=repeated), chosen)
+    return check(Graph(manifests, settings, files=names, repeated=repeated), chosen)
 
 
 def ids(manifests: str | Iterable[dict[str, Any]], *rules: str) -> list[str]:

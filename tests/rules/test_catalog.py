@@ -56,5 +56,5 @@ def test_list() -> None:
             r"^\| ([A-Z]\d\d) \| (error|warning) \|", one.read_text(encoding="utf-8"), re.MULTILINE
         )
     ]
-    later = [("H10", "error")]
+    later = [("H10", "error"), ("H11", "error")]
     assert sorted(rows + later) == [(rule.id, rule.level) for rule in catalog.every_rule()]

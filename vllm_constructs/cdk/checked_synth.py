@@ -91,7 +91,11 @@ def _check(app: Construct, registry: _Registry) -> None:
         if is_own and not any(path.startswith(one) for one in overlaid)
     ]
     graph = Graph(
-        (manifest for _, _, manifest in objects), Settings(kubernetes=registry.kubernetes), judged
+        (manifest for _, _, manifest in objects),
+        Settings(kubernetes=registry.kubernetes),
+        judged,
+        # A chart is a file.
+        files=[path.partition("/")[0] for path, _, _ in objects],
     )
     findings = [
         (path, one)

@@ -43,7 +43,12 @@ def report_of(found: Manifests, rules: Sequence[Rule], given: Defaults) -> Repor
     from vllm_constructs.reading.graph import Graph
     from vllm_constructs.rules.check import check
 
-    graph = Graph(found.objects, given.settings(), repeated=found.repeated())
+    graph = Graph(
+        found.objects,
+        given.settings(),
+        files=[origin.file for origin in found.origins],
+        repeated=found.repeated(),
+    )
     findings = check(graph, rules)
     entries = [Entry(finding=one, origin=found.origins[one.manifest.number]) for one in findings]
     # Values files of charts, and files of other programs, have neither.

@@ -44,6 +44,7 @@ class Objects:
         settings: What the manifests do not say.
         judged: The numbers of objects that were judged by the values that made them, so that
             only what they have to do with others is checked.
+        files: By number of an object, the file that it is in; none where that is not known.
         repeated: By number of an object, the keys that its text has again in their mapping.
     """
 
@@ -52,6 +53,7 @@ class Objects:
         objects: Iterable[dict[str, Any]],
         settings: Settings | None = None,
         judged: Collection[int] = (),
+        files: Sequence[str] = (),
         repeated: Mapping[int, Sequence[Repeated]] | None = None,
     ) -> None:
         """Keep the objects themselves, not copies.
@@ -60,9 +62,11 @@ class Objects:
             objects: The objects.
             settings: What they do not say. Default: nothing.
             judged: The numbers of objects that were judged before. Default: none.
+            files: By number of an object, the file that it is in. Default: it is not known.
             repeated: By number of an object, the keys that its text has again in their mapping.
                 Default: none, as of objects that no text was read for.
         """
+        self.files = tuple(files)
         self.repeated = dict(repeated or {})
         self.judged = frozenset(judged)
         self.manifests = [Manifest(body, i) for i, body in enumerate(objects)]

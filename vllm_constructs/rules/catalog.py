@@ -66,6 +66,7 @@ _FAMILIES: dict[str, tuple[str, ...] | None] = {
     "query_labels": _SCALERS + _QUERIES,
     "rank_ports": (),
     "repeated_keys": _OWN,
+    "repeated_objects": (),
     "rollout": _OWN,
     "routes": _OWN,
     "scaling": _SCALERS,

@@ -61,7 +61,8 @@ def test_objects() -> None:
 def _pod(**fields: Any) -> dict[str, Any]:
     """A pod whose fields are those of its spec, and of its container."""
     container = {key: fields.pop(key) for key in ("env", "ports") if key in fields}
-    spec = {"containers": [{"name": "vllm", "image": "a/b", **container}], **fields}
+    engine = {"name": "vllm", "image": "vllm/vllm-openai:v0.33.0", "args": ["a/b"], **container}
+    spec = {"containers": [engine], **fields}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": spec}
 
 
@@ -133,6 +134,14 @@ def test_lists(body: dict[str, Any], level: str, sentence: str) -> None:
     """Each list by key: what its client does."""
     (one,) = found([body], "H10")
     assert (level, sentence) == (one.level, one.problem.sentence())
+
+
+def test_other_containers() -> None:
+    """Charts of others have variables twice, and run: a warning."""
+    body = _variables("1", "2")
+    body["spec"]["containers"][0] |= {"image": "nginx", "args": []}
+    (one,) = found([body], "H10")
+    assert "warning" == one.level
 
 
 @pytest.mark.parametrize(

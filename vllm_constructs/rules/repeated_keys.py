@@ -40,9 +40,11 @@ def repeated_keys(graph: Graph) -> Iterator[Found]:
             for field, keys in _OF_POD.items():
                 path = (*pod.path, field)
                 yield from _of_list(manifest, path, keys, is_rejected=field in _REJECTED)
+            engines = [engine.path for engine in graph.engines_of(manifest)]
             for place, _ in pod.all_containers:
                 for field, keys in _OF_CONTAINER.items():
-                    yield from _of_list(manifest, (*place, field), keys)
+                    path = (*place, field)
+                    yield from _of_list(manifest, path, keys, is_engine=place in engines)
 
 
 def _of_mapping(manifest: Manifest, one: Repeated) -> Found:
@@ -58,7 +60,12 @@ def _of_mapping(manifest: Manifest, one: Repeated) -> Found:
 
 
 def _of_list(
-    manifest: Manifest, path: Path, keys: Sequence[str], *, is_rejected: bool = False
+    manifest: Manifest,
+    path: Path,
+    keys: Sequence[str],
+    *,
+    is_rejected: bool = False,
+    is_engine: bool = False,
 ) -> Iterator[Found]:
     given: dict[tuple[Any, ...], list[tuple[Path, Mapping[str, Any]]]] = {}
     for place, item in manifest.each(*path):
@@ -78,7 +85,8 @@ def _of_list(
                 advice = "write its whole value in one of them"
             else:
                 text = f"repeats {words}: only the last one counts, and {by} rejects it"
-                level, advice = "error", _KEEP_ONE
+                # Charts of others often repeat a variable, on purpose or not.
+                level, advice = "error" if is_engine else "warning", _KEEP_ONE
         yield _found(manifest, (*place, keys[0]), escaped(text), advice, level)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from cdk8s import App, Chart
 
 from tests.cluster.api import RefusedError
 from tests.cluster.kubectl import Kubectl, wait_for
+from tests.vllm.client import speed
 from vllm_constructs import ModelDeployment, WholeGpu
 
 from . import model
@@ -51,7 +53,9 @@ def test_memory(kubectl: Kubectl) -> None:
 def test_volume(deployed: Deployed, kubectl: Kubectl) -> None:
     """A pod that fills a volume above its limit is evicted without a drain, and replaced."""
     (pod,) = deployed.pods()
-    stream = deployed.stream(4000)
+    # A drain would let it run for longer than this test takes.
+    rate = speed(model.PORT, model.MODEL, 1, headers=model.HEADERS, host=deployed.address)
+    stream = deployed.stream(int(rate * 200))
     fill = f"dd if=/dev/zero of={model.SCRATCH}/fill bs=1M count=48 && sleep 120"
     with pytest.raises(RefusedError):
         deployed.execute("sh", "-c", fill)
@@ -61,7 +65,9 @@ def test_volume(deployed: Deployed, kubectl: Kubectl) -> None:
         return [one["status"] for one in found if one["status"].get("reason") == "Evicted"]
 
     (status,) = wait_for("the eviction", evicted, 60)
+    told = time.monotonic()
     stream.join()
+    assert stream.ended - told < model.PAUSE
     assert "Failed" == status["phase"]
     assert 'EmptyDir volume "scratch" exceeds the limit "32Mi"' in status["message"]
     assert not stream.is_complete

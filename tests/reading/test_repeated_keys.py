@@ -30,6 +30,7 @@ def repeated(text: str) -> list[tuple[int, str, tuple[int, ...], bool]]:
     [
         ("kind: A\nspec: 1\nspec: 2\n", [(0, "spec", (2, 3), True)]),
         ("kind: A\nspec: {b: [1]}\nspec:\n  b:\n    - 1\n", [(0, "spec", (2, 3), False)]),
+        ("kind: A\na: {b: 1, c: 0x10}\na: {c: 16, b: 1}\n", [(0, "a", (2, 3), False)]),
         ("kind: A\na: 1\na: 1\na: '1'\n", [(0, "a", (2, 3, 4), True)]),
         (f"kind: A\n{LABELS}", [(0, "metadata.labels.a", (2, 2), False)]),
         ("kind: A\na:\n  - b: 1\n    b: 2\n", [(0, "a.0.b", (3, 4), True)]),
@@ -48,10 +49,30 @@ def test_json() -> None:
     assert [(0, "a.b", (3, 4), True)] == repeated('{\n"kind": "A", "a": {\n"b": 1,\n"b": 2}}')
 
 
+def test_surrogates() -> None:
+    """JSON may have characters in two halves, which libyaml does not take."""
+    text = '{"kind": "A", "smile": "\\ud83d\\ude00", "b": 1, "b": 2}'
+    assert [(0, "b", (1, 1), True)] == repeated(text)
+
+
 def test_list() -> None:
-    """Keys of an object in a list are its own; those of the list are told once."""
+    """Keys of an object in a list are its own; those of the list itself lose nothing."""
     text = "kind: List\nkind: List\nitems:\n- kind: A\n- {kind: B, b: 1, b: 2}\n"
-    assert [(0, "", (1, 2), False), (1, "b", (5, 5), True)] == repeated(text)
+    assert [(1, "b", (5, 5), True)] == repeated(text)
+
+
+def test_lost_items() -> None:
+    """Objects that the list has lost are told, though others can be read."""
+    text = "kind: List\nitems: [{kind: A}]\nitems: [{kind: B}]\n"
+    read = files.read_text(text, "test.yaml")
+
+    assert [{"kind": "B"}] == read.objects
+    assert [
+        (
+            "test.yaml cannot be read as a whole (a List has items in lines 2 and 3); keep one, "
+            "with all objects."
+        )
+    ] == [one.sentence() for one in read.unread]
 
 
 @pytest.mark.parametrize(

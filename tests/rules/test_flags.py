@@ -394,11 +394,16 @@ class TestTwice:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            ("port: 1\nseed: 1\nport: 1", "--port is in lines 1 and 3 of the --config file, and"),
-            ("max_num_seqs: 1\nmax_num_seqs: 2", "--max-num-seqs is in lines 1 and 2 of"),
+            (
+                "port: 1\nseed: 1\nport: 1",
+                "--port is there again in the --config file, in lines 1 and 3, and",
+            ),
+            ("max_num_seqs: 1\nmax_num_seqs: 2", "--max-num-seqs is there again in the --config"),
+            ("hf-overrides: {a: 1, a: 2}", "--hf-overrides has 'a' again in the --config file, in"),
+            ("rope-scaling:\n  f: {b: 1}\n  f: {c: 1}", "has 'f' again in the --config file, in"),
             (
                 "max_num_seqs: 1\nmax-num-seqs: 2",
-                "--max-num-seqs is in the --config file as max_num_seqs and max-num-seqs, and",
+                "--max-num-seqs is in the --config file by several of its names, and vLLM takes",
             ),
         ],
     )
@@ -408,6 +413,11 @@ class TestTwice:
 
         assert ("warning", (*ARGS, 1)) == (finding.level, finding.path)
         assert words in finding.problem.sentence()
+
+    @pytest.mark.parametrize("text", ["[" * 100_000, "? [sk-1]\n: 1\n", "port: 1\nseed: 2\n"])
+    def test_odd_config_file(self, text: str) -> None:
+        """A file that vLLM cannot read, one with a key that is no name, and a good one."""
+        assert [] == ids(with_file(text, "a/b"), "E08")
 
     def test_model(self) -> None:
         """The model as an argument and as a flag: vLLM rejects one of them."""

@@ -53,16 +53,16 @@ def test_accepted() -> None:
     assert [] == ids(POD.replace("{}", reason), "H10")
 
 
-def test_objects() -> None:
-    """Objects that no text was read for have none."""
-    assert [] == ids([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}], "H10")
+def test_values() -> None:
+    """A values file of a chart is no manifest."""
+    assert [] == ids("image: a\nimage: b\n", "H10")
 
 
 def _pod(**fields: Any) -> dict[str, Any]:
     """A pod whose fields are those of its spec, and of its container."""
-    container = {key: fields.pop(key) for key in ("env", "ports") if key in fields}
-    engine = {"name": "vllm", "image": "vllm/vllm-openai:v0.33.0", "args": ["a/b"], **container}
-    spec = {"containers": [engine], **fields}
+    container: dict[str, Any] = {"image": "vllm/vllm-openai:v0.33.0", "args": ["a/b"]}
+    container |= {key: fields.pop(key) for key in ("env", "ports") if key in fields}
+    spec = {"containers": [{"name": "vllm", **container}], **fields}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": spec}
 
 
@@ -95,6 +95,22 @@ SPREAD = {"topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "maxSkew"
             (
                 "env[1].name repeats env[0], and server-side apply rejects it; write its whole "
                 "value in one of them."
+            ),
+        ),
+        (
+            _variables("1", "2", "$(A):3"),
+            "error",
+            (
+                "env[2].name repeats env[0] and env[1]: only the last one counts, and server-side "
+                "apply rejects it; keep one, with all that it needs."
+            ),
+        ),
+        (
+            _variables("1", "$$(A)"),
+            "error",
+            (
+                "env[1].name repeats env[0]: only the last one counts, and server-side apply "
+                "rejects it; keep one, with all that it needs."
             ),
         ),
         (
@@ -151,6 +167,7 @@ def test_other_containers() -> None:
         _pod(ports=[{"containerPort": 80}, {"containerPort": 80, "protocol": "UDP"}]),
         _pod(ports=[{"name": "a"}, {"name": "b"}]),
         _pod(topologySpreadConstraints=[SPREAD, SPREAD | {"topologyKey": "host"}]),
+        _pod(env=[{"name": "A", "$patch": "delete"}, {"name": "A", "value": "1"}]),
         _pod(tolerations=[{"operator": "Exists"}, {"operator": "Exists"}]),
     ],
 )

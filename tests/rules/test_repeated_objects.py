@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cdk8s import ApiObject, ApiObjectMetadata, App, Chart, JsonPatch
+from constructs import Construct
 
 from vllm_constructs import ModelDeployment, VllmConstructsError, WholeGpu
 
@@ -24,26 +25,40 @@ def test_bad() -> None:
 
     assert ("error", ("metadata", "name"), 1) == (one.level, one.path, one.manifest.number)
     assert (
-        "metadata.name is 'same', the name of another ConfigMap in the file, which this one "
-        "replaces when both are applied; rename one of them, or make them one."
+        "metadata.name is 'same', the name of another ConfigMap in the file, and one replaces the "
+        "other; rename one, or make them one."
     ) == one.problem.sentence()
+
+
+def test_same() -> None:
+    """The same again: a warning, since Kustomize rejects it all the same."""
+    (one,) = found(f"{config(1)}---\n{config(1)}", "H11")
+
+    assert "warning" == one.level
+    assert one.problem.sentence().endswith("in the file, which is the same; leave one out.")
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        config(1),
         config(2, name="name: other"),
         config(2, name="name: same, namespace: llm"),
         config(2, version="example.com/v1"),
         config(2, name="generateName: same"),
         config(2, name="name: same, annotations: {helm.sh/hook: pre-install}"),
+        f"$patch: delete\n{config(2)}",
         "data: {a: '2'}\n",
     ],
 )
 def test_good(other: str) -> None:
-    """The same again, another name, namespace or group, a hook, and what has no name."""
-    assert [] == ids(f"{config(1)}---\n{other}---\n{other}", "H11")
+    """Another name, namespace or group, a hook, a patch, and what has no name."""
+    assert [] == ids(f"{config(1)}---\n{other}", "H11")
+
+
+def test_patches() -> None:
+    """Two patches of one Deployment."""
+    patch = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: qwen}\nspec: {replicas: "
+    assert [] == ids(f"{patch}1}}\n---\n{patch}2}}\n", "H11")
 
 
 def test_files() -> None:
@@ -66,6 +81,11 @@ def test_synth(tmp_path: Path) -> None:
     ModelDeployment(chart, "qwen", model="Qwen/Qwen3-8B", gpu=WholeGpu("NVIDIA-L40S"))
     _config(chart, "a")
     _config(other, "b")
+    app.synth()
+
+    prod = Construct(app, "prod")
+    _config(Chart(prod, "east", namespace="llm"), "d")
+    _config(Chart(prod, "west", namespace="llm"), "e")
     app.synth()
 
     _config(other, "c")

@@ -87,15 +87,15 @@ def _check(app: Construct, registry: _Registry) -> None:
     overlaid = [f"{one.node.path}/" for one in registry.overlaid]
     judged = [
         number
-        for number, (path, is_own, _) in enumerate(objects)
+        for number, (path, is_own, _, _) in enumerate(objects)
         if is_own and not any(path.startswith(one) for one in overlaid)
     ]
     graph = Graph(
-        (manifest for _, _, manifest in objects),
+        (manifest for *_, manifest in objects),
         Settings(kubernetes=registry.kubernetes),
         judged,
         # A chart is a file.
-        files=[path.partition("/")[0] for path, _, _ in objects],
+        files=[chart for _, _, chart, _ in objects],
     )
     findings = [
         (path, one)

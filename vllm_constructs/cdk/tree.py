@@ -128,7 +128,7 @@ def number(construct: Construct) -> int:
     return int(jsii.sinvoke(Manifests, "number", [construct]))
 
 
-def every(construct: Construct) -> list[tuple[str, bool, dict[str, Any]]]:
+def every(construct: Construct) -> list[tuple[str, bool, str, dict[str, Any]]]:
     """All objects below a construct, of this library and of the user, with all patches.
 
     What is written next are these manifests, unless `forget` is called.
@@ -137,7 +137,8 @@ def every(construct: Construct) -> list[tuple[str, bool, dict[str, Any]]]:
         construct: The construct.
 
     Returns:
-        The path of each object, whether its body is what this library has given, and its manifest.
+        The path of each object, whether its body is what this library has given, the path of its
+        chart, and its manifest.
 
     Raises:
         RuntimeError: An object cannot be made, since a patch of the user does not apply.
@@ -146,7 +147,7 @@ def every(construct: Construct) -> list[tuple[str, bool, dict[str, Any]]]:
 
     with tempfile.NamedTemporaryFile(prefix="vllm-constructs-", suffix=".json") as file:
         jsii.sinvoke(Manifests, "all", [construct, file.name])
-        found: list[tuple[str, bool, dict[str, Any]]] = json.load(file)
+        found: list[tuple[str, bool, str, dict[str, Any]]] = json.load(file)
     return found
 
 

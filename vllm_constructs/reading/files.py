@@ -36,10 +36,15 @@ LARGEST = 256 * 2**20
 class Origin:
     """Where an object is: its file, its document and the fields in that which lead to it."""
 
-    __slots__ = ("file", "fields", "may_repeat", "text")  # noqa: RUF023  # as the arguments
+    __slots__ = ("file", "fields", "repeated", "text")  # noqa: RUF023  # as the arguments
 
     def __init__(
-        self, file: str, text: Text | None, fields: FieldPath, *, may_repeat: bool = False
+        self,
+        file: str,
+        text: Text | None,
+        fields: FieldPath,
+        *,
+        repeated: Sequence[Repeated] = (),
     ) -> None:
         """Keep the place.
 
@@ -47,12 +52,12 @@ class Origin:
             file: The file, as its user named it.
             text: The text of the document; None if it has no positions.
             fields: The fields that lead to the object in a list; none for a document of its own.
-            may_repeat: Whether a mapping of the document may have a key twice. Default: False.
+            repeated: The keys of the object that are in their mapping again. Default: none.
         """
         self.file = file
         self.text = text
         self.fields = fields
-        self.may_repeat = may_repeat
+        self.repeated = tuple(repeated)
 
     def position(self, path: FieldPath) -> Position | None:
         """Line and column of a field of the object, or of the nearest one that is there.
@@ -70,23 +75,6 @@ class Origin:
         """
         return range(0) if self.text is None else self.text.lines((*self.fields, *path))
 
-    def repeated(self) -> list[Repeated]:
-        """The keys of the object that are in their mapping again.
-
-        Those of a list around objects belong to its first one.
-        """
-        if self.text is None or not self.may_repeat:
-            return []
-        return [one for one in map(self._own, repeated_keys(self.text)) if one is not None]
-
-    def _own(self, one: Repeated) -> Repeated | None:
-        fields, path = self.fields, one.path
-        if path[: len(fields)] == fields:
-            return replace(one, path=path[len(fields) :])
-        is_around = path[:-1] == fields[: len(path) - 1]
-        is_first = all(step == 0 for step in fields if isinstance(step, int))
-        return replace(one, path=()) if is_around and is_first else None
-
 
 @dataclass(frozen=True, kw_only=True)
 class Manifests:
@@ -102,10 +90,9 @@ class Manifests:
     origins: list[Origin]
     unread: tuple[Problem, ...] = ()
 
-    def repeated(self) -> dict[int, list[Repeated]]:
+    def repeated(self) -> dict[int, Sequence[Repeated]]:
         """By number of an object, the keys that its text has again in their mapping."""
-        found = {i: origin.repeated() for i, origin in enumerate(self.origins)}
-        return {i: keys for i, keys in found.items() if keys}
+        return {i: one.repeated for i, one in enumerate(self.origins) if one.repeated}
 
 
 def read(path: Path) -> Manifests:
@@ -230,15 +217,32 @@ class _Found:
 
     def _add(self, file: str, document: Document) -> None:
         text = Text(document.text, document.first)
-        for fields, item in _flat(document.value):
+        found = list(_flat(document.value))
+        keys: dict[FieldPath, list[Repeated]] = {fields: [] for fields, _ in found}
+        for one in repeated_keys(text) if document.may_repeat else ():
+            fields = next((p for i in range(len(one.path)) if (p := one.path[:i]) in keys), None)
+            if fields is not None:
+                keys[fields].append(replace(one, path=one.path[len(fields) :]))
+            elif one.path[-1] == "items" and one.is_lost:
+                self.unread.append(_lost_items(file, one))
+        for fields, item in found:
             self.objects.append(item)
-            self.origins.append(Origin(file, text, fields, may_repeat=document.may_repeat))
+            self.origins.append(Origin(file, text, fields, repeated=keys[fields]))
 
 
 def _too_large(file: str) -> Problem:
     return Problem(
         text=escaped(f"{file} cannot be read (more than {LARGEST // 2**20} MiB)"),
         advice="split it",
+    )
+
+
+def _lost_items(file: str, one: Repeated) -> Problem:
+    """Objects of a list that nobody sees, since the list has others after them."""
+    lines = " and ".join(map(str, one.lines))
+    return Problem(
+        text=escaped(f"{file} cannot be read as a whole (a List has items in lines {lines})"),
+        advice="keep one, with all objects",
     )
 
 

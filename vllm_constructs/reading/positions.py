@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from vllm_constructs.dataclass import dataclass
 
+from . import bounded_yaml
+
 if TYPE_CHECKING:
     import yaml
 
@@ -112,11 +114,15 @@ class Text:
         if self._root is None:
             import yaml
 
-            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-            try:
-                self._root = yaml.compose(self.text, Loader=loader) or False
-            except (yaml.YAMLError, ValueError, RecursionError):
-                self._root = False
+            self._root = False
+            # The parser in Python takes more, such as surrogate pairs.
+            for loader in (bounded_yaml.loader(), yaml.SafeLoader):
+                try:
+                    bounded_yaml.check_nesting(self.text)
+                    self._root = yaml.compose(self.text, Loader=loader) or False
+                    break
+                except (yaml.YAMLError, ValueError, RecursionError):
+                    continue
         return self._root or None
 
 

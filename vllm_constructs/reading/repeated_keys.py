@@ -46,7 +46,7 @@ def repeated_keys(text: Text) -> Iterator[Repeated]:
     waiting: list[tuple[Path, yaml.Node]] = [] if root is None else [((), root)]
     while waiting:
         path, node = waiting.pop()
-        # An anchor may be in itself, and in many places.
+        # An anchor may be in many places.
         if id(node) in seen:
             continue
         seen.add(id(node))
@@ -56,20 +56,24 @@ def repeated_keys(text: Text) -> Iterator[Repeated]:
         elif isinstance(node, yaml.MappingNode):
             pairs: dict[str, list[tuple[yaml.Node, yaml.Node]]] = {}
             for key, value in node.value:
+                # No field of an object has another kind of key.
                 if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
                     pairs.setdefault(key.value, []).append((key, value))
-                inner.append(((*path, str(key.value)), value))
+                    inner.append(((*path, key.value), value))
             for name, given in pairs.items():
                 if len(given) > 1:
                     lines = [text.first + key.start_mark.line + 1 for key, _ in given]
-                    *earlier, last = (_plain(value) for _, value in given)
-                    is_lost = any(one != last for one in earlier)
+                    *earlier, last = (value for _, value in given)
+                    is_lost = any(_value(one) != _value(last) for one in earlier)
                     yield Repeated(path=(*path, name), lines=tuple(lines), is_lost=is_lost)
         waiting += reversed(inner)
 
 
-def _plain(node: yaml.Node) -> str:
-    """What a node says, however it is written."""
+def _value(node: yaml.Node) -> object:
+    """What a node means, however it is written; the node itself where that is nothing."""
     import yaml
 
-    return str(yaml.serialize(node, canonical=True))
+    try:
+        return yaml.constructor.SafeConstructor().construct_document(node)
+    except (ValueError, RecursionError, yaml.YAMLError):
+        return node

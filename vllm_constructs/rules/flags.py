@@ -287,28 +287,30 @@ def repeated(graph: Graph) -> Iterator[Found]:
 
 def _in_file(engine: Engine) -> Iterator[Found]:
     """Flags that the config file has again, as the same key or by another of their names."""
-    if engine.config_text is None:
+    if engine.config_text is None or engine.config_file is None:
         return
-    place = engine.flag_place("config")
-    found = []
+    found: dict[str, str] = {}
     for one in repeated_keys(Text(engine.config_text, 0)):
-        lines = " and ".join(map(str, one.lines))
-        found.append((str(one.path[0]), f"is in lines {lines} of the --config file"))
+        *earlier, last = map(str, one.lines)
+        lines = f"lines {', '.join(earlier)} and {last}" if last not in earlier else f"line {last}"
+        key, *inner = map(str, one.path)
+        what = f"has {require.shown('.'.join(inner))} again" if inner else "is there again"
+        found[key] = f"{what} in the --config file, in {lines}"
     named: dict[str, list[Given]] = defaultdict(list)
     for given in engine.line.given:
         if given.flag is not None and not given.keys and engine.is_in_file(given.at):
             named[given.flag].append(given)
     for flag, several in named.items():
         if len(several) > 1:
-            words = " and ".join(one.word.lstrip("-") for one in several)
-            found.append((flag, f"is in the --config file as {words}"))
-    for flag, text in found:
+            found.setdefault(flag, "is in the --config file by several of its names")
+    for key, text in found.items():
         problem = Problem(
-            where=escaped(f"--{flag.replace('_', '-')}"),
+            where=escaped(f"--{key.replace('_', '-')}"),
             text=escaped(f"{text}, and vLLM takes the last one only"),
             advice="leave the others out",
         )
-        yield Found(manifest=engine.manifest, path=place, problem=problem)
+        path = engine.flag_place("config")
+        yield Found(manifest=engine.manifest, path=path, problem=problem)
 
 
 def _two_models(engine: Engine, one: Given) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,9 @@ _DEFAULTS = {"protocol": "TCP"}
 def repeated_keys(graph: Graph) -> Iterator[Found]:
     """Of a mapping or variable the last one counts; of other lists, some clients reject it."""
     for manifest in graph.manifests:
+        # Values files of charts, and files of other programs, have neither.
+        if not manifest.kind or not manifest.api_version:
+            continue
         for one in graph.repeated.get(manifest.number, ()):
             yield _of_mapping(manifest, one)
         if manifest.kind == "Service" and not manifest.group:
@@ -69,6 +73,9 @@ def _of_list(
 ) -> Iterator[Found]:
     given: dict[tuple[Any, ...], list[tuple[Path, Mapping[str, Any]]]] = {}
     for place, item in manifest.each(*path):
+        # A patch of Kustomize, which removes an item and adds one.
+        if "$patch" in item:
+            continue
         values = tuple(item.get(key, _DEFAULTS.get(key)) for key in keys)
         if all(isinstance(one, (str, int)) for one in values):
             given.setdefault(values, []).append((place, item))
@@ -81,13 +88,19 @@ def _of_list(
         words = " and ".join(where(one[-2:]) for one, _ in earlier)
         text = f"repeats {words}, and {by} rejects it"
         if path[-1] == "env" and any(one != last for _, one in earlier):
-            if f"$({last.get('name')})" in str(last.get("value")):
+            if all(_adds(one) for _, one in items[1:]):
                 advice = "write its whole value in one of them"
             else:
                 text = f"repeats {words}: only the last one counts, and {by} rejects it"
                 # Charts of others often repeat a variable, on purpose or not.
                 level, advice = "error" if is_engine else "warning", _KEEP_ONE
         yield _found(manifest, (*place, keys[0]), escaped(text), advice, level)
+
+
+def _adds(variable: Mapping[str, Any]) -> bool:
+    """Whether a variable has its earlier value in it: `$(NAME)`, and not `$$(NAME)`."""
+    value, name = str(variable.get("value")), re.escape(str(variable.get("name")))
+    return re.search(rf"(?<!\$)(\$\$)*\$\({name}\)", value) is not None
 
 
 def _found(manifest: Manifest, path: Path, text: str, advice: str, level: Level) -> Found:

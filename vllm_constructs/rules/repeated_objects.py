@@ -9,7 +9,7 @@ from vllm_constructs.errors import Problem, escaped
 from vllm_constructs.reading.graph import Graph
 from vllm_constructs.reading.manifest import Manifest
 
-from .rule import Found, rule
+from .rule import Found, Level, rule
 
 _HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")
 
@@ -24,19 +24,23 @@ def repeated_objects(graph: Graph) -> Iterator[Found]:
     for file, manifest in zip(graph.files, graph.manifests, strict=False):
         if not manifest.name or not manifest.api_version or not manifest.kind:
             continue
-        if any(name in manifest.annotations for name in _HOOKS):
+        # A patch of Kustomize has no selector.
+        is_patch = manifest.group == "apps" and "selector" not in manifest.spec
+        is_patch = is_patch or "$patch" in manifest.body
+        if is_patch or any(name in manifest.annotations for name in _HOOKS):
             continue
         key = (file, manifest.group, manifest.kind, manifest.namespace, manifest.name)
         first = seen.setdefault(key, manifest)
-        if first.body != manifest.body:
-            shown = escaped(require.shown(manifest.name))
-            text = f"is {shown}, the name of another {manifest.kind} in the file, which this one "
-            yield Found(
-                manifest=manifest,
-                path=("metadata", "name"),
-                problem=Problem(
-                    where="metadata.name",
-                    text=f"{text}replaces when both are applied",
-                    advice="rename one of them, or make them one",
-                ),
-            )
+        if first is manifest:
+            continue
+        is_lost = first.body != manifest.body
+        shown = escaped(require.shown(manifest.name))
+        text = f"is {shown}, the name of another {manifest.kind} in the file, "
+        text += "and one replaces the other" if is_lost else "which is the same"
+        problem = Problem(
+            where="metadata.name",
+            text=text,
+            advice="rename one, or make them one" if is_lost else "leave one out",
+        )
+        level: Level = "error" if is_lost else "warning"
+        yield Found(manifest=manifest, path=("metadata", "name"), problem=problem, level=level)

@@ -127,7 +127,8 @@ export class Manifests extends Construct {
       const manifest = object.toJson();
       // It takes long to make, and is written next.
       (object as ManifestObject)._keep?.(manifest);
-      return [object.node.path, (object as ManifestObject)._isOwn === true, manifest];
+      const isOwn = (object as ManifestObject)._isOwn === true;
+      return [object.node.path, isOwn, object.chart.node.path, manifest];
     })));
   }
 

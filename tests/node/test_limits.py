@@ -55,7 +55,7 @@ def test_volume(deployed: Deployed, kubectl: Kubectl) -> None:
     (pod,) = deployed.pods()
     # A drain would let it run for longer than this test takes.
     rate = speed(model.PORT, model.MODEL, 1, headers=model.HEADERS, host=deployed.address)
-    stream = deployed.stream(int(rate * 200))
+    stream = deployed.stream(min(int(rate * 200), 30_000))
     fill = f"dd if=/dev/zero of={model.SCRATCH}/fill bs=1M count=48 && sleep 120"
     with pytest.raises(RefusedError):
         deployed.execute("sh", "-c", fill)

@@ -1,5 +1,7 @@
 """`vllm-constructs explain`."""
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,19 @@ def test_unknown_others(name: str, sentence: str, capsys: pytest.CaptureFixture[
     """What is not there is one sentence."""
     assert 2 == main(["explain", name])
     assert f"vllm-constructs: {sentence}" in capsys.readouterr().err
+
+
+def test_stdin(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file on standard input is printed with comments, once."""
+    text = "kind: Deployment\nspec:\n  strategy: {}\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert 0 == main(["explain", "-", "P01"])
+    out = capsys.readouterr().out
+    assert "  # A surge needs free GPUs." in out
+    assert "# P01: " in out
+
+    assert 2 == main(["explain", "-", "-"])
+    assert "- is given twice; give it once." in capsys.readouterr().err
 
 
 def test_unknown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 
@@ -14,7 +15,7 @@ _WIDEST = 100
 _NARROWEST = 40
 
 
-def annotated(path: Path) -> str:
+def annotated_file(path: Path) -> str:
     """The text of a file, with comments.
 
     Args:
@@ -24,11 +25,25 @@ def annotated(path: Path) -> str:
         VllmConstructsError: It cannot be read.
     """
     found = files.read(path)
+    return _annotated(found, "" if found.unread else path.read_text(encoding="utf-8"), str(path))
+
+
+def annotated_stdin() -> str:
+    """The text of the standard input, with comments.
+
+    Raises:
+        VllmConstructsError: It cannot be read.
+    """
+    text = files.stdin_text()
+    return _annotated(files.read_text(text, files.STDIN), text, files.STDIN)
+
+
+def _annotated(found: files.Manifests, text: str, source: str) -> str:
     if found.unread:
         refuse(found.unread[0])
-    if path.suffix == ".json":
-        text = "is JSON, which has no comments"
-        refuse(Problem(where=escaped(require.shown(str(path))), text=text, advice="give YAML"))
+    if _is_json(text):
+        problem = "is JSON, which has no comments"
+        refuse(Problem(where=escaped(require.shown(source)), text=problem, advice="give YAML"))
     comments: dict[int, list[str]] = {}
     known = fields.fields()
     for item, origin in zip(found.objects, found.origins, strict=True):
@@ -44,9 +59,17 @@ def annotated(path: Path) -> str:
                 f"{one.why} (from {one.derived}; source: {one.source})", position.column - 1
             )
     lines: list[str] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         lines += [*comments.get(number, []), line]
     return "\n".join(lines)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _comment(text: str, column: int) -> list[str]:

@@ -12,7 +12,7 @@ from vllm_constructs import require
 from vllm_constructs.errors import Problem, VllmConstructsError, escaped, refuse
 
 from . import reports, settings
-from .options import Choice, completed, format_option, gpu, kubernetes, rule_ids
+from .options import STDIN, Choice, check_stdin, completed, format_option, gpu, kubernetes, rule_ids
 from .output import Output, progress
 from .settings import FAIL_ON
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from vllm_constructs.rules.rule import Rule
 
 FORMATS = ("text", "json", "sarif", "github", "junit")
-STDIN = "-"
 
 
 @click.command("check")
@@ -114,8 +113,7 @@ def chosen(select: Sequence[str], ignore: Sequence[str]) -> list[Rule]:
 def _read(paths: Sequence[str]) -> Manifests:
     from vllm_constructs.reading import files
 
-    if paths.count(STDIN) > 1:
-        refuse(Problem(where=STDIN, text="is given twice", advice="give it once"))
+    check_stdin(paths)
     parts, problems = [], []
     for path in paths:
         if path == STDIN:

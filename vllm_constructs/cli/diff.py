@@ -10,14 +10,13 @@ import rich_click as click
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped, refuse
 
-from .options import format_option, gpu, kubernetes
+from .options import STDIN, check_stdin, format_option, gpu, kubernetes
 from .output import Output, progress
 
 if TYPE_CHECKING:
     from vllm_constructs.reading.files import Manifests
 
 ACCEPTED, REFUSED = 0, 1
-STDIN = "-"
 
 
 @click.command("diff")
@@ -46,8 +45,7 @@ def command(
     from vllm_constructs.upgrade import report
     from vllm_constructs.upgrade.upgrade import Upgrade
 
-    if old == new == STDIN:
-        refuse(Problem(where=STDIN, text="is given twice", advice="give it once"))
+    check_stdin((old, new))
     cluster = None if kubernetes is None else Kubernetes(kubernetes)
     settings = Settings(kubernetes=cluster, gpu=gpu)
     with progress("comparing"):

@@ -10,7 +10,7 @@ import rich_click as click
 from vllm_constructs import require
 from vllm_constructs.errors import Problem, escaped, refuse
 
-from .options import completed, rule_ids
+from .options import STDIN, check_stdin, completed, rule_ids
 from .output import Output
 
 _FIELD = re.compile(r"[A-Z]\w+\..+")
@@ -25,10 +25,11 @@ def command(names: tuple[str, ...]) -> Output:
     A rule (P01): what is wrong, what happens, how to mend it, and examples. A field
     (Deployment.spec.strategy): why it is rendered so, what it is derived from, and the source. An
     alert (VllmEngineDown): what it means and what to do. A file of YAML (dist/qwen.k8s.yaml) is
-    printed with a comment at each derived field.
+    printed with a comment at each derived field, and - is a file on standard input.
 
     Without a name, all rules are listed.
     """
+    check_stdin(names)
     if not names:
         from vllm_constructs.rules.check import every_rule
 
@@ -39,10 +40,14 @@ def command(names: tuple[str, ...]) -> Output:
 
 def _explained(name: str) -> str:
     """What a name means."""
-    if Path(name).is_file():
-        from .annotated import annotated
+    if name == STDIN:
+        from .annotated import annotated_stdin
 
-        return annotated(Path(name))
+        return annotated_stdin()
+    if Path(name).is_file():
+        from .annotated import annotated_file
+
+        return annotated_file(Path(name))
     if name.endswith((".yaml", ".yml", ".json")):
         return refuse(Problem(where=escaped(require.shown(name)), text="does not exist"))
     if _ALERT.fullmatch(name):

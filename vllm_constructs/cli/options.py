@@ -8,6 +8,10 @@ from typing import Any, TypeVar
 import rich_click as click
 
 from vllm_constructs import require
+from vllm_constructs.errors import Problem, refuse
+
+STDIN = "-"
+"""The path that means the standard input."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 Completion = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -21,6 +25,19 @@ class Choice(click.Choice[str]):
         del ctx
         name = "" if param is None else param.opts[0]
         return require.choice(name, value, list(self.choices))
+
+
+def check_stdin(paths: Sequence[str]) -> None:
+    """Reject the standard input twice: nothing is left of it for the second one.
+
+    Args:
+        paths: The paths that a verb was given.
+
+    Raises:
+        VllmConstructsError: Two of them are the standard input.
+    """
+    if paths.count(STDIN) > 1:
+        refuse(Problem(where=STDIN, text="is given twice", advice="give it once"))
 
 
 def completed(values: Callable[[], Iterable[str]]) -> Completion:

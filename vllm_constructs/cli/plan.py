@@ -11,7 +11,7 @@ from vllm_constructs import require
 from vllm_constructs.dataclass import dataclass
 from vllm_constructs.errors import Problem, VllmConstructsError, refuse
 
-from .options import completed, format_option, models, products
+from .options import STDIN, check_stdin, completed, format_option, models, products
 from .output import Output, progress
 from .spelling import as_command
 
@@ -234,6 +234,7 @@ def _all(options: Options) -> Output:
 
     shapes = dict(_shape(config) for config in options.config)
     parts = []
+    check_stdin(options.paths)
     for path in options.paths:
         found = _read(path)
         if isinstance(found, Problem):
@@ -258,7 +259,7 @@ def _read(given: str) -> Manifests | Problem:
     """The objects of an app, a file or a folder; the problem of an app that does not fit."""
     from vllm_constructs.reading import files
 
-    if given == "-":
+    if given == STDIN:
         return files.read_stdin()
     path = Path(given)
     if not path.exists():

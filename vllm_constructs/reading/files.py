@@ -31,6 +31,8 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 _DEEPEST = 8
 LARGEST = 256 * 2**20
 """Bytes of the largest file that is read; the largest CRDs have 4 MB."""
+STDIN = "<stdin>"
+"""What the standard input is called."""
 
 
 class Origin:
@@ -146,13 +148,21 @@ def read_stdin() -> Manifests:
     Raises:
         VllmConstructsError: It is not text in UTF-8.
     """
+    return read_text(stdin_text(), STDIN)
+
+
+def stdin_text() -> str:
+    """The text of the standard input, up to more than the largest file.
+
+    Raises:
+        VllmConstructsError: It is not text in UTF-8.
+    """
     import sys
 
-    content = sys.stdin.buffer.read(LARGEST + 1)
     try:
-        return read_text(content.decode(), "<stdin>")
+        return sys.stdin.buffer.read(LARGEST + 1).decode()
     except UnicodeDecodeError:
-        return refuse(Problem(where="<stdin>", text="is not text in UTF-8"))
+        return refuse(Problem(where=STDIN, text="is not text in UTF-8"))
 
 
 def joined(parts: Sequence[Manifests]) -> Manifests:

@@ -40,7 +40,7 @@ from .objectives import Objectives
 
 # What opens without a page of one's own: where to look for causes of this kind.
 _PODS = "https://kubernetes.io/docs/tasks/debug/debug-application/debug-pods/"
-_SCALING = "https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/"
+_SCALING = "https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/"
 _METRICS = "https://docs.vllm.ai/en/stable/usage/metrics/"
 _TUNING = "https://docs.vllm.ai/en/stable/configuration/optimization/"
 _PAGES = {

@@ -414,6 +414,13 @@ class TestTwice:
         assert ("warning", (*ARGS, 1)) == (finding.level, finding.path)
         assert words in finding.problem.sentence()
 
+    def test_config_file_once(self) -> None:
+        """A flag that is there again both as a key and by another name is told once."""
+        text = "max_num_seqs: 1\nmax_num_seqs: 2\nmax-num-seqs: 3"
+        (sentence,) = sentences(with_file(text, "a/b"), "E08")
+
+        assert "in lines 1 and 2" in sentence
+
     @pytest.mark.parametrize("text", ["[" * 100_000, "? [sk-1]\n: 1\n", "port: 1\nseed: 2\n"])
     def test_odd_config_file(self, text: str) -> None:
         """A file that vLLM cannot read, one with a key that is no name, and a good one."""

@@ -249,9 +249,8 @@ def _too_large(file: str) -> Problem:
 
 def _lost_items(file: str, one: Repeated) -> Problem:
     """Objects of a list that nobody sees, since the list has others after them."""
-    lines = " and ".join(map(str, one.lines))
     return Problem(
-        text=escaped(f"{file} cannot be read as a whole (a List has items in lines {lines})"),
+        text=escaped(f"{file} cannot be read as a whole (a List has items in {one.where})"),
         advice="keep one, with all objects",
     )
 

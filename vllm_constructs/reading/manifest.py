@@ -70,6 +70,11 @@ class Manifest:
         """The `spec`; empty if it has none."""
         return mapping(self.body.get("spec"))
 
+    @lazy
+    def is_patch(self) -> bool:
+        """Whether it is only a part of a workload: a patch of Kustomize has no selector."""
+        return self.group == "apps" and "selector" not in self.spec
+
     @property
     def title(self) -> str:
         """Kind, namespace and name, as kubectl writes them: `Deployment llm/qwen`."""

@@ -88,8 +88,7 @@ class Pod:
         """
         self.manifest = manifest
         self.role = role
-        # A patch of Kustomize is only a part, and has no selector.
-        self.is_patch = manifest.group == "apps" and "selector" not in manifest.spec
+        self.is_patch = manifest.is_patch
         self.is_whole = is_whole and not self.is_patch
         self.path: Path = (*template, "spec") if is_whole else template
         self.metadata_path: Path = (*template, "metadata")

@@ -30,6 +30,12 @@ class Repeated:
     lines: tuple[int, ...]
     is_lost: bool
 
+    @property
+    def where(self) -> str:
+        """Its lines in words: `lines 3 and 5`, or the one that has all of them."""
+        *earlier, last = map(str, self.lines)
+        return f"line {last}" if last in earlier else f"lines {', '.join(earlier)} and {last}"
+
 
 def repeated_keys(text: Text) -> Iterator[Repeated]:
     """The keys of a document that are in their mapping again, in the order of the text.

@@ -291,11 +291,9 @@ def _in_file(engine: Engine) -> Iterator[Found]:
         return
     found: dict[str, str] = {}
     for one in repeated_keys(Text(engine.config_text, 0)):
-        *earlier, last = map(str, one.lines)
-        lines = f"lines {', '.join(earlier)} and {last}" if last not in earlier else f"line {last}"
         key, *inner = map(str, one.path)
         what = f"has {require.shown('.'.join(inner))} again" if inner else "is there again"
-        found[key] = f"{what} in the --config file, in {lines}"
+        found[key.replace("_", "-")] = f"{what} in the --config file, in {one.where}"
     named: dict[str, list[Given]] = defaultdict(list)
     for given in engine.line.given:
         if given.flag is not None and not given.keys and engine.is_in_file(given.at):
@@ -305,7 +303,7 @@ def _in_file(engine: Engine) -> Iterator[Found]:
             found.setdefault(flag, "is in the --config file by several of its names")
     for key, text in found.items():
         problem = Problem(
-            where=escaped(f"--{key.replace('_', '-')}"),
+            where=escaped(f"--{key}"),
             text=escaped(f"{text}, and vLLM takes the last one only"),
             advice="leave the others out",
         )

@@ -52,12 +52,8 @@ def repeated_keys(graph: Graph) -> Iterator[Found]:
 
 
 def _of_mapping(manifest: Manifest, one: Repeated) -> Found:
-    *earlier, last = map(str, one.lines)
-    lines = f"lines {', '.join(earlier)} and {last}"
-    if len({*one.lines}) == 1:
-        lines = f"line {last}"
     count = "twice" if len(one.lines) == 2 else f"{len(one.lines)} times"
-    text = f"is there {count}, in {lines}, "
+    text = f"is there {count}, in {one.where}, "
     text += "and only the last one counts" if one.is_lost else "with one value"
     advice = _KEEP_ONE if one.is_lost else "keep one"
     return _found(manifest, one.path, text, advice, "error" if one.is_lost else "warning")

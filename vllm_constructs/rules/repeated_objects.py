@@ -24,9 +24,7 @@ def repeated_objects(graph: Graph) -> Iterator[Found]:
     for file, manifest in zip(graph.files, graph.manifests, strict=False):
         if not manifest.name or not manifest.api_version or not manifest.kind:
             continue
-        # A patch of Kustomize has no selector.
-        is_patch = manifest.group == "apps" and "selector" not in manifest.spec
-        is_patch = is_patch or "$patch" in manifest.body
+        is_patch = manifest.is_patch or "$patch" in manifest.body
         if is_patch or any(name in manifest.annotations for name in _HOOKS):
             continue
         key = (file, manifest.group, manifest.kind, manifest.namespace, manifest.name)
